@@ -1,0 +1,4 @@
+//! The admin port.
+
+mod settings;
+pub use settings::{Role, Settings, Token};

@@ -1,0 +1,44 @@
+//! `[admin]`: who may look and who may change.
+
+use std::net::SocketAddr;
+
+/// The checked form of `[admin]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `listen`: `None` without an `[admin]` section; then there is no admin API.
+    pub listen: Option<SocketAddr>,
+    /// `probe_listen`: health and metrics only, no token.
+    pub probe_listen: Option<SocketAddr>,
+    /// `metrics_public`: `/metrics` on the admin port needs no token. Default false.
+    pub metrics_public: bool,
+    /// `[[admin.tokens]]`.
+    pub tokens: Vec<Token>,
+}
+
+/// One `[[admin.tokens]]`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    /// `name`, for the audit.
+    pub name: String,
+    /// `role`.
+    pub role: Role,
+    /// SHA-256 of the secret.
+    pub sha256: [u8; 32],
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Token({}, {:?})", self.name, self.role)
+    }
+}
+
+/// What a token may do; each role may also do what the ones before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Read.
+    Viewer,
+    /// Purge, and change an API's ttl, grace and keep_on_error.
+    Operator,
+    /// Everything.
+    Administrator,
+}

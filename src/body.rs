@@ -1,0 +1,119 @@
+//! The one body type that flows through: nothing, bytes in memory, or a stream of frames.
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A message body on its way to a client or to an origin.
+pub struct Body(Kind);
+
+enum Kind {
+    Empty,
+    Full(Bytes),
+    Stream(Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError> + Send>>),
+}
+
+/// Why a body broke off, and whose fault it is. The peer sees an incomplete message, never a shortened whole one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// The origin closed, reset or broke its framing in the middle of the message.
+    Origin,
+    /// The origin sent nothing for longer than `timeouts.between_bytes`, or exceeded `timeouts.total`.
+    OriginSlow,
+    /// The client closed, reset or broke its framing in the middle of its request.
+    Client,
+    /// The client sent slower than `limits.body_min_rate` or paused longer than `limits.idle_timeout`.
+    ClientSlow,
+    /// The request body grew past `limits.request_body`.
+    TooLarge,
+    /// This reader of a shared answer fell too far behind the others (`limits.write_stall`).
+    Lagged,
+}
+
+impl BodyError {
+    /// The name that logs and metrics use.
+    pub fn name(self) -> &'static str {
+        match self {
+            BodyError::Origin => "origin-broke",
+            BodyError::OriginSlow => "origin-slow",
+            BodyError::Client => "client-broke",
+            BodyError::ClientSlow => "client-slow",
+            BodyError::TooLarge => "request-too-large",
+            BodyError::Lagged => "client-lagged",
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+impl Body {
+    /// A body of no bytes.
+    pub fn empty() -> Self {
+        Body(Kind::Empty)
+    }
+
+    /// A body that is wholly in memory; costs no copy.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        if bytes.is_empty() { Body::empty() } else { Body(Kind::Full(bytes)) }
+    }
+
+    /// A body that arrives frame by frame.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes, Error = BodyError> + Send + 'static,
+    {
+        Body(Kind::Stream(Box::pin(body)))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Empty => f.write_str("Body::Empty"),
+            Kind::Full(bytes) => write!(f, "Body::Full({} bytes)", bytes.len()),
+            Kind::Stream(_) => f.write_str("Body::Stream"),
+        }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Kind::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Kind::Stream(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Full(_) => false,
+            Kind::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Stream(body) => body.size_hint(),
+        }
+    }
+}

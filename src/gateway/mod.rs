@@ -1,0 +1,4 @@
+//! The way of a request.
+
+mod outcome;
+pub use outcome::{Kind, Outcome};

@@ -1,0 +1,78 @@
+//! What became of a request: the one value that log, metrics and `Cache-Status` are made from.
+
+use std::sync::Arc;
+
+/// The verdict of each step that had a say.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// `name/version` of the API; `None` when the request never reached one.
+    pub api: Option<Arc<str>>,
+    /// What happened.
+    pub kind: Kind,
+    /// The named reason behind it (`not-stored` reasons, refusals, why the cache was passed by), as in `Cache-Status: …; detail=`.
+    pub reason: Option<&'static str>,
+    /// Milliseconds from asking the origin to the head of its answer; `None` when it wasn't asked.
+    pub origin_ms: Option<u64>,
+    /// Whether the answer was kept.
+    pub stored: bool,
+    /// Whether a write (or a purge on the data port) invalidated scopes.
+    pub invalidated: bool,
+}
+
+/// What happened to a request, one word each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Answered from a fresh stored response.
+    Hit,
+    /// Answered from a stale one (`grace`, `keep_on_error`, max-stale).
+    Stale,
+    /// The origin confirmed a stored response (304).
+    Revalidated,
+    /// The origin was asked.
+    Miss,
+    /// Shared the answer of somebody else's fill.
+    Joined,
+    /// Passed by the cache.
+    Pass,
+    /// An unsafe method.
+    Write,
+    /// Tunnelled after a 101.
+    Tunnel,
+    /// Refused before any cache or origin work.
+    #[default]
+    Refused,
+    /// The origin could not be asked or didn't answer.
+    Failed,
+}
+
+impl Kind {
+    /// Every kind, in the order of the declaration.
+    pub const ALL: [Kind; 10] = [
+        Kind::Hit,
+        Kind::Stale,
+        Kind::Revalidated,
+        Kind::Miss,
+        Kind::Joined,
+        Kind::Pass,
+        Kind::Write,
+        Kind::Tunnel,
+        Kind::Refused,
+        Kind::Failed,
+    ];
+
+    /// The word that log and metrics use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Hit => "hit",
+            Kind::Stale => "stale",
+            Kind::Revalidated => "revalidated",
+            Kind::Miss => "miss",
+            Kind::Joined => "joined",
+            Kind::Pass => "pass",
+            Kind::Write => "write",
+            Kind::Tunnel => "tunnel",
+            Kind::Refused => "refused",
+            Kind::Failed => "failed",
+        }
+    }
+}

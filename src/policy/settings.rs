@@ -1,0 +1,302 @@
+//! What an operator says about an API: the checked form of `[[api]]`, `[api.key]`, `[[api.route]]` and `[[api.purge]]`.
+
+use super::pattern::{Methods, Pattern, Template};
+use crate::upstream::{Endpoint, Timeouts};
+use http::HeaderName;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One `[[api]]`: an API and version, where it is seen and where it lives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Api {
+    /// `name`.
+    pub name: String,
+    /// `version`.
+    pub version: String,
+    /// `host`: lower case, without port; `None` answers on every host that no other API names.
+    pub host: Option<String>,
+    /// `path`: the public prefix, canonical, without the final slash; empty is the root.
+    pub path: String,
+    /// `upstream`: at least one, all with the same base path.
+    pub upstream: Vec<Endpoint>,
+    /// What holds where no route says otherwise.
+    pub rules: Arc<Rules>,
+    /// `[[api.route]]` in the order of the file; the first that matches holds.
+    pub routes: Vec<Route>,
+    /// `[[api.purge]]`.
+    pub purges: Vec<PurgeRule>,
+}
+
+impl Api {
+    /// `name/version`, as the admin API writes it.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.name, self.version)
+    }
+}
+
+/// One `[[api.route]]`: the requests it is for and the rules that hold for them, overrides already applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// The methods of `on`.
+    pub methods: Methods,
+    /// The path pattern of `on`, relative to the API.
+    pub path: Pattern,
+    /// The API's rules with this route's overrides.
+    pub rules: Arc<Rules>,
+}
+
+/// One `[[api.purge]]`: what else a successful write invalidates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PurgeRule {
+    /// The methods of `on`.
+    pub methods: Methods,
+    /// The path pattern of `on`, relative to the API; its names can be used below.
+    pub path: Pattern,
+    /// Paths relative to the API, with names of `on` and wildcards.
+    pub paths: Vec<Pattern>,
+    /// Tags, with names of `on`.
+    pub tags: Vec<Template>,
+}
+
+/// Every setting that a route may override.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// `cache`: false passes everything through. Default true.
+    pub cache: bool,
+    /// `safe`: a method that would be a write invalidates nothing. Default false.
+    pub safe: bool,
+    /// `strip_prefix`: the origin doesn't see the API's public path. Default false.
+    pub strip_prefix: bool,
+    /// `host_header`. Default upstream.
+    pub host_header: HostHeader,
+    /// `upgrade`: protocols that may be tunnelled, lower case. Default none.
+    pub upgrade: Vec<String>,
+    /// `login`: paths of login pages; a 3xx to one is not a successful write. Default `/login`.
+    pub login: Vec<String>,
+    /// `ttl`: the lifetime where the origin states none, for 200, 203, 301 and 308. Default none.
+    pub ttl: Option<Ttl>,
+    /// `ttl_by_status`: the same for further statuses. Default none.
+    pub ttl_by_status: BTreeMap<u16, Ttl>,
+    /// `freshness`: who wins, the origin's fields or `ttl`.
+    pub freshness: Precedence,
+    /// `heuristic`: RFC 9111 §4.2.2 for answers with only `Last-Modified`. Default false.
+    pub heuristic: bool,
+    /// `error_answers`. Default drop.
+    pub error_answers: ErrorAnswers,
+    /// `grace`: stale-while-revalidate where the origin states none. Default zero.
+    pub grace: Duration,
+    /// `keep_on_error`: stale-if-error where the origin states none. Default zero.
+    pub keep_on_error: Duration,
+    /// `set_cookie`. Default private.
+    pub set_cookie: SetCookie,
+    /// `client_directives`: honour (true) or ignore a client's Cache-Control. Default honour.
+    pub client_directives: bool,
+    /// `client_cache`. Default origin.
+    pub client_cache: ClientCache,
+    /// `etag = "generate"`: a weak ETag on hits where the origin sends none. Default false.
+    pub generate_etag: bool,
+    /// `invalidate`. Default tree.
+    pub invalidate: Reach,
+    /// `write_settle`. Default zero.
+    pub write_settle: Duration,
+    /// `timeouts`.
+    pub timeouts: Timeouts,
+    /// `[api.key]`.
+    pub key: KeyRules,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            cache: true,
+            safe: false,
+            strip_prefix: false,
+            host_header: HostHeader::Upstream,
+            upgrade: Vec::new(),
+            login: vec!["/login".into()],
+            ttl: None,
+            ttl_by_status: BTreeMap::new(),
+            freshness: Precedence::Origin,
+            heuristic: false,
+            error_answers: ErrorAnswers::Drop,
+            grace: Duration::ZERO,
+            keep_on_error: Duration::ZERO,
+            set_cookie: SetCookie::Private,
+            client_directives: true,
+            client_cache: ClientCache::Origin,
+            generate_etag: false,
+            invalidate: Reach::Tree,
+            write_settle: Duration::ZERO,
+            timeouts: Timeouts::default(),
+            key: KeyRules::default(),
+        }
+    }
+}
+
+/// A cache interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// For so long.
+    For(Duration),
+    /// `"0"` or `"forever"`: until purged or evicted.
+    Forever,
+}
+
+/// `freshness`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precedence {
+    /// The origin's fields win; `ttl` is the fallback.
+    Origin,
+    /// `ttl` wins over s-maxage, max-age, Expires and no-cache; not over targeted fields, no-store or private.
+    Ttl,
+}
+
+/// `error_answers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorAnswers {
+    /// 400, 405, 411–417, 421, 429, 431 and 5xx are not stored even with explicit freshness.
+    Drop,
+    /// As RFC 9111 allows.
+    Rfc,
+}
+
+/// `set_cookie`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetCookie {
+    /// An answer with Set-Cookie is stored only if it is `public`.
+    Private,
+    /// As RFC 9111 allows.
+    Store,
+    /// Never stored.
+    Pass,
+}
+
+/// `client_cache`: what clients are told about keeping the answer themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCache {
+    /// The origin's Cache-Control.
+    Origin,
+    /// `no-cache`: they ask again and get a 304 from here.
+    Revalidate,
+    /// `no-store`.
+    None,
+}
+
+/// `invalidate`: how far a write reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Its own path with every query, everything below, and each ancestor inside the API.
+    Tree,
+    /// Its own path and the parent.
+    Collection,
+    /// Its own path.
+    Own,
+    /// The whole API.
+    Api,
+}
+
+/// `host_header`: the Host that the origin sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostHeader {
+    /// The endpoint's own authority.
+    Upstream,
+    /// What the client sent.
+    Client,
+    /// This name.
+    Name(String),
+}
+
+/// `[api.key]`: what makes two requests different, beside method, host, path and query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyRules {
+    /// `query`. Default all, sorted by name.
+    pub query: QueryKey,
+    /// `headers`: request fields that are part of the key and join `Vary` downstream.
+    pub headers: Vec<HeaderName>,
+    /// `share`. Default user.
+    pub share: Share,
+    /// `credentials`: fields that carry identity, beside Authorization and Cookie.
+    pub credentials: Vec<FieldPattern>,
+    /// `cookies`: which cookies are identity; the others don't reach the origin on cacheable requests.
+    pub cookies: Names,
+}
+
+impl Default for KeyRules {
+    fn default() -> Self {
+        let names = ["x-api-key", "api-key", "x-auth-token", "x-session*", "x-user*", "x-tenant*"];
+        KeyRules {
+            query: QueryKey::Sorted(Names::All),
+            headers: Vec::new(),
+            share: Share::User,
+            credentials: names.iter().map(|n| FieldPattern::new(n)).collect(),
+            cookies: Names::All,
+        }
+    }
+}
+
+/// `query`: which pairs of the query are kept and in what order. What is kept is what the origin gets.
+#[derive(Clone, Debug, PartialEq)]
+pub enum QueryKey {
+    /// As written.
+    Exact,
+    /// The named pairs, sorted by name, equal names in the order given.
+    Sorted(Names),
+}
+
+/// A choice among names; a `*` at the end of a name stands for any rest.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Names {
+    /// Every name.
+    All,
+    /// `{ only = […] }`.
+    Only(Vec<FieldPattern>),
+    /// `{ ignore = […] }`.
+    Ignore(Vec<FieldPattern>),
+}
+
+impl Names {
+    /// Whether `name` is among those kept; case matters, as in query names and cookies.
+    pub fn keeps(&self, name: &str) -> bool {
+        match self {
+            Names::All => true,
+            Names::Only(only) => only.iter().any(|p| p.matches(name)),
+            Names::Ignore(ignore) => !ignore.iter().any(|p| p.matches(name)),
+        }
+    }
+}
+
+/// A name, or the beginning of a name followed by `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldPattern {
+    text: String,
+    open: bool,
+}
+
+impl FieldPattern {
+    /// Reads `name` or `begin*`.
+    pub fn new(text: &str) -> Self {
+        match text.strip_suffix('*') {
+            Some(begin) => FieldPattern { text: begin.into(), open: true },
+            None => FieldPattern { text: text.into(), open: false },
+        }
+    }
+
+    /// Whether `name` is meant, letter for letter (field names arrive in lower case).
+    pub fn matches(&self, name: &str) -> bool {
+        if self.open { name.starts_with(&self.text) } else { name == self.text }
+    }
+}
+
+/// `share`: how widely an answer may be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// Within the caller's partition unless the answer says `public`.
+    User,
+    /// One partition per value of this claim.
+    Claim(String),
+    /// Shared where RFC 9111 §3.5 allows.
+    Everyone,
+    /// The operator's word that answers don't depend on the caller.
+    AssumePublic,
+}

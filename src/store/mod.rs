@@ -1,0 +1,4 @@
+//! The only door to stored responses.
+
+mod settings;
+pub use settings::{Eviction, Settings};
