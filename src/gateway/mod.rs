@@ -1,4 +1,134 @@
-//! The way of a request.
+//! The way of a request: one function, [`Gateway::handle`], shows it whole; each step is a leaf that returns a verdict.
 
+mod admit;
+mod deliver;
+mod find;
+mod forward;
 mod outcome;
+mod problem;
+mod read;
+mod status;
+mod tunnel;
+mod write;
+
 pub use outcome::{Kind, Outcome};
+
+use crate::body::Body;
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::fill::{Comer, Fills};
+use crate::policy::{Apis, Mounted};
+use crate::rfc9111;
+use crate::store::{Store, Tally};
+use crate::tasks::Tasks;
+use crate::upstream::Origin;
+use admit::{Admitted, admit};
+use http::{Method, Request, Response};
+use problem::Problem;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What the gateway needs of the configuration beside the APIs.
+pub struct Settings {
+    /// Whether `Forwarded` and `X-Forwarded-*` of this peer are believed.
+    pub trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// Bytes that a request's body may have; `None` is no limit.
+    pub request_body: Option<u64>,
+}
+
+/// An API that is being served.
+#[derive(Clone)]
+pub struct Served {
+    /// Where it lives.
+    pub origin: Arc<Origin>,
+    /// What it has in the store.
+    pub tally: Arc<Tally>,
+}
+
+/// The gateway: APIs in front, origins behind, the store between.
+pub struct Gateway {
+    apis: Apis,
+    served: Vec<Served>,
+    store: Arc<Store>,
+    fills: Arc<Fills>,
+    settings: Settings,
+    clock: Clock,
+    /// Writes; a stop waits for them.
+    tasks: Tasks,
+    /// What a stop needn't wait for.
+    background: Tasks,
+}
+
+impl Gateway {
+    /// `served` is in the order of `apis`; a stop waits for what is spawned in `tasks`.
+    pub fn new(apis: Apis, served: Vec<Served>, store: Arc<Store>, fills: Arc<Fills>, settings: Settings, clock: Clock, tasks: Tasks) -> Self {
+        Gateway { apis, served, store, fills, settings, clock, tasks, background: Tasks::default() }
+    }
+
+    /// Answers a request.
+    pub async fn handle(self: &Arc<Self>, request: Request<Body>, client: &Client) -> (Response<Body>, Outcome) {
+        let comer = self.comer();
+        let admitted = match admit(request, &self.apis, self.settings.request_body) {
+            Ok(admitted) => admitted,
+            Err(problem) => return (problem.response(), problem.outcome(Kind::Refused, None)),
+        };
+        if let Some(protocol) = tunnel::wanted(&admitted) {
+            return self.tunnel(admitted, &protocol, client).await;
+        }
+        match admitted.method {
+            Method::GET | Method::HEAD => self.read(admitted, client, comer).await,
+            _ if admitted.routed.rules.safe || rfc9111::is_safe(&admitted.method) => self.pass(admitted, client, read::METHOD).await,
+            _ => self.change(admitted, client).await,
+        }
+    }
+
+    /// When the request came, in epochs and in time; before anything else is looked at.
+    fn comer(&self) -> Comer {
+        Comer { began_at: self.store.scopes.epoch(), began_time: self.clock.now().mono, refused: false }
+    }
+
+    fn served(&self, mounted: &Mounted) -> &Served {
+        &self.served[mounted.number]
+    }
+
+    /// Carries a write; the client's leaving doesn't stop it.
+    async fn change(self: &Arc<Self>, mut admitted: Admitted, client: &Client) -> (Response<Body>, Outcome) {
+        let api = Some(Arc::clone(&admitted.routed.mounted.id));
+        let body = std::mem::replace(&mut admitted.body, Body::empty());
+        let Some(request) = self.request(&admitted, client, body) else {
+            let problem = Problem::unsendable();
+            return (problem.response(), problem.outcome(Kind::Refused, api));
+        };
+        let write = write::Write {
+            routed: Arc::clone(&admitted.routed),
+            method: admitted.method.clone(),
+            host: admitted.host.clone(),
+            request,
+            to: forward::host(&admitted),
+            interim: read::interim(client),
+        };
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let gateway = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let served = gateway.served(&write.routed.mounted).clone();
+            drop(sender.send(gateway.write(&served, write).await));
+        });
+        let Ok(written) = receiver.await else {
+            let problem = Problem::unsendable();
+            return (problem.response(), problem.outcome(Kind::Failed, api));
+        };
+        let status = status::Status::fwd(status::Fwd::Method);
+        let outcome = Outcome { api, kind: Kind::Write, reason: None, origin_ms: Some(written.origin_ms), stored: false, invalidated: written.invalidated };
+        match written.answer {
+            Ok(response) => {
+                let status = status::Status { fwd_status: Some(response.status()), ..status };
+                (deliver::own(read::asked(&admitted), response, &status), outcome)
+            }
+            Err(error) => {
+                let problem = Problem::of(&error);
+                let outcome = Outcome { kind: Kind::Failed, reason: Some(problem.name), ..outcome };
+                (read::failed(&problem, status), outcome)
+            }
+        }
+    }
+}

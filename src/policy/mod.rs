@@ -1,6 +1,15 @@
 //! What the operator says, joined with what the RFC says; pure.
 
+mod apis;
+mod key;
 mod pattern;
+mod scope;
 mod settings;
+mod target;
+
+pub use apis::{Apis, Mounted, Routed};
+pub use key::{Identity, canonical_query, is_credential, kept_cookies, partition, write_key};
 pub use pattern::{BadPattern, Captures, Methods, Pattern, Template, parse_on};
+pub use scope::{MAX_DEPTH, Named, Place, Scope, Standing, named};
 pub use settings::*;
+pub use target::{BadTarget, canonical_host, canonical_path, check_query, without_port};

@@ -1,4 +1,168 @@
 //! The only door to stored responses.
+//!
+//! Under a key lie all answers to its request that differ by `Vary`, the youngest question first. moka keeps the keys
+//! by recent use (or by frequency) within `max_size`; whether an answer may still be used is never its business but
+//! that of the [`scopes`] and of RFC 9111. What is dead is taken out by [`Store::sweep`], from a thread of its own.
 
+mod entry;
+mod fields;
+mod scopes;
 mod settings;
+
+pub use entry::{Content, Entry, Tallied, Tally};
+pub use fields::Fields;
+pub use scopes::{Asked, Epoch, Held, Scopes, Severity, Standing};
 pub use settings::{Eviction, Settings};
+
+use crate::clock::Now;
+use http::HeaderMap;
+use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The answers under one key, the youngest question first.
+pub type Variants = Arc<[Arc<Entry>]>;
+
+/// What moka needs for one key beside the key and the value: its node, its place in the map and in the queues, two reference counts.
+const BOOKKEEPING: usize = 264;
+
+/// Stored responses and the scopes they belong to.
+#[derive(Debug)]
+pub struct Store {
+    kept: Cache<Box<[u8]>, Variants>,
+    /// What can be invalidated.
+    pub scopes: Scopes,
+    max_variants: usize,
+    swept_at: AtomicU64,
+}
+
+/// Why a whole answer was not put into the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotKept {
+    /// A younger question's answer is there already.
+    OlderThanStored,
+    /// Invalidated while it was on its way.
+    Invalidated,
+}
+
+impl Store {
+    /// An empty store that keeps at most `max_variants` answers under one key.
+    pub fn new(settings: &Settings, max_variants: usize) -> Self {
+        let policy = match settings.eviction {
+            Eviction::Lru => EvictionPolicy::lru(),
+            Eviction::TinyLfu => EvictionPolicy::tiny_lfu(),
+        };
+        let kept = Cache::builder()
+            .max_capacity(settings.max_size)
+            .eviction_policy(policy)
+            .weigher(|key: &Box<[u8]>, variants: &Variants| weight(key, variants))
+            .build();
+        Store { kept, scopes: Scopes::default(), max_variants: max_variants.max(1), swept_at: AtomicU64::new(0) }
+    }
+
+    /// The answers under `key`.
+    pub fn find(&self, key: &[u8]) -> Option<Variants> {
+        self.kept.get(key)
+    }
+
+    /// Puts a complete entry under `key`; `request` is the fields of the request it answers. It takes the place of what
+    /// that request would have found, unless that was asked for later.
+    pub fn put(&self, key: &[u8], entry: &Arc<Entry>, request: &HeaderMap) -> Result<(), NotKept> {
+        if entry.standing() == Standing::Invalidated {
+            return Err(NotKept::Invalidated);
+        }
+        let mut kept = Ok(());
+        self.kept.entry(key.into()).and_compute_with(|old| {
+            let old = old.map(moka::Entry::into_value);
+            match joined(old.as_deref().unwrap_or_default(), entry, request, self.max_variants) {
+                Some(variants) => Op::Put(variants),
+                None => {
+                    kept = Err(NotKept::OlderThanStored);
+                    Op::Nop
+                }
+            }
+        });
+        if kept.is_ok() {
+            entry.tally.count(entry.size() + key.len() + BOOKKEEPING);
+        }
+        kept
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> u64 {
+        self.kept.entry_count()
+    }
+
+    /// Whether nothing is stored.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes taken by what is stored.
+    pub fn bytes(&self) -> u64 {
+        self.kept.weighted_size()
+    }
+
+    /// Looks at every stored answer: `look` gets the key and the answers under it.
+    pub fn scan(&self, mut look: impl FnMut(&[u8], &[Arc<Entry>])) {
+        for (key, variants) in &self.kept {
+            look(&key, &variants);
+        }
+    }
+
+    /// Takes out what is dead and drops the cells that nobody holds; returns how many keys went. It reads every entry,
+    /// so it belongs on a thread where that hurts nobody.
+    pub fn sweep(&self, now: Now) -> usize {
+        self.swept_at.store(self.scopes.epoch(), Ordering::Relaxed);
+        let mut gone = 0;
+        for (key, variants) in &self.kept {
+            if variants.iter().all(|entry| entry.is_dead(now)) {
+                self.remove_dead(&key, now);
+                gone += 1;
+                if gone % 256 == 0 {
+                    self.kept.run_pending_tasks();
+                }
+            }
+        }
+        self.kept.run_pending_tasks();
+        self.scopes.sweep();
+        gone
+    }
+
+    /// Whether something was invalidated since the last sweep began.
+    pub fn wants_sweep(&self) -> bool {
+        self.swept_at.load(Ordering::Relaxed) != self.scopes.epoch()
+    }
+
+    /// Removes a key if all under it is dead at this moment, which a new answer may have changed since it was looked at.
+    fn remove_dead(&self, key: &[u8], now: Now) {
+        self.kept.entry(key.into()).and_compute_with(|old| match old {
+            Some(old) if old.value().iter().all(|entry| entry.is_dead(now)) => Op::Remove,
+            Some(_) | None => Op::Nop,
+        });
+    }
+}
+
+/// The variants with `entry` among them; `None` when the store already has an answer to this request that was asked for later.
+fn joined(old: &[Arc<Entry>], entry: &Arc<Entry>, request: &HeaderMap, most: usize) -> Option<Variants> {
+    let age = |e: &Entry| (e.asked_at, e.confirmed_at);
+    let mut variants = vec![Arc::clone(entry)];
+    for other in old {
+        if !other.selection.matches(request) {
+            if other.standing() != Standing::Invalidated {
+                variants.push(Arc::clone(other));
+            }
+        } else if age(other) > age(entry) {
+            return None;
+        }
+    }
+    variants.truncate(most);
+    Some(variants.into())
+}
+
+fn weight(key: &[u8], variants: &[Arc<Entry>]) -> u32 {
+    let entries: usize = variants.iter().map(|e| e.size() + size_of::<usize>()).sum();
+    u32::try_from(key.len() + entries + BOOKKEEPING).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,276 @@
+//! One question to the origin: what is sent, what its answer means for the store, and recording it.
+
+use super::recording::{Recording, Room};
+use super::{Comer, Fills, may_take};
+use crate::body::{Body, BodyError};
+use crate::clock::Now;
+use crate::policy::{Asker, Keep, Routed, Scope, keep};
+use crate::rfc9111;
+use crate::store::{Asked as AskedAt, Content, Entry, Fields, Standing, Tallied, Tally};
+use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// All that is needed to ask for one key and to judge the answer.
+pub struct Question {
+    /// The key in the caller's partition, which is the shared one for who has no credentials.
+    pub key: Vec<u8>,
+    /// The shared key, where it isn't the same.
+    pub shared_key: Option<Vec<u8>>,
+    /// API, rules and place.
+    pub routed: Arc<Routed>,
+    /// The authenticated caller.
+    pub user: Option<Arc<str>>,
+    /// The request's fields as the client sent them; `Vary` is about these.
+    pub fields: HeaderMap,
+    /// What the origin is sent, without conditions of the client's.
+    pub sent: HeaderMap,
+    /// Path and query at the origin.
+    pub uri: Uri,
+    /// The Host that the origin sees.
+    pub host: HostChoice,
+    /// Where to ask.
+    pub origin: Arc<Origin>,
+    /// Where the API's entries are counted.
+    pub tally: Arc<Tally>,
+    /// Takes interim answers for the client.
+    pub interim: Option<InterimFn>,
+    /// The stored answer to be confirmed, as it was found.
+    pub stored: Option<Arc<Entry>>,
+}
+
+/// An entry on its way to those who asked.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// Its content while that grows; `None` when the entry is complete.
+    pub live: Option<Arc<Recording>>,
+    /// Whether the origin confirmed a stored answer.
+    pub revalidated: bool,
+    /// The status that the origin sent.
+    pub status: StatusCode,
+    /// Milliseconds that the origin took to its head.
+    pub origin_ms: u64,
+    /// Why it isn't kept though it is shared with nobody but the one who asked.
+    pub unkept: Option<&'static str>,
+}
+
+impl Shared {
+    /// The content for one more reader: `Some(None)` when the entry is complete, `None` when its beginning is forgotten.
+    pub(super) fn reader(&self) -> Option<Option<Body>> {
+        match &self.live {
+            None => Some(None),
+            Some(live) => live.reader().map(Some),
+        }
+    }
+}
+
+/// What the origin said.
+pub(super) enum Asked {
+    /// An entry, the asker's own reading of its content while that grows, and what is left to do.
+    Shared(Shared, Option<(Body, Recorder)>),
+    Own { response: Response<Body>, reason: &'static str, origin_ms: u64 },
+    Failed(Arc<AskError>),
+}
+
+/// What is left to do for an answer whose head was handed on.
+pub(super) struct Recorder {
+    entry: Arc<Entry>,
+    recording: Arc<Recording>,
+    body: Body,
+    shared: bool,
+}
+
+impl Question {
+    /// The authenticated caller.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Whether the answer to somebody else's question answers this one (DESIGN rules 5 and 6; partitions are apart by their keys).
+    pub(super) fn may_take(&self, shared: &Shared, comer: &Comer) -> bool {
+        let e = &*shared.entry;
+        shared.unkept.is_none()
+            && e.selection.matches(&self.fields)
+            && may_take(&e.held, e.asked_at, e.confirmed_at, e.asked_time, comer)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker {
+            method: &Method::GET,
+            fields: &self.fields,
+            authenticated: self.user.is_some(),
+            partitioned: self.shared_key.is_some(),
+            no_store: false,
+        }
+    }
+
+    fn request(&self) -> Request<Body> {
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.sent.clone();
+        if let Some(stored) = &self.stored {
+            rfc9111::add_validators(request.headers_mut(), stored.etag(), stored.last_modified());
+        }
+        request
+    }
+}
+
+impl Fills {
+    /// Asks the origin and decides what its answer is good for. `at` was noted before.
+    pub(super) async fn ask(&self, question: &Arc<Question>, at: &AskedAt) -> Asked {
+        let asked = self.clock.now();
+        let timeouts = &question.routed.rules.timeouts;
+        let answer = question.origin.ask(question.request(), &question.host, timeouts, question.interim.clone()).await;
+        let answered = self.clock.now();
+        let origin_ms = answered.mono - asked.mono;
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => return Asked::Failed(Arc::new(error)),
+        };
+        if let (StatusCode::NOT_MODIFIED, Some(stored)) = (response.status(), &question.stored) {
+            return self.confirmed(question, at, stored, response.headers(), [asked, answered]);
+        }
+        match self.judge(question, at, response.status(), response.headers(), [asked, answered]) {
+            Err(reason) => Asked::Own { response, reason, origin_ms },
+            Ok(keep) => {
+                let (parts, body) = response.into_parts();
+                let length = parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+                let (recording, own) = Recording::new(length);
+                let shared = keep.shared;
+                let entry = Arc::new(self.entry(question, at, parts.status, keep));
+                let recorder = Recorder { entry: Arc::clone(&entry), recording: Arc::clone(&recording), body, shared };
+                self.running.fetch_add(1, Ordering::Relaxed);
+                let live = Some(recording);
+                Asked::Shared(Shared { entry, live, revalidated: false, status: parts.status, origin_ms, unkept: None }, Some((own, recorder)))
+            }
+        }
+    }
+
+    fn judge(&self, question: &Question, at: &AskedAt, status: StatusCode, fields: &HeaderMap, times: [Now; 2]) -> Result<Keep, &'static str> {
+        let keep = keep(&question.routed.rules, &question.asker(), status, fields, times[0], times[1])?;
+        let length = fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > self.settings.max_object_size) {
+            return Err("too-large");
+        }
+        if at.held.settles(at.time) {
+            return Err("settling");
+        }
+        if self.running() >= self.settings.fills {
+            return Err("too-many-fills");
+        }
+        Ok(keep)
+    }
+
+    fn entry(&self, question: &Question, at: &AskedAt, status: StatusCode, keep: Keep) -> Entry {
+        let id = &*question.routed.mounted.id;
+        let tags: Vec<Scope<'_>> = keep.tags.iter().map(|tag| Scope::Tag(id, tag)).collect();
+        let held = if tags.is_empty() { at.held.clone() } else { at.held.union(&self.store.scopes.hold(&tags)) };
+        Entry {
+            status,
+            fields: Fields::pack(&keep.fields),
+            facts: keep.facts,
+            sharing: keep.sharing,
+            selection: keep.selection,
+            held,
+            asked_at: at.at,
+            confirmed_at: at.at,
+            asked_time: at.time,
+            content: std::sync::OnceLock::new(),
+            tally: Tallied::new(Arc::clone(&question.tally)),
+        }
+    }
+
+    /// The origin says that the stored answer still holds (RFC 9111 §4.3.4, DESIGN rule 9).
+    fn confirmed(&self, question: &Arc<Question>, at: &AskedAt, stored: &Entry, fields: &HeaderMap, times: [Now; 2]) -> Asked {
+        let origin_ms = times[1].mono - times[0].mono;
+        let fields = rfc9111::freshen(&stored.fields.unpack(fields.len()), fields);
+        let judged = self.judge(question, at, stored.status, &fields, times);
+        let (keep, unkept, shared) = match judged {
+            Ok(keep) => {
+                let shared = keep.shared;
+                (keep, None, shared)
+            }
+            Err(reason) => (Keep::confirmed(fields, stored.facts, stored.sharing, stored.selection.clone()), Some(reason), false),
+        };
+        let mut entry = self.entry(question, at, stored.status, keep);
+        entry.held = entry.held.union(&stored.held);
+        if !stored.etag().is_some_and(rfc9111::is_strong) {
+            // A weak validator says that it is good enough, not that it is the same: it stays as old as it was.
+            entry.asked_at = stored.asked_at;
+        }
+        if let Some(content) = stored.content.get() {
+            drop(entry.content.set(content.clone()));
+        }
+        let entry = Arc::new(entry);
+        if unkept.is_none() {
+            self.put(question, &entry, shared);
+        }
+        let status = StatusCode::NOT_MODIFIED;
+        Asked::Shared(Shared { entry, live: None, revalidated: true, status, origin_ms, unkept }, None)
+    }
+
+    /// Reads the content to its end and stores the entry; `close` is called when nobody may join any more.
+    pub(super) async fn record(&self, question: &Arc<Question>, recorder: Recorder, close: impl Fn()) {
+        let Recorder { entry, recording, mut body, shared } = recorder;
+        let mut keeping = true;
+        let ended = loop {
+            let Some(frame) = body.frame().await else { break Ok(()) };
+            let written = match frame.map(http_body::Frame::into_data) {
+                Err(error) => break Err(error),
+                Ok(Ok(piece)) => recording.write(piece),
+                Ok(Err(frame)) => {
+                    frame.into_trailers().into_iter().for_each(|fields| recording.trailers(fields));
+                    continue;
+                }
+            };
+            if keeping && (written > self.settings.max_object_size || self.is_too_old(&entry)) {
+                keeping = false;
+                close();
+                recording.give_up_keeping();
+            }
+            if !keeping && !self.paced(&recording).await {
+                break Err(BodyError::Lagged);
+            }
+        };
+        if ended.is_ok() && keeping && !self.is_too_old(&entry) && !entry.held.settles(entry.asked_time) {
+            let (body, trailers) = recording.whole();
+            drop(entry.content.set(Content { body, trailers }));
+            self.put(question, &entry, shared);
+        }
+        close();
+        recording.end(ended);
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Waits for the readers of an answer that isn't kept; false when there are none left.
+    async fn paced(&self, recording: &Recording) -> bool {
+        loop {
+            let wait = recording.wait_for_room(self.settings.max_object_size.min(1 << 20));
+            match tokio::time::timeout(self.settings.write_stall, wait).await {
+                Ok(Room::Abandoned) => return false,
+                Ok(Room::Free | Room::Full) => return true,
+                Err(_) => drop(recording.cut_slowest()),
+            }
+        }
+    }
+
+    fn is_too_old(&self, entry: &Entry) -> bool {
+        let age = self.clock.now().mono.saturating_sub(entry.asked_time);
+        u128::from(age) > self.settings.max_fill_time.as_millis()
+    }
+
+    fn put(&self, question: &Question, entry: &Arc<Entry>, shared: bool) {
+        let key = match &question.shared_key {
+            Some(shared_key) if shared => shared_key,
+            Some(_) | None => &question.key,
+        };
+        // Refused only when it is invalidated or a younger one is there: then nobody misses it.
+        drop(self.store.put(key, entry, &question.fields));
+    }
+}

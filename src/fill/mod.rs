@@ -1,0 +1,270 @@
+//! Asking the origin once, for everybody who waits, and keeping what it says.
+//!
+//! A [`Question`] goes to the origin in a task of its own, so that a client that leaves strands nobody. Once the head
+//! of the answer is there it is decided whether it can be shared: if so, all who wait get the same entry and read the
+//! same [`Recording`] while it grows; if not, the one who asked gets the answer itself and the others go to the origin
+//! at once, in parallel, as do those who come within the next moments ([`unshared`]).
+
+mod ask;
+mod flight;
+mod recording;
+mod unshared;
+
+pub use ask::{Question, Shared};
+pub use flight::{Comer, Flight, Flights, Turn, may_take};
+pub use recording::{Recording, Room};
+
+use crate::body::Body;
+use crate::clock::Clock;
+use crate::policy::unshared_for;
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::upstream::AskError;
+use http::Response;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use unshared::Unshared;
+
+/// Bounds on fills; each comes from the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Larger answers are not kept, and not joined past this point.
+    pub max_object_size: u64,
+    /// An older fill can't be stored.
+    pub max_fill_time: Duration,
+    /// How long a reader may take nothing while others wait for it.
+    pub write_stall: Duration,
+    /// Requests that may wait for somebody else's fill.
+    pub waiting: usize,
+    /// Questions that may be kept while they stream.
+    pub fills: usize,
+}
+
+/// The questions in flight, and what is needed to ask more.
+#[derive(Debug)]
+pub struct Fills {
+    store: Arc<Store>,
+    flights: Flights<Place>,
+    unshared: Unshared,
+    settings: Settings,
+    tasks: Tasks,
+    clock: Clock,
+    waiting: AtomicUsize,
+    running: AtomicUsize,
+}
+
+/// Where those who joined await the answer.
+#[derive(Debug)]
+struct Place(watch::Sender<Option<Answer>>);
+
+/// What those who joined are told.
+#[derive(Clone, Debug)]
+enum Answer {
+    Shared(Shared),
+    /// Everybody for himself.
+    Unshared,
+    Failed(Arc<AskError>),
+}
+
+/// What came of a question for one who asked it.
+#[derive(Debug)]
+pub enum Got {
+    /// An entry that is, or could be, kept.
+    Shared {
+        /// The entry.
+        shared: Shared,
+        /// Its content while that grows; `None` when the entry is complete.
+        body: Option<Body>,
+        /// Whether somebody else had asked.
+        joined: bool,
+    },
+    /// The origin's answer as it is, and why it isn't kept.
+    Own {
+        /// The answer.
+        response: Response<Body>,
+        /// Why it isn't kept.
+        reason: &'static str,
+        /// Milliseconds that the origin took.
+        origin_ms: u64,
+    },
+    /// The origin couldn't be asked, or didn't answer.
+    Failed(Arc<AskError>),
+    /// Too many wait already (`limits.waiting_requests`).
+    Overloaded,
+}
+
+/// Counts one in for as long as it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn up_to(counter: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let before = counter.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(counter); // taken back on every way out
+        (before < most).then_some(counted)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Fills {
+    /// Nothing in flight.
+    pub fn new(store: Arc<Store>, settings: Settings, tasks: Tasks, clock: Clock) -> Arc<Self> {
+        Arc::new(Fills {
+            store,
+            flights: Flights::default(),
+            unshared: Unshared::default(),
+            settings,
+            tasks,
+            clock,
+            waiting: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+        })
+    }
+
+    /// Questions that are being asked or recorded.
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Requests that wait for somebody else's question.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether answers for this key could lately not be shared, so that its requests go to the origin on their own.
+    pub fn is_unshared(&self, key: &[u8], now: u64) -> bool {
+        self.unshared.contains(key, now)
+    }
+
+    /// Gets an answer to `question`: asks, or waits for one who has asked already.
+    pub async fn get(self: &Arc<Self>, question: Question, mut comer: Comer) -> Got {
+        let question = Arc::new(question);
+        if self.is_unshared(&question.key, comer.began_time) {
+            return self.alone(question).await;
+        }
+        let mut failed = false;
+        loop {
+            let flight = match self.enter(&question, &comer) {
+                Turn::Lead(flight) => return self.lead(question, flight).await,
+                Turn::Join(flight) => flight,
+            };
+            let Some(_counted) = Counted::up_to(&self.waiting, self.settings.waiting) else {
+                return Got::Overloaded;
+            };
+            match wait(&flight).await {
+                Some(Answer::Shared(shared)) if question.may_take(&shared, &comer) => {
+                    if let Some(body) = shared.reader() {
+                        return Got::Shared { shared, body, joined: true };
+                    }
+                }
+                Some(Answer::Unshared) => return self.alone(question).await,
+                Some(Answer::Failed(error)) if failed || error.is_timeout() => return Got::Failed(error),
+                // One who failed before a head came doesn't fail the rest: one of them asks again, once.
+                Some(Answer::Failed(_)) | None => failed = true,
+                Some(Answer::Shared(_)) => {}
+            }
+            comer.refused = true;
+        }
+    }
+
+    /// Asks in the background unless somebody does already; nobody waits for it.
+    pub fn refresh(self: &Arc<Self>, question: Question, comer: &Comer) {
+        let question = Arc::new(question);
+        if let Turn::Lead(flight) = self.enter(&question, comer) {
+            let (sender, _) = oneshot::channel();
+            self.start(question, flight, sender);
+        }
+    }
+
+    fn enter(&self, question: &Question, comer: &Comer) -> Turn<Place> {
+        let ask = || self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.now().mono);
+        self.flights.enter(&question.key, comer, ask, || Place(watch::Sender::new(None)))
+    }
+
+    /// Asks on everybody's behalf, in a task that goes on when this caller leaves.
+    async fn lead(self: &Arc<Self>, question: Arc<Question>, flight: Arc<Flight<Place>>) -> Got {
+        let (sender, receiver) = oneshot::channel();
+        self.start(question, flight, sender);
+        receiver.await.unwrap_or_else(|_| Got::Failed(Arc::new(AskError::lost())))
+    }
+
+    fn start(self: &Arc<Self>, question: Arc<Question>, flight: Arc<Flight<Place>>, leader: oneshot::Sender<Got>) {
+        let fills = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let guard = Closing { fills: &fills, question: &question, flight: &flight };
+            let (told, got, recorder) = match fills.ask(&question, &flight.asked).await {
+                ask::Asked::Shared(shared, growing) => {
+                    fills.unshared.forget(&question.key);
+                    let (body, recorder) = growing.unzip();
+                    (Answer::Shared(shared.clone()), Got::Shared { shared, body, joined: false }, recorder)
+                }
+                ask::Asked::Own { response, reason, origin_ms } => {
+                    let seconds = unshared_for(response.status()).as_secs();
+                    fills.unshared.remember(&question.key, fills.clock.now().mono, seconds);
+                    (Answer::Unshared, Got::Own { response, reason, origin_ms }, None)
+                }
+                ask::Asked::Failed(error) => (Answer::Failed(Arc::clone(&error)), Got::Failed(error), None),
+            };
+            if recorder.is_none() {
+                fills.flights.close(&question.key, &flight);
+            }
+            flight.answer.0.send_replace(Some(told));
+            drop(leader.send(got)); // a client that left misses nothing
+            if let Some(recorder) = recorder {
+                fills.record(&question, recorder, || fills.flights.close(&question.key, &flight)).await;
+            }
+            drop(guard);
+        });
+    }
+
+    /// Asks for one caller only; what can be kept is kept all the same.
+    async fn alone(self: &Arc<Self>, question: Arc<Question>) -> Got {
+        let asked = self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.now().mono);
+        match self.ask(&question, &asked).await {
+            ask::Asked::Own { response, reason, origin_ms } => Got::Own { response, reason, origin_ms },
+            ask::Asked::Failed(error) => Got::Failed(error),
+            ask::Asked::Shared(shared, growing) => {
+                self.unshared.forget(&question.key);
+                let (body, recorder) = growing.unzip();
+                if let Some(recorder) = recorder {
+                    let fills = Arc::clone(self);
+                    self.tasks.spawn(async move { fills.record(&question, recorder, || ()).await });
+                }
+                Got::Shared { shared, body, joined: false }
+            }
+        }
+    }
+}
+
+/// Waits for the answer; `None` when the one who asked is gone without one.
+async fn wait(flight: &Flight<Place>) -> Option<Answer> {
+    let mut answer = flight.answer.0.subscribe();
+    let found = answer.wait_for(Option::is_some).await.ok()?;
+    found.clone()
+}
+
+/// Takes a question out of the table whatever becomes of its task, and tells those who wait.
+struct Closing<'a> {
+    fills: &'a Fills,
+    question: &'a Question,
+    flight: &'a Arc<Flight<Place>>,
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.fills.flights.close(&self.question.key, self.flight);
+        self.flight.answer.0.send_if_modified(|answer| {
+            let unanswered = answer.is_none();
+            if unanswered {
+                *answer = Some(Answer::Failed(Arc::new(AskError::lost())));
+            }
+            unanswered
+        });
+    }
+}

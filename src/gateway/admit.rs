@@ -1,0 +1,92 @@
+//! Step 1: is the request sane, which API answers it, who is calling?
+
+use super::problem::Problem;
+use crate::body::Body;
+use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body::Body as _;
+use std::sync::Arc;
+
+/// A request that may go on.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) method: Method,
+    /// The Host, canonical, with its port.
+    pub(super) host: String,
+    /// The public path, canonical.
+    pub(super) path: String,
+    /// The query as written.
+    pub(super) query: Option<String>,
+    pub(super) routed: Arc<Routed>,
+    pub(super) identity: Identity,
+    pub(super) fields: HeaderMap,
+    pub(super) body: Body,
+    pub(super) has_body: bool,
+}
+
+/// Admits `request` or says why not.
+pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>) -> Result<Admitted, Problem> {
+    let (parts, body) = request.into_parts();
+    if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+        let detail = format!("{} is not served here", parts.method);
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-refused", detail).closing());
+    }
+    let host = host(&parts.uri, &parts.headers)?;
+    framing(&parts.headers, body_limit)?;
+    let path = canonical_path(parts.uri.path()).map_err(Problem::bad_target)?.into_owned();
+    let query = parts.uri.query().map(String::from);
+    check_query(query.as_deref().unwrap_or_default()).map_err(Problem::bad_target)?;
+    let Some(mounted) = apis.find(&host, &path) else {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "no-api", "no API answers on this host and path"));
+    };
+    let routed = Arc::new(mounted.route(&parts.method, &path));
+    let has_body = !body.is_end_stream();
+    let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
+    Ok(Admitted { method: parts.method, host, path, query, routed, identity, fields: parts.headers, body, has_body })
+}
+
+/// Exactly one valid Host, which agrees with the authority of an absolute-form target (RFC 9112 §3.2).
+fn host(uri: &Uri, fields: &HeaderMap) -> Result<String, Problem> {
+    use crate::policy::BadTarget::{BadHost, HostMismatch, Malformed};
+    let mut lines = fields.get_all(HOST).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return Err(Problem::bad_target(BadHost)) };
+    let text = line.to_str().map_err(|_| Problem::bad_target(BadHost))?;
+    let host = canonical_host(text).map_err(Problem::bad_target)?;
+    if uri.scheme_str().is_some_and(|s| s != "http" && s != "https") {
+        return Err(Problem::bad_target(Malformed));
+    }
+    if let Some(authority) = uri.authority() {
+        let other = canonical_host(authority.as_str()).map_err(Problem::bad_target)?;
+        if other != host {
+            return Err(Problem::bad_target(HostMismatch));
+        }
+    }
+    Ok(host.into_owned())
+}
+
+/// One way to tell where the body ends (RFC 9112 §6.3), and not beyond the limit.
+fn framing(fields: &HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
+    let bad = |name, detail: &str| Err(Problem::new(StatusCode::BAD_REQUEST, name, detail).closing());
+    let lengths = fields.get_all(CONTENT_LENGTH).iter().count();
+    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        if lengths > 0 {
+            return bad("two-lengths", "Transfer-Encoding and Content-Length in one request");
+        }
+        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return bad("transfer-coding", "the only transfer coding taken here is one `chunked`");
+        }
+    }
+    if lengths > 1 {
+        return bad("two-lengths", "several Content-Length fields in one request");
+    }
+    let length = fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    match (length, body_limit) {
+        (Some(length), Some(limit)) if length > limit => {
+            let detail = format!("the request's body has {length} bytes; the limit is {limit} (server.limits.request_body)");
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request-too-large", detail).closing())
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
+}

@@ -1,0 +1,164 @@
+//! Step 6: the answer as this client gets it.
+
+use super::forward::VIA_VALUE;
+use super::status::Status;
+use crate::body::Body;
+use crate::clock::Now;
+use crate::policy::{Api, ClientCache, Rules, TAG_FIELDS};
+use crate::rfc9110::fields::strip_hop_by_hop;
+use crate::rfc9110::range::{self, Ranged};
+use crate::rfc9110::{Validators, conditional};
+use crate::store::{Content, Entry};
+use bytes::Bytes;
+use http::header::{
+    AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, HeaderName, LOCATION, VIA,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use std::convert::Infallible;
+
+/// Fields that a cache may spend on an answer beside the stored ones: Age, Via, Cache-Status and a few.
+const SPARE_FIELDS: usize = 6;
+
+/// The request as far as delivering is concerned.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a Method,
+    pub(super) fields: &'a HeaderMap,
+    pub(super) rules: &'a Rules,
+    pub(super) api: &'a Api,
+}
+
+/// An answer from an entry: whole, a part of it, or the word that the client's copy is current.
+/// `growing` is its content while that isn't complete; `aged` whether it comes from the cache.
+pub(super) fn from_entry(asked: Asked<'_>, entry: &Entry, growing: Option<Body>, aged: bool, status: &Status, now: Now) -> Response<Body> {
+    let mut fields = entry.fields.unpack(SPARE_FIELDS);
+    let age = entry.facts.age(now) / 1000;
+    if aged || age > 0 {
+        fields.insert(AGE, HeaderValue::from(age));
+    }
+    let content = entry.content.get();
+    if let Some(tag) = content.and_then(|c| c.etag.clone()) {
+        fields.entry(ETAG).or_insert(tag);
+    }
+    let validators = Validators::of(&fields);
+    if entry.status == StatusCode::OK && conditional::not_modified(asked.fields, &validators, now) {
+        fields.remove(CONTENT_LENGTH);
+        return finish(asked, StatusCode::NOT_MODIFIED, fields, Body::empty(), status);
+    }
+    if let (Some(content), None) = (content, &growing) {
+        let ranged = if entry.status == StatusCode::OK && *asked.method == Method::GET {
+            range::select(asked.fields, &validators, content.body.len() as u64, now)
+        } else {
+            Ranged::Whole
+        };
+        return match ranged {
+            Ranged::Whole => whole(asked, entry.status, fields, content, status),
+            Ranged::Part { first, last } => part(asked, fields, content, first, last, status),
+            Ranged::Unsatisfiable => unsatisfiable(asked, fields, content, status),
+        };
+    }
+    let body = growing.filter(|_| *asked.method != Method::HEAD).unwrap_or_else(Body::empty);
+    finish(asked, entry.status, fields, body, status)
+}
+
+/// The origin's answer as it is.
+pub(super) fn own(asked: Asked<'_>, response: Response<Body>, status: &Status) -> Response<Body> {
+    let (parts, body) = response.into_parts();
+    let mut fields = parts.headers;
+    strip_hop_by_hop(&mut fields);
+    for name in &TAG_FIELDS {
+        fields.remove(name);
+    }
+    finish(asked, parts.status, fields, body, status)
+}
+
+fn whole(asked: Asked<'_>, status: StatusCode, mut fields: HeaderMap, content: &Content, cache: &Status) -> Response<Body> {
+    let length = content.body.len();
+    let body = match (&content.trailers, *asked.method == Method::HEAD) {
+        (_, true) => Body::empty(),
+        (None, false) => Body::full(content.body.clone()),
+        (Some(trailers), false) => {
+            let trailers = (**trailers).clone();
+            let body = Full::new(content.body.clone()).with_trailers(async move { Some(Ok(trailers)) });
+            Body::stream(body.map_err(|never: Infallible| match never {}))
+        }
+    };
+    let silent = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
+    if content.trailers.is_none() && !silent {
+        fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    finish(asked, status, fields, body, cache)
+}
+
+fn part(asked: Asked<'_>, mut fields: HeaderMap, content: &Content, first: u64, last: u64, cache: &Status) -> Response<Body> {
+    let length = content.body.len();
+    put(&mut fields, CONTENT_RANGE, format!("bytes {first}-{last}/{length}"));
+    fields.insert(CONTENT_LENGTH, HeaderValue::from(last - first + 1));
+    // The range was checked against this length.
+    let at = |n: u64| usize::try_from(n).unwrap_or(length).min(length);
+    let piece = content.body.slice(at(first)..at(last.saturating_add(1)));
+    finish(asked, StatusCode::PARTIAL_CONTENT, fields, Body::full(piece), cache)
+}
+
+fn unsatisfiable(asked: Asked<'_>, mut fields: HeaderMap, content: &Content, cache: &Status) -> Response<Body> {
+    for name in [CONTENT_LENGTH, CONTENT_TYPE, ETAG] {
+        fields.remove(name);
+    }
+    put(&mut fields, CONTENT_RANGE, format!("bytes */{}", content.body.len()));
+    finish(asked, StatusCode::RANGE_NOT_SATISFIABLE, fields, Body::empty(), cache)
+}
+
+fn finish(asked: Asked<'_>, status: StatusCode, mut fields: HeaderMap, body: Body, cache: &Status) -> Response<Body> {
+    if matches!(*asked.method, Method::GET | Method::HEAD) {
+        tell_client_cache(asked.rules.client_cache, &mut fields);
+    }
+    if asked.rules.strip_prefix {
+        for name in [LOCATION, CONTENT_LOCATION] {
+            map_back(&mut fields, name, asked.api);
+        }
+    }
+    fields.append(VIA, VIA_VALUE);
+    cache.write(&mut fields);
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    response
+}
+
+/// `client_cache`: never loosens what the origin said.
+fn tell_client_cache(rule: ClientCache, fields: &mut HeaderMap) {
+    let says = |word: &str| crate::rfc9110::fields::has_token(fields, &CACHE_CONTROL, word);
+    let value = match rule {
+        ClientCache::Origin => return,
+        ClientCache::Revalidate if says("no-store") => return,
+        ClientCache::Revalidate if says("private") => "private, no-cache",
+        ClientCache::Revalidate => "no-cache",
+        ClientCache::None => "no-store",
+    };
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static(value));
+    fields.remove(EXPIRES);
+}
+
+/// `strip_prefix`: a path that the origin names gets the API's public prefix; the authority of one of its endpoints goes.
+fn map_back(fields: &mut HeaderMap, name: HeaderName, api: &Api) {
+    let Some(written) = fields.get(&name).and_then(|v| v.to_str().ok()) else { return };
+    let own = api.upstream.iter().find_map(|endpoint| {
+        let scheme = if endpoint.tls { "https://" } else { "http://" };
+        let path = written.strip_prefix(scheme)?.strip_prefix(endpoint.authority().as_str())?;
+        (path.is_empty() || path.starts_with('/')).then_some(path)
+    });
+    let relative = written.starts_with('/') && !written.starts_with("//");
+    let Some(path) = own.or(relative.then_some(written)) else { return };
+    let base = api.upstream.first().map_or("", |e| e.base.as_str());
+    let below = path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let Some(path) = below else { return };
+    let public = format!("{}{path}", api.path);
+    put(fields, name, public);
+}
+
+fn put(fields: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
+        fields.insert(name, value);
+    }
+}

@@ -1,0 +1,112 @@
+//! Steps 3 and 4: what is stored for a request, and whether it may be used.
+
+use super::admit::Admitted;
+use super::status::Fwd;
+use crate::clock::Now;
+use crate::policy::{Rules, may_use_shared, partition, write_key};
+use crate::rfc9111::{self, RequestDirectives, Reuse, is_strong};
+use crate::store::{Entry, Standing, Store};
+use std::sync::Arc;
+
+/// How often a client's `no-cache` or `max-age` reaches the origin for one key: once in so many milliseconds.
+const CLIENT_WISH_INTERVAL: u64 = 1000;
+
+/// What is looked for.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    /// The key in the caller's partition.
+    pub(super) key: Vec<u8>,
+    /// The shared key, where it isn't the same.
+    pub(super) shared_key: Option<Vec<u8>>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Use it.
+    Fresh(Arc<Entry>),
+    /// Use it though it is stale: the client takes that.
+    Stale(Arc<Entry>),
+    /// Use it, and ask the origin meanwhile.
+    Refresh(Arc<Entry>),
+    /// Ask; what is stored may be confirmed, or be used if the origin fails.
+    Ask {
+        stored: Option<Arc<Entry>>,
+        fwd: Fwd,
+        why: Option<&'static str>,
+    },
+}
+
+impl Lookup {
+    pub(super) fn new(admitted: &Admitted, query: Option<&str>) -> Self {
+        let rules = &admitted.routed.rules;
+        let partition = partition(&rules.key, &admitted.identity, &admitted.fields);
+        let mut key = Vec::with_capacity(admitted.host.len() + admitted.path.len() + query.map_or(0, str::len) + partition.len() + 2);
+        write_key(&mut key, &admitted.host, &admitted.path, query, &partition);
+        let shared_key = (!partition.is_empty()).then(|| key[..key.len() - partition.len()].to_vec());
+        Lookup { key, shared_key }
+    }
+}
+
+/// Looks in the caller's partition first, then among what is shared.
+pub(super) fn find(store: &Store, lookup: &Lookup, admitted: &Admitted, wishes: &RequestDirectives, now: Now) -> Found {
+    let rules = &*admitted.routed.rules;
+    let own = under(store, &lookup.key, admitted, wishes, now, |_| true);
+    let Some(shared_key) = lookup.shared_key.as_ref().filter(|_| !matches!(own, Found::Fresh(_))) else { return own };
+    let shared = under(store, shared_key, admitted, wishes, now, |entry| may_use_shared(rules, entry.sharing));
+    if worth(&shared) > worth(&own) { shared } else { own }
+}
+
+/// Which of two findings is the better one.
+fn worth(found: &Found) -> u8 {
+    match found {
+        Found::Fresh(_) => 4,
+        Found::Stale(_) | Found::Refresh(_) => 3,
+        Found::Ask { stored: Some(_), .. } => 2,
+        Found::Ask { fwd: Fwd::Miss, .. } => 1,
+        Found::Ask { .. } => 0,
+    }
+}
+
+fn under(
+    store: &Store,
+    key: &[u8],
+    admitted: &Admitted,
+    wishes: &RequestDirectives,
+    now: Now,
+    may: impl Fn(&Entry) -> bool,
+) -> Found {
+    let nothing = |fwd| Found::Ask { stored: None, fwd, why: None };
+    let Some(variants) = store.find(key) else { return nothing(Fwd::UriMiss) };
+    let mut matching = variants.iter().filter(|entry| entry.selection.matches(&admitted.fields) && may(entry));
+    match matching.next() {
+        Some(entry) => judge(&admitted.routed.rules, entry, wishes, now),
+        None => nothing(Fwd::VaryMiss),
+    }
+}
+
+fn judge(rules: &Rules, entry: &Arc<Entry>, wishes: &RequestDirectives, now: Now) -> Found {
+    let outdated = match entry.standing() {
+        Standing::Current => false,
+        Standing::Outdated => true,
+        Standing::Invalidated => {
+            // Only a strong validator proves that the origin's answer is the same, byte by byte (rule 9).
+            let stored = entry.etag().is_some_and(is_strong).then(|| Arc::clone(entry));
+            return Found::Ask { stored, fwd: Fwd::Miss, why: Some("invalidated") };
+        }
+    };
+    let entry_ = || Arc::clone(entry);
+    match rfc9111::reuse(&entry.facts, outdated, wishes, now) {
+        Reuse::Fresh => Found::Fresh(entry_()),
+        Reuse::Stale => Found::Stale(entry_()),
+        Reuse::WhileRevalidating => Found::Refresh(entry_()),
+        Reuse::Validate(why) if why.is_clients_wish() && now.mono < entry.asked_time + CLIENT_WISH_INTERVAL => {
+            let _ = rules;
+            Found::Fresh(entry_())
+        }
+        Reuse::Validate(why) => {
+            let fwd = if why.is_clients_wish() { Fwd::Request } else { Fwd::Stale };
+            Found::Ask { stored: Some(entry_()), fwd, why: Some(why.name()) }
+        }
+    }
+}

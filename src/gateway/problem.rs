@@ -1,0 +1,92 @@
+//! What a client is told when there is no answer to pass on: `application/problem+json` (RFC 9457).
+//!
+//! The `type` is `urn:freshgate:problem:NAME` with the name that logs and metrics use. Texts say whose fault it is and
+//! never hold an address or name from behind the gateway.
+
+use super::outcome::{Kind, Outcome};
+use crate::body::Body;
+use crate::policy::BadTarget;
+use crate::upstream::{AskError, Whose};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use std::sync::Arc;
+
+/// A refusal or a failure of our own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) status: StatusCode,
+    pub(super) name: &'static str,
+    pub(super) detail: String,
+    /// The connection can't be trusted any more, or a body is still on its way.
+    pub(super) close: bool,
+    pub(super) retry_after: Option<u32>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, name: &'static str, detail: impl Into<String>) -> Self {
+        Problem { status, name, detail: detail.into(), close: false, retry_after: None }
+    }
+
+    pub(super) fn closing(self) -> Self {
+        Problem { close: true, ..self }
+    }
+
+    pub(super) fn bad_target(why: BadTarget) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, why.name(), why.to_string()).closing()
+    }
+
+    pub(super) fn overloaded() -> Self {
+        let detail = "too many requests wait for the origin; try again shortly";
+        Problem { retry_after: Some(1), ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-waiting", detail) }
+    }
+
+    pub(super) fn not_cached() -> Self {
+        let detail = "only-if-cached, and there is no stored answer that may be used";
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "only-if-cached", detail)
+    }
+
+    /// What a client hears of a question that got no answer.
+    pub(super) fn of(error: &AskError) -> Self {
+        let name = error.kind.name();
+        match error.kind.whose() {
+            Whose::Client => {
+                let too_large = name == crate::body::BodyError::TooLarge.name();
+                let status = if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+                Problem::new(status, name, "the request's body broke off, was too slow or too large").closing()
+            }
+            Whose::Origin if error.kind.is_timeout() => {
+                Problem::new(StatusCode::GATEWAY_TIMEOUT, name, "the origin took too long to answer")
+            }
+            Whose::Origin => Problem::new(StatusCode::BAD_GATEWAY, name, "the origin could not be reached or broke its answer"),
+            Whose::Ours => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, name, "the gateway could not send this request on"),
+        }
+    }
+
+    pub(super) fn response(&self) -> Response<Body> {
+        let body = serde_json::json!({
+            "type": format!("urn:freshgate:problem:{}", self.name),
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        let mut response = Response::new(Body::full(body.to_string()));
+        *response.status_mut() = self.status;
+        let fields = response.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.close {
+            fields.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(seconds) = self.retry_after {
+            fields.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            fields.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        response
+    }
+
+    pub(super) fn outcome(&self, kind: Kind, api: Option<Arc<str>>) -> Outcome {
+        Outcome { api, kind, reason: Some(self.name), ..Outcome::default() }
+    }
+}

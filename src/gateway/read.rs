@@ -1,0 +1,252 @@
+//! A read's way: what is stored, else the origin, and what to do when it fails.
+
+use super::admit::Admitted;
+use super::deliver::{self, Asked};
+use super::find::{Found, Lookup, find};
+use super::forward;
+use super::outcome::{Kind, Outcome};
+use super::problem::Problem;
+use super::status::{Fwd, Status};
+use super::Gateway;
+use crate::body::Body;
+use crate::client::Client;
+use crate::clock::Now;
+use crate::fill::{Comer, Got, Question, Shared};
+use crate::policy::canonical_query;
+use crate::rfc9110::conditional;
+use crate::rfc9111::{RequestDirectives, strip_conditionals, usable_on_error};
+use crate::store::{Entry, Standing};
+use crate::upstream::{AskError, InterimFn};
+use http::header::RANGE;
+use http::{Method, Request, Response, StatusCode};
+use std::sync::Arc;
+
+/// Why a request goes past the cache: what `Cache-Status` says, and the reason behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Past(Fwd, Option<&'static str>);
+
+/// A method that isn't answered from the cache.
+pub(super) const METHOD: Past = Past(Fwd::Method, None);
+
+/// One read on its way: the request and what was looked up for it.
+struct Reading<'a> {
+    admitted: &'a Admitted,
+    client: &'a Client,
+    lookup: Lookup,
+    api: Arc<str>,
+}
+
+impl Gateway {
+    /// Answers GET and HEAD.
+    pub(super) async fn read(self: &Arc<Self>, admitted: Admitted, client: &Client, comer: Comer) -> (Response<Body>, Outcome) {
+        let rules = &admitted.routed.rules;
+        let wishes = if rules.client_directives { RequestDirectives::parse(&admitted.fields) } else { RequestDirectives::default() };
+        if let Some(past) = past(&admitted, &wishes) {
+            return self.pass(admitted, client, past).await;
+        }
+        let query = canonical_query(&rules.key, admitted.query.as_deref());
+        let lookup = Lookup::new(&admitted, query.as_deref());
+        let now = self.clock.now();
+        let found = find(&self.store, &lookup, &admitted, &wishes, now);
+        let reading = Reading { admitted: &admitted, client, lookup, api: Arc::clone(&admitted.routed.mounted.id) };
+        match found {
+            Found::Fresh(entry) => reading.hit(&entry, Kind::Hit, None, now),
+            Found::Stale(entry) => reading.hit(&entry, Kind::Stale, Some("max-stale"), now),
+            Found::Refresh(entry) => {
+                if let Some(question) = self.question(&reading, Some(&entry)) {
+                    self.fills.refresh(question, &comer);
+                }
+                reading.hit(&entry, Kind::Stale, Some("stale-while-revalidate"), now)
+            }
+            Found::Ask { .. } if wishes.only_if_cached => {
+                let problem = Problem::not_cached();
+                (failed(&problem, Status::default()), problem.outcome(Kind::Refused, Some(reading.api)))
+            }
+            Found::Ask { stored, fwd, why } => {
+                let part = admitted.fields.contains_key(RANGE) && stored.is_none();
+                if admitted.method == Method::HEAD || part {
+                    let past = if part { Past(Fwd::Partial, None) } else { Past(fwd, why) };
+                    drop(reading);
+                    return self.pass(admitted, client, past).await;
+                }
+                self.ask(&reading, stored, Past(fwd, why), comer).await
+            }
+        }
+    }
+
+    /// Asks the origin, or waits for one who does.
+    async fn ask(self: &Arc<Self>, reading: &Reading<'_>, stored: Option<Arc<Entry>>, past: Past, comer: Comer) -> (Response<Body>, Outcome) {
+        let Some(question) = self.question(reading, stored.as_ref()) else {
+            let problem = Problem::unsendable();
+            return (problem.response(), problem.outcome(Kind::Failed, Some(Arc::clone(&reading.api))));
+        };
+        let got = self.fills.get(question, comer).await;
+        let now = self.clock.now();
+        let fallback = stored.filter(|entry| usable_on_error(&entry.facts, now) && entry.standing() != Standing::Invalidated);
+        let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
+        match (got, fallback) {
+            (Got::Shared { shared, body, joined }, _) => reading.shared(&shared, body, joined, status, now),
+            (Got::Own { response, .. }, Some(entry)) if is_failure(response.status()) => reading.on_error(&entry, Some(response.status()), now),
+            (Got::Own { response, reason, origin_ms }, _) => reading.own(response, reason, origin_ms, status),
+            (Got::Failed(_), Some(entry)) => reading.on_error(&entry, None, now),
+            (Got::Failed(error), None) => reading.failed(&error, status),
+            (Got::Overloaded, _) => {
+                let problem = Problem::overloaded();
+                (failed(&problem, status), problem.outcome(Kind::Refused, Some(Arc::clone(&reading.api))))
+            }
+        }
+    }
+
+    /// Sends a request past the cache; nothing is stored, nothing invalidated.
+    pub(super) async fn pass(&self, mut admitted: Admitted, client: &Client, past: Past) -> (Response<Body>, Outcome) {
+        let api = Some(Arc::clone(&admitted.routed.mounted.id));
+        let body = std::mem::replace(&mut admitted.body, Body::empty());
+        let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
+        let Some(request) = self.request(&admitted, client, body) else {
+            let problem = Problem::unsendable();
+            return (problem.response(), problem.outcome(Kind::Failed, api));
+        };
+        let began = self.clock.now();
+        let served = self.served(&admitted.routed.mounted);
+        let rules = &admitted.routed.rules;
+        let answer = served.origin.ask(request, &forward::host(&admitted), &rules.timeouts, interim(client)).await;
+        let origin_ms = Some(self.clock.now().mono - began.mono);
+        match answer {
+            Ok(response) => {
+                let status = Status { fwd_status: Some(response.status()), ..status };
+                let outcome = Outcome { api, kind: Kind::Pass, reason: past.1, origin_ms, ..Outcome::default() };
+                (deliver::own(asked(&admitted), response, &status), outcome)
+            }
+            Err(error) => {
+                let problem = Problem::of(&error);
+                (failed(&problem, status), Outcome { origin_ms, ..problem.outcome(Kind::Failed, api) })
+            }
+        }
+    }
+
+    /// The request for the origin, everything of the client's but what belongs to its connection.
+    pub(super) fn request(&self, admitted: &Admitted, client: &Client, body: Body) -> Option<Request<Body>> {
+        let mut request = Request::new(body);
+        *request.method_mut() = admitted.method.clone();
+        *request.uri_mut() = forward::uri(admitted, false)?;
+        let trusted = (self.settings.trusts)(client.address.ip());
+        *request.headers_mut() = forward::fields(admitted, client, trusted, false);
+        Some(request)
+    }
+
+    fn question(&self, reading: &Reading<'_>, stored: Option<&Arc<Entry>>) -> Option<Question> {
+        let admitted = reading.admitted;
+        let trusted = (self.settings.trusts)(reading.client.address.ip());
+        let mut sent = forward::fields(admitted, reading.client, trusted, true);
+        strip_conditionals(&mut sent);
+        let served = self.served(&admitted.routed.mounted);
+        Some(Question {
+            key: reading.lookup.key.clone(),
+            shared_key: reading.lookup.shared_key.clone(),
+            routed: Arc::clone(&admitted.routed),
+            user: None,
+            fields: admitted.fields.clone(),
+            sent,
+            uri: forward::uri(admitted, true)?,
+            host: forward::host(admitted),
+            origin: Arc::clone(&served.origin),
+            tally: Arc::clone(&served.tally),
+            interim: interim(reading.client),
+            stored: stored.filter(|entry| entry.content.get().is_some()).cloned(),
+        })
+    }
+}
+
+impl Reading<'_> {
+    /// From the store.
+    fn hit(&self, entry: &Entry, kind: Kind, detail: Option<&'static str>, now: Now) -> (Response<Body>, Outcome) {
+        entry.tally.tally().hit();
+        let status = Status { detail, ..Status::hit(ttl(entry, now)) };
+        let response = deliver::from_entry(asked(self.admitted), entry, None, true, &status, now);
+        (response, Outcome { api: Some(Arc::clone(&self.api)), kind, reason: detail, ..Outcome::default() })
+    }
+
+    /// From the store, because the origin failed (RFC 5861 §4). Checked by each request for itself (DESIGN rule 10).
+    fn on_error(&self, entry: &Entry, status: Option<StatusCode>, now: Now) -> (Response<Body>, Outcome) {
+        entry.tally.tally().hit();
+        let detail = Some("stale-if-error");
+        let status = Status { fwd: Some(Fwd::Stale), fwd_status: status, detail, ..Status::hit(ttl(entry, now)) };
+        let response = deliver::from_entry(asked(self.admitted), entry, None, true, &status, now);
+        (response, Outcome { api: Some(Arc::clone(&self.api)), kind: Kind::Stale, reason: detail, ..Outcome::default() })
+    }
+
+    /// From a fill, our own or somebody else's.
+    fn shared(&self, shared: &Shared, body: Option<Body>, joined: bool, status: Status, now: Now) -> (Response<Body>, Outcome) {
+        let stored = shared.unkept.is_none();
+        let kind = match (joined, shared.revalidated) {
+            (true, _) => Kind::Joined,
+            (false, true) => Kind::Revalidated,
+            (false, false) => Kind::Miss,
+        };
+        let reason = shared.unkept.or(status.detail);
+        let status = Status { fwd_status: Some(shared.status), stored, collapsed: joined, detail: reason, ttl: ttl(&shared.entry, now), ..status };
+        let aged = joined || shared.revalidated;
+        let response = deliver::from_entry(asked(self.admitted), &shared.entry, body, aged, &status, now);
+        let outcome = Outcome { api: Some(Arc::clone(&self.api)), kind, reason, origin_ms: Some(shared.origin_ms), stored, invalidated: false };
+        (response, outcome)
+    }
+
+    /// The origin's answer, which isn't kept.
+    fn own(&self, response: Response<Body>, reason: &'static str, origin_ms: u64, status: Status) -> (Response<Body>, Outcome) {
+        let status = Status { fwd_status: Some(response.status()), detail: Some(reason), ..status };
+        let response = deliver::own(asked(self.admitted), response, &status);
+        let api = Some(Arc::clone(&self.api));
+        (response, Outcome { api, kind: Kind::Miss, reason: Some(reason), origin_ms: Some(origin_ms), ..Outcome::default() })
+    }
+
+    fn failed(&self, error: &AskError, status: Status) -> (Response<Body>, Outcome) {
+        let problem = Problem::of(error);
+        (failed(&problem, status), problem.outcome(Kind::Failed, Some(Arc::clone(&self.api))))
+    }
+}
+
+/// Why a read doesn't even look into the cache.
+fn past(admitted: &Admitted, wishes: &RequestDirectives) -> Option<Past> {
+    if !admitted.routed.rules.cache {
+        return Some(Past(Fwd::Bypass, Some("cache-off")));
+    }
+    if admitted.has_body {
+        return Some(Past(Fwd::Request, Some("request-body")));
+    }
+    if conditional::has_precondition_for_origin(&admitted.fields) {
+        return Some(Past(Fwd::Request, Some("precondition")));
+    }
+    if wishes.no_store {
+        return Some(Past(Fwd::Request, Some("client-no-store")));
+    }
+    admitted.routed.place.is_too_deep().then_some(Past(Fwd::Bypass, Some("path-too-deep")))
+}
+
+/// Answers of the origin that stale-if-error is for (RFC 5861 §4).
+fn is_failure(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
+fn ttl(entry: &Entry, now: Now) -> Option<i64> {
+    let left = entry.facts.fresh_for(now);
+    (left != i64::MAX).then(|| left.div_euclid(1000))
+}
+
+/// The request as far as delivering is concerned.
+pub(super) fn asked(admitted: &Admitted) -> Asked<'_> {
+    let routed = &admitted.routed;
+    Asked { method: &admitted.method, fields: &admitted.fields, rules: &routed.rules, api: &routed.mounted.api }
+}
+
+/// A problem with our `Cache-Status`.
+pub(super) fn failed(problem: &Problem, status: Status) -> Response<Body> {
+    let mut response = problem.response();
+    Status { detail: Some(problem.name), ..status }.write(response.headers_mut());
+    response
+}
+
+/// Passes interim answers to the client.
+pub(super) fn interim(client: &Client) -> Option<InterimFn> {
+    let interim = client.interim.clone();
+    Some(Arc::new(move |head| interim.send(&head)))
+}

@@ -1,0 +1,147 @@
+//! A write's way: forward, invalidate, and only then let the client know.
+//!
+//! It runs in a task of its own: a client that leaves can't take it back, so it is carried to its end and what it
+//! touched is invalidated whoever still listens. When nobody can tell whether the origin has applied it (a timeout, a
+//! reset, 502, 503, 504, a client that left in the middle of the body), what it would have touched is invalidated at
+//! once, settles for as long as it might still be applied, and is invalidated once more at the end.
+
+use super::{Gateway, Served};
+use crate::body::Body;
+use crate::policy::{Mounted, Named, Place, Routed, Scope, canonical_path, named};
+use crate::rfc9111;
+use crate::store::{Held, Severity};
+use crate::upstream::{AskError, HostChoice, InterimFn};
+use http::header::LOCATION;
+use http::{Method, Request, Response, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A write on its way.
+pub(super) struct Write {
+    pub(super) routed: Arc<Routed>,
+    pub(super) method: Method,
+    /// Scheme and authority as the client sees them, for `Location` of the same origin.
+    pub(super) host: String,
+    pub(super) request: Request<Body>,
+    pub(super) to: HostChoice,
+    pub(super) interim: Option<InterimFn>,
+}
+
+/// What came of a write.
+pub(super) struct Written {
+    pub(super) answer: Result<Response<Body>, AskError>,
+    pub(super) invalidated: bool,
+    pub(super) origin_ms: u64,
+}
+
+/// What an answer means for what is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Applied,
+    Refused,
+    Unknown,
+}
+
+impl Gateway {
+    /// Carries a write to its end. Everything it invalidates is invalidated when this returns.
+    pub(super) async fn write(&self, served: &Served, write: Write) -> Written {
+        let began = self.clock.now();
+        let rules = Arc::clone(&write.routed.rules);
+        let answer = served.origin.ask(write.request, &write.to, &rules.timeouts, write.interim).await;
+        let origin_ms = self.clock.now().mono - began.mono;
+        let meaning = match &answer {
+            Ok(response) => meaning(response, &rules.login),
+            Err(error) if error.sent => Meaning::Unknown,
+            Err(_) => Meaning::Refused,
+        };
+        if meaning != Meaning::Refused {
+            let locations = answer.as_ref().map_or_else(|_| Vec::new(), |r| locations(&write.routed, &write.host, r));
+            let held = self.hold_reached(&write.routed, &write.method, &locations);
+            let settle = match meaning {
+                Meaning::Unknown => rules.write_settle.max(rules.timeouts.first_byte),
+                Meaning::Applied | Meaning::Refused => rules.write_settle,
+            };
+            self.invalidate(held, settle);
+        }
+        Written { answer, invalidated: meaning != Meaning::Refused, origin_ms }
+    }
+
+    /// The cells of all that a write of `method` here touches.
+    fn hold_reached(&self, routed: &Routed, method: &Method, locations: &[Place]) -> Held {
+        let mounted = &*routed.mounted;
+        let standing = routed.standing();
+        let named = named(&mounted.api.purges, method, &routed.relative);
+        let paths: Vec<Place> = named.iter().filter_map(|n| named_place(mounted, routed, n)).collect();
+        let mut scopes = standing.reached(routed.rules.invalidate);
+        scopes.extend(paths.iter().chain(locations).map(|place| place.path(&mounted.origin)));
+        scopes.extend(named.iter().filter_map(|n| match n {
+            Named::Path(_) => None,
+            Named::Pattern(text, filled) => Some(Scope::Pattern(&mounted.id, text, filled.clone())),
+            Named::Tag(tag) => Some(Scope::Tag(&mounted.id, tag)),
+        }));
+        self.store.scopes.hold(&scopes)
+    }
+
+    fn invalidate(&self, held: Held, settle: Duration) {
+        if settle.is_zero() {
+            self.store.scopes.raise(&held, Severity::Hard);
+            return;
+        }
+        // Settling is announced before the epoch is taken: an answer asked for after it then knows that it can't be kept.
+        held.settle(self.clock.now().mono + crate::clock::millis(settle));
+        self.store.scopes.raise(&held, Severity::Hard);
+        let store = Arc::clone(&self.store);
+        self.background.spawn(async move {
+            tokio::time::sleep(settle).await;
+            store.scopes.raise(&held, Severity::Hard);
+        });
+    }
+}
+
+fn named_place(mounted: &Mounted, routed: &Routed, named: &Named<'_>) -> Option<Place> {
+    match named {
+        Named::Path(relative) => Some(mounted.place(&mounted.sent(&routed.rules, &format!("{}{relative}", mounted.api.path)))),
+        Named::Pattern(..) | Named::Tag(_) => None,
+    }
+}
+
+fn meaning(response: &Response<Body>, login: &[String]) -> Meaning {
+    match response.status() {
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Meaning::Unknown,
+        status if status.is_redirection() && leads_to_login(response, login) => Meaning::Refused,
+        status if rfc9111::invalidates(status) => Meaning::Applied,
+        _ => Meaning::Refused,
+    }
+}
+
+/// A 3xx to a login page says that nothing was done.
+fn leads_to_login(response: &Response<Body>, login: &[String]) -> bool {
+    let Some(location) = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()) else { return false };
+    let path = location.split_once("://").map_or(location, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    login.iter().any(|page| page == path)
+}
+
+/// What `Location` and `Content-Location` of the same origin name. They may be written as the client sees paths or as
+/// the origin does; both are meant then.
+fn locations(routed: &Routed, host: &str, response: &Response<Body>) -> Vec<Place> {
+    let mounted = &*routed.mounted;
+    let mut places = Vec::new();
+    let endpoints = mounted.api.upstream.iter().map(|e| (e.authority(), routed.sent.as_str()));
+    for (authority, path) in endpoints.chain(std::iter::once((host.to_owned(), routed.sent.as_str()))) {
+        for named in rfc9111::targets(&authority, path, response.headers()) {
+            let Ok(path) = canonical_path(named.split(['?', '#']).next().unwrap_or_default()) else { continue };
+            let mut add = |place: Place| {
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            };
+            add(Place::new(&path));
+            add(mounted.place(&path));
+            if mounted.covers(&path) {
+                add(mounted.place(&mounted.sent(&routed.rules, &path)));
+            }
+        }
+    }
+    places
+}

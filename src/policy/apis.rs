@@ -1,0 +1,147 @@
+//! All APIs in force, and which of them answers a request.
+
+use super::scope::{Place, Standing};
+use super::settings::{Api, Rules};
+use super::target::without_port;
+use http::Method;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The APIs in force, ordered so that the first that fits is the right one.
+#[derive(Clone, Debug, Default)]
+pub struct Apis(Vec<Arc<Mounted>>);
+
+/// An API with what is worked out from its settings once.
+#[derive(Debug)]
+pub struct Mounted {
+    /// The settings.
+    pub api: Api,
+    /// `name/version`.
+    pub id: Arc<str>,
+    /// The name of its origin in scopes: the same for all APIs that have an endpoint in common.
+    pub origin: Arc<str>,
+    /// The place of the API's root at its origin.
+    pub root: Place,
+}
+
+/// The API and rules for one request, and the paths that follow from them.
+#[derive(Clone, Debug)]
+pub struct Routed {
+    /// The API.
+    pub mounted: Arc<Mounted>,
+    /// The rules of the first route that matches, else of the API.
+    pub rules: Arc<Rules>,
+    /// The path relative to the API: empty or begins with `/`.
+    pub relative: String,
+    /// The path at the origin, without the endpoint's base: begins with `/`.
+    pub sent: String,
+    /// The same as scopes name it, base included.
+    pub place: Place,
+}
+
+impl Routed {
+    /// Where the request stands among the scopes.
+    pub fn standing(&self) -> Standing<'_> {
+        let m = &*self.mounted;
+        Standing {
+            api: &m.api,
+            id: &m.id,
+            origin: &m.origin,
+            root: &m.root,
+            place: &self.place,
+            relative: &self.relative,
+        }
+    }
+}
+
+impl Mounted {
+    fn base(&self) -> &str {
+        self.api.upstream.first().map_or("", |e| &e.base)
+    }
+
+    /// The path at the origin of a public path of this API, without the endpoint's base.
+    pub fn sent(&self, rules: &Rules, path: &str) -> String {
+        let rest = if rules.strip_prefix { &path[self.api.path.len()..] } else { path };
+        if rest.starts_with('/') { rest.into() } else { format!("/{rest}") }
+    }
+
+    /// The place of a path at the origin, given without the endpoint's base.
+    pub fn place(&self, sent: &str) -> Place {
+        if self.base().is_empty() { Place::new(sent) } else { Place::new(&format!("{}{sent}", self.base())) }
+    }
+
+    /// The request's route within this API; `path` is canonical and lies under the API's prefix.
+    pub fn route(self: &Arc<Self>, method: &Method, path: &str) -> Routed {
+        let relative = &path[self.api.path.len()..];
+        let found = self.api.routes.iter().find(|r| r.methods.contains(method) && r.path.matches(relative).is_some());
+        let rules = Arc::clone(found.map_or(&self.api.rules, |route| &route.rules));
+        let sent = self.sent(&rules, path);
+        let place = self.place(&sent);
+        Routed { relative: relative.into(), mounted: Arc::clone(self), rules, sent, place }
+    }
+
+    /// Whether a canonical public path lies under this API's prefix, by whole segments.
+    pub fn covers(&self, path: &str) -> bool {
+        path.strip_prefix(self.api.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Whether this API answers on a host (canonical, without port).
+    pub fn answers_on(&self, host: &str) -> bool {
+        self.api.host.as_deref().is_none_or(|own| own == host)
+    }
+}
+
+impl Apis {
+    /// Puts the APIs in order: those with a host before those without, longer prefixes before shorter ones.
+    pub fn new(apis: Vec<Api>) -> Self {
+        let origins = origin_names(&apis);
+        let mut mounted: Vec<Arc<Mounted>> =
+            apis.into_iter().zip(origins).map(|(api, origin)| mount(api, origin)).collect();
+        mounted.sort_by_key(|m| (m.api.host.is_none(), std::cmp::Reverse(m.api.path.len())));
+        Apis(mounted)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Mounted>> {
+        self.0.iter()
+    }
+
+    /// The API called `name/version`.
+    pub fn get(&self, id: &str) -> Option<&Arc<Mounted>> {
+        self.0.iter().find(|m| &*m.id == id)
+    }
+
+    /// The API that answers on a canonical host and path: one with this host before one without, the longest prefix first.
+    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Mounted>> {
+        let host = without_port(host);
+        self.0.iter().find(|m| m.answers_on(host) && m.covers(path))
+    }
+}
+
+fn mount(api: Api, origin: Arc<str>) -> Arc<Mounted> {
+    let id = api.id().into();
+    let base = api.upstream.first().map_or("", |e| e.base.as_str());
+    let root = if api.rules.strip_prefix { Place::new(base) } else { Place::new(&format!("{base}{}", api.path)) };
+    Arc::new(Mounted { id, origin, root, api })
+}
+
+/// One name for each group of APIs that are linked by common endpoints (`host:port`): the least address of the group.
+fn origin_names(apis: &[Api]) -> Vec<Arc<str>> {
+    let mut group: HashMap<String, String> = HashMap::new();
+    loop {
+        let mut changed = false;
+        for api in apis {
+            let addresses: Vec<String> = api.upstream.iter().map(|e| format!("{}:{}", e.host, e.port)).collect();
+            let names = addresses.iter().map(|a| group.get(a).unwrap_or(a));
+            let Some(least) = names.min().cloned() else { continue };
+            for address in addresses {
+                changed |= group.insert(address, least.clone()).as_ref() != Some(&least);
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    let first = |api: &Api| api.upstream.first().map(|e| format!("{}:{}", e.host, e.port)).unwrap_or_default();
+    apis.iter().map(|api| group.get(&first(api)).cloned().unwrap_or_default().into()).collect()
+}

@@ -1,0 +1,146 @@
+//! Whether an answer is kept, for whom and how: the operator's rules joined with RFC 9111 §3.
+
+use super::settings::{ErrorAnswers, Precedence, Rules, SetCookie, Share, Ttl};
+use crate::clock::Now;
+use crate::rfc9111::{self, Facts, Lifetime, NotStored, Operator, Question, Selection, Sharing};
+use http::header::{AUTHORIZATION, HeaderName};
+use http::{HeaderMap, Method, StatusCode};
+use std::time::Duration;
+
+/// Fields that name tags, and that clients don't get.
+pub const TAG_FIELDS: [HeaderName; 3] =
+    [HeaderName::from_static("surrogate-key"), HeaderName::from_static("xkey"), HeaderName::from_static("cache-tag")];
+
+/// Fields between an origin and its surrogate, which clients don't get.
+const SURROGATE_FIELDS: [HeaderName; 2] =
+    [HeaderName::from_static("surrogate-control"), HeaderName::from_static("freshgate-cache-control")];
+
+/// Longest tag and most tags of one answer that count; more than that makes it unstorable, since a purge could miss it.
+const MAX_TAG: usize = 1024;
+const MAX_TAGS: usize = 128;
+
+/// A request as far as keeping its answer is concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its fields, as the client sent them.
+    pub fields: &'a HeaderMap,
+    /// Whether the caller was authenticated here.
+    pub authenticated: bool,
+    /// Whether its partition isn't empty.
+    pub partitioned: bool,
+    /// Whether it said `no-store`.
+    pub no_store: bool,
+}
+
+/// An answer that is kept.
+#[derive(Debug)]
+pub struct Keep {
+    /// What decides about its freshness.
+    pub facts: Facts,
+    /// How widely the origin lets it be shared.
+    pub sharing: Sharing,
+    /// Under the shared key rather than the caller's own.
+    pub shared: bool,
+    /// What of its request it depends on.
+    pub selection: Selection,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its end-to-end fields, as clients get them.
+    pub fields: HeaderMap,
+}
+
+impl Keep {
+    /// A stored answer that its origin confirmed in a way that forbids to keep it further: good for the one who asked.
+    pub fn confirmed(fields: HeaderMap, facts: Facts, sharing: Sharing, selection: Selection) -> Self {
+        Keep { facts, sharing, shared: false, selection, tags: Vec::new(), fields }
+    }
+}
+
+/// Decides about an answer whose head has come; `Err` names why it isn't kept.
+pub fn keep(rules: &Rules, asker: &Asker<'_>, status: StatusCode, fields: &HeaderMap, asked: Now, answered: Now) -> Result<Keep, &'static str> {
+    if !rules.cache {
+        return Err("cache-off");
+    }
+    let authorization = asker.authenticated || asker.fields.contains_key(AUTHORIZATION);
+    // RFC 9111 §3.5 is met by `shares` below: what it doesn't allow to be shared stays in the caller's partition.
+    let question = Question { method: asker.method, authorization: false, request_no_store: asker.no_store };
+    let storable = rfc9111::consider(&question, status, fields, asked, answered, &operator(rules, status)).map_err(NotStored::name)?;
+    let tags = tags(fields)?;
+    let names = rfc9111::selecting_names(fields, asker.fields, &rules.key.headers, storable.only_by_ttl).ok_or("vary-star")?;
+    let mut kept = fields.clone();
+    for name in storable.omit.iter().chain(&TAG_FIELDS).chain(&SURROGATE_FIELDS) {
+        kept.remove(name);
+    }
+    Ok(Keep {
+        shared: !asker.partitioned || shares(rules, storable.sharing, authorization),
+        facts: storable.facts,
+        sharing: storable.sharing,
+        selection: Selection::capture(&names, asker.fields),
+        tags,
+        fields: kept,
+    })
+}
+
+/// Whether an answer to a request with credentials goes beyond its partition (`share`).
+fn shares(rules: &Rules, sharing: Sharing, authorization: bool) -> bool {
+    match (&rules.key.share, sharing) {
+        (Share::AssumePublic, _) | (_, Sharing::Public) | (Share::Everyone, Sharing::Allowed) => true,
+        (Share::Everyone, Sharing::Unstated) => !authorization,
+        (Share::User | Share::Claim(_), Sharing::Allowed | Sharing::Unstated) => false,
+    }
+}
+
+/// Whether a request with credentials may use an answer found under the shared key.
+pub fn may_use_shared(rules: &Rules, sharing: Sharing) -> bool {
+    match rules.key.share {
+        Share::AssumePublic | Share::Everyone => true,
+        // What was said to nobody in particular isn't what this caller would be told, unless the origin says so.
+        Share::User | Share::Claim(_) => sharing == Sharing::Public,
+    }
+}
+
+fn operator(rules: &Rules, status: StatusCode) -> Operator {
+    let lifetime = |ttl: &Ttl| match ttl {
+        Ttl::For(duration) => Lifetime::For(*duration),
+        Ttl::Forever => Lifetime::Forever,
+    };
+    let by_status = rules.ttl_by_status.get(&status.as_u16()).map(lifetime);
+    let general = || matches!(status.as_u16(), 200 | 203 | 301 | 308).then_some(rules.ttl.as_ref().map(lifetime)).flatten();
+    Operator {
+        ttl: by_status.or_else(general),
+        ttl_wins: rules.freshness == Precedence::Ttl,
+        heuristic: rules.heuristic,
+        drop_errors: rules.error_answers == ErrorAnswers::Drop,
+        set_cookie: match rules.set_cookie {
+            SetCookie::Private => rfc9111::SetCookie::Private,
+            SetCookie::Store => rfc9111::SetCookie::Store,
+            SetCookie::Pass => rfc9111::SetCookie::Pass,
+        },
+        grace: rules.grace,
+        keep_on_error: rules.keep_on_error,
+    }
+}
+
+fn tags(fields: &HeaderMap) -> Result<Vec<String>, &'static str> {
+    let mut tags: Vec<String> = Vec::new();
+    for value in TAG_FIELDS.iter().flat_map(|name| fields.get_all(name)) {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        for tag in text.split([',', ' ', '\t']).filter(|t| !t.is_empty()) {
+            if tag.len() > MAX_TAG || tags.len() == MAX_TAGS {
+                return Err("too-many-tags");
+            }
+            if !tags.iter().any(|t| t == tag) {
+                tags.push(tag.into());
+            }
+        }
+    }
+    Ok(tags)
+}
+
+/// How long the next requests for a key go to the origin without waiting for each other, after an answer that
+/// couldn't be shared: briefly after an error, which may pass, longer after an answer that is private by nature.
+pub fn unshared_for(status: StatusCode) -> Duration {
+    Duration::from_secs(if status.is_server_error() || status.is_client_error() { 1 } else { 60 })
+}

@@ -1,0 +1,148 @@
+//! One stored answer.
+
+use super::fields::Fields;
+use super::scopes::{Epoch, Held, Standing};
+use crate::clock::Now;
+use crate::rfc9111::{Facts, Selection, Sharing};
+use bytes::Bytes;
+use http::header::{ETAG, LAST_MODIFIED};
+use http::{HeaderMap, StatusCode};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// An answer as it is kept: made when its head has come, complete when its [`Content`] is set.
+#[derive(Debug)]
+pub struct Entry {
+    /// The status.
+    pub status: StatusCode,
+    /// The end-to-end fields.
+    pub fields: Fields,
+    /// What decides about its freshness.
+    pub facts: Facts,
+    /// How widely the origin lets it be shared.
+    pub sharing: Sharing,
+    /// The fields of its request that it depends on (`Vary`), with their values.
+    pub selection: Selection,
+    /// The cells of its scopes.
+    pub held: Held,
+    /// When it was asked for; what a hard invalidation is compared with.
+    pub asked_at: Epoch,
+    /// When its origin last said that it is current; what a soft one is compared with.
+    pub confirmed_at: Epoch,
+    /// Monotonic milliseconds when it was last asked for or confirmed.
+    pub asked_time: u64,
+    /// Content and trailers, once they have come whole.
+    pub content: OnceLock<Content>,
+    /// The API's count of what is stored.
+    pub tally: Tallied,
+}
+
+/// A whole content.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    /// The bytes.
+    pub body: Bytes,
+    /// Trailer fields, when there were any.
+    pub trailers: Option<Arc<HeaderMap>>,
+}
+
+impl Entry {
+    /// What its scopes say now.
+    pub fn standing(&self) -> Standing {
+        self.held.standing(self.asked_at, self.confirmed_at)
+    }
+
+    /// Its entity tag.
+    pub fn etag(&self) -> Option<&[u8]> {
+        self.fields.get(&ETAG)
+    }
+
+    /// Its modification date.
+    pub fn last_modified(&self) -> Option<&[u8]> {
+        self.fields.get(&LAST_MODIFIED)
+    }
+
+    /// Whether nothing can be done with it any more: invalidated, or stale beyond every use and without a validator.
+    pub fn is_dead(&self, now: Now) -> bool {
+        match self.standing() {
+            Standing::Invalidated => true,
+            Standing::Current | Standing::Outdated => {
+                let validator = self.etag().is_some() || self.last_modified().is_some();
+                !validator && self.facts.is_useless(now)
+            }
+        }
+    }
+
+    /// Bytes of memory it takes, without its key.
+    pub fn size(&self) -> usize {
+        let body = self.content.get().map_or(0, |c| c.body.len());
+        size_of::<Entry>() + 2 * size_of::<usize>() + self.fields.size() + body + self.held.len() * size_of::<usize>() + self.selection.size()
+    }
+}
+
+/// What one API has in the store.
+#[derive(Debug, Default)]
+pub struct Tally {
+    entries: AtomicI64,
+    bytes: AtomicI64,
+    hits: AtomicU64,
+}
+
+impl Tally {
+    /// Answers stored, invalidated ones that are not yet swept included.
+    pub fn entries(&self) -> u64 {
+        u64::try_from(self.entries.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Bytes they take.
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.bytes.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Counts a use of a stored answer.
+    pub fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often stored answers were used.
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts an entry in while it is stored and out when it goes, by whatever way.
+#[derive(Debug)]
+pub struct Tallied {
+    tally: Arc<Tally>,
+    counted: OnceLock<i64>,
+}
+
+impl Tallied {
+    /// Not counted yet.
+    pub fn new(tally: Arc<Tally>) -> Self {
+        Tallied { tally, counted: OnceLock::new() }
+    }
+
+    /// The tally it is counted in.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    /// Counts `bytes` in, once.
+    pub(super) fn count(&self, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if self.counted.set(bytes).is_ok() {
+            self.tally.entries.fetch_add(1, Ordering::Relaxed);
+            self.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Tallied {
+    fn drop(&mut self) {
+        if let Some(bytes) = self.counted.get() {
+            self.tally.entries.fetch_sub(1, Ordering::Relaxed);
+            self.tally.bytes.fetch_sub(*bytes, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Scopes and epochs: how one atomic maximum invalidates any number of answers.
+//!
+//! # The model
+//! The process counts **epochs**; every invalidation takes the next one. A **scope** is anything that can be
+//! invalidated; it has a **cell** with the newest epoch of its hard and of its soft invalidations. A question to an
+//! origin takes hold of the cells of its scopes and *then* notes the epoch: `asked_at`. Its answer may be used while
+//! `asked_at >= invalidated_at` for each of its cells. An answer is as old as its question: nothing else is compared,
+//! no clock, and no order in which answers arrive.
+//!
+//! # Why that is enough
+//! An invalidation takes epoch `E` after the write was applied, then raises the cells to `E`, then lets the write's
+//! client know. A question either noted its epoch before `E` was taken, and then it held the cells before the
+//! invalidation looked for them, so that the very same cells are raised and its answer is refused from then on; or
+//! it noted `E` or later, and then it was sent after the write was applied and its answer is new. There is no third case.
+//!
+//! # Forgetting
+//! A cell that only the table holds may go: nobody can be misled by its absence if a cell made later under the same
+//! name begins no lower. The **floor** keeps that promise: it is raised to the cell's epochs *before* the cell leaves
+//! the table, and new cells begin at the floor. Finding, making and dropping a cell of one name happen under one lock.
+//!
+//! # Settling
+//! A write whose outcome is unknown may still be applied later. Until then its cells *settle*: an answer asked for
+//! before `settles_until` is neither kept nor shared. The invalidator holds the cells all that time and invalidates
+//! them once more at the end.
+//!
+//! Names are kept as a keyed 64-bit hash. Two names that collide share a cell and are invalidated together: one answer
+//! in 10^19 is fetched again for nothing, and none is used wrongly.
+//!
+//! All operations on the epoch and the cells are sequentially consistent, except the checks of a hit, which only need
+//! what the invalidator released before it acknowledged.
+
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hash};
+
+/// A point in the order of invalidations; 0 is before the first.
+pub type Epoch = u64;
+
+/// How an invalidation is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Never to be used again.
+    Hard,
+    /// Stale from now on: usable where a stale answer is.
+    Soft,
+}
+
+/// What the cells say about an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No invalidation since it was asked for.
+    Current,
+    /// Softly invalidated: stale.
+    Outdated,
+    /// Invalidated.
+    Invalidated,
+}
+
+/// The newest invalidations of one scope.
+#[derive(Debug)]
+struct Cell {
+    invalidated_at: AtomicU64,
+    outdated_at: AtomicU64,
+    settles_until: AtomicU64,
+}
+
+/// The cells of some scopes, held so that they stay.
+#[derive(Clone, Debug, Default)]
+pub struct Held(Box<[Arc<Cell>]>);
+
+/// A question: the cells of its scopes, and the epoch and the time noted after they were held and before it is sent.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The cells of the scopes known when it was asked.
+    pub held: Held,
+    /// The epoch before it was sent.
+    pub at: Epoch,
+    /// Monotonic milliseconds before it was sent.
+    pub time: u64,
+}
+
+/// Every scope that somebody holds or that was invalidated lately.
+#[derive(Debug)]
+pub struct Scopes<S = RandomState> {
+    epoch: AtomicU64,
+    floor: Cell,
+    shards: Box<[Mutex<HashMap<u64, Arc<Cell>>>]>,
+    names: S,
+}
+
+impl Default for Scopes {
+    fn default() -> Self {
+        Scopes::with_hasher(RandomState::new(), 64)
+    }
+}
+
+impl<S: BuildHasher> Scopes<S> {
+    /// An empty table with `shards` locks; `names` should be keyed, since outsiders choose paths.
+    pub fn with_hasher(names: S, shards: usize) -> Self {
+        let shards = (0..shards.max(1)).map(|_| Mutex::new(HashMap::new())).collect();
+        Scopes { epoch: AtomicU64::new(0), floor: Cell::at(0, 0), shards, names }
+    }
+
+    /// The newest epoch.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    /// How many cells there are.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Whether there is no cell.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes hold of the cells of `scopes`, making those that are absent.
+    pub fn hold<N: Hash>(&self, scopes: &[N]) -> Held {
+        Held(scopes.iter().map(|scope| self.cell(scope)).collect())
+    }
+
+    /// Takes hold of `scopes`, then notes the epoch. The question must be sent after this returns; `time` must be read before it is sent.
+    pub fn ask<N: Hash>(&self, scopes: &[N], time: u64) -> Asked {
+        let held = self.hold(scopes);
+        Asked { held, at: self.epoch(), time }
+    }
+
+    /// Invalidates `scopes` as of now and returns the epoch this took. Every check that begins after the return sees it.
+    pub fn invalidate<N: Hash>(&self, scopes: &[N], severity: Severity) -> Epoch {
+        self.raise(&self.hold(scopes), severity)
+    }
+
+    /// The same for cells already held.
+    pub fn raise(&self, held: &Held, severity: Severity) -> Epoch {
+        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        for cell in &held.0 {
+            let of = match severity {
+                Severity::Hard => &cell.invalidated_at,
+                Severity::Soft => &cell.outdated_at,
+            };
+            of.fetch_max(epoch, Ordering::SeqCst);
+        }
+        epoch
+    }
+
+    /// Drops the cells that nobody holds and returns how many.
+    pub fn sweep(&self) -> usize {
+        let mut dropped = 0;
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            let before = shard.len();
+            shard.retain(|_, cell| match Arc::get_mut(cell) {
+                Some(cell) => {
+                    self.floor.rise_to(cell);
+                    false
+                }
+                None => true,
+            });
+            dropped += before - shard.len();
+            if shard.capacity() > 64 && shard.len() < shard.capacity() / 4 {
+                shard.shrink_to_fit();
+            }
+        }
+        dropped
+    }
+
+    fn cell<N: Hash>(&self, scope: &N) -> Arc<Cell> {
+        let name = self.names.hash_one(scope);
+        let at = (name >> 32) as usize % self.shards.len();
+        let mut shard = lock(&self.shards[at]);
+        let floor = &self.floor;
+        let new = || Arc::new(Cell::at(floor.invalidated_at.load(Ordering::SeqCst), floor.outdated_at.load(Ordering::SeqCst)));
+        Arc::clone(shard.entry(name).or_insert_with(new))
+    }
+}
+
+impl Cell {
+    fn at(invalidated: Epoch, outdated: Epoch) -> Self {
+        Cell {
+            invalidated_at: AtomicU64::new(invalidated),
+            outdated_at: AtomicU64::new(outdated),
+            settles_until: AtomicU64::new(0),
+        }
+    }
+
+    fn rise_to(&self, other: &Cell) {
+        self.invalidated_at.fetch_max(other.invalidated_at.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.outdated_at.fetch_max(other.outdated_at.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+}
+
+impl Held {
+    /// What the cells say, now, about an answer asked for at `asked_at` and confirmed by its origin at `confirmed_at`.
+    pub fn standing(&self, asked_at: Epoch, confirmed_at: Epoch) -> Standing {
+        let mut standing = Standing::Current;
+        for cell in &self.0 {
+            if cell.invalidated_at.load(Ordering::Acquire) > asked_at {
+                return Standing::Invalidated;
+            }
+            if cell.outdated_at.load(Ordering::Acquire) > confirmed_at {
+                standing = Standing::Outdated;
+            }
+        }
+        standing
+    }
+
+    /// Marks the scopes as settling: answers asked for before `until` (monotonic milliseconds) are not to be kept or shared.
+    pub fn settle(&self, until: u64) {
+        for cell in &self.0 {
+            cell.settles_until.fetch_max(until, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether an answer asked for at `time` may come from before a write that is still settling.
+    pub fn settles(&self, time: u64) -> bool {
+        self.0.iter().any(|cell| cell.settles_until.load(Ordering::SeqCst) > time)
+    }
+
+    /// These cells and those of `other`, each once.
+    pub fn union(&self, other: &Held) -> Held {
+        let mut all = self.0.to_vec();
+        for cell in &other.0 {
+            if !all.iter().any(|c| Arc::ptr_eq(c, cell)) {
+                all.push(Arc::clone(cell));
+            }
+        }
+        Held(all.into())
+    }
+
+    /// How many cells are held.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
