@@ -7,6 +7,8 @@ pub mod gateway;
 pub mod listener;
 pub mod policy;
 pub mod purge;
+pub mod rfc9110;
+pub mod rfc9111;
 pub mod store;
 mod sync;
 pub mod tasks;

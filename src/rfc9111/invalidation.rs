@@ -1,0 +1,1 @@
+//! What a write makes invalid (RFC 9111 §4.4).

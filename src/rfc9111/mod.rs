@@ -1,0 +1,18 @@
+//! A shared cache by RFC 9111, as pure functions: fields, stored facts and `now` in, a verdict with its reason out.
+//!
+//! In the order of a response's life: [`storing`] decides whether an answer may be kept and how widely, from what
+//! [`directives`] and [`targeted`] read and the lifetime that [`lifetime`] chooses; [`freshness`] is what is remembered of it; [`vary`] says
+//! for which requests; [`reuse`] decides each time whether it may be used; [`validation`] asks about it and brings it up to
+//! date; [`invalidation`] says what a write makes invalid.
+//!
+//! Origins are read as if they were hostile: of two readings the stricter holds, and what can't be read is not fresh.
+
+pub mod directives;
+pub mod freshness;
+pub mod invalidation;
+mod lifetime;
+pub mod reuse;
+pub mod storing;
+pub mod targeted;
+pub mod validation;
+pub mod vary;
