@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One lazily armed timer; waits on it one after the other, each with its own deadline.
@@ -31,11 +32,16 @@ impl Alarm {
     }
 }
 
+/// `from` plus `by`; far away where the sum can't be told, so that an absurd setting never panics.
+pub(crate) fn later(from: Instant, by: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+    from.checked_add(by).unwrap_or_else(|| from + FAR)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::future::poll_fn;
-    use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_may_move_both_ways() {

@@ -37,6 +37,20 @@ pub struct Client {
     pub interim: Interim,
 }
 
+impl Client {
+    /// Makes `client` the one of request number `request` of the same connection (0: no interim answers). Reuses the
+    /// allocation unless somebody still holds the last request's.
+    pub(crate) fn turn(client: &mut Arc<Client>, request: u64) {
+        match Arc::get_mut(client) {
+            Some(client) => client.interim.request = request,
+            None => {
+                let interim = Interim { hints: client.interim.hints.clone(), request };
+                *client = Arc::new(Client { interim, ..**client });
+            }
+        }
+    }
+}
+
 /// Sends interim answers to the client of one request; does nothing where that isn't possible.
 #[derive(Clone, Debug, Default)]
 pub struct Interim {
@@ -50,7 +64,7 @@ impl Interim {
         Interim::default()
     }
 
-    /// The handle of request number `request`, at least 1.
+    /// The handle of request number `request`; 0 sends nothing.
     pub(crate) fn new(hints: Arc<Hints>, request: u64) -> Self {
         Interim { hints: Some(hints), request }
     }
@@ -113,7 +127,7 @@ impl Hints {
     }
 
     fn push(&self, request: u64, head: &Response<()>) {
-        if self.current.load(Ordering::Acquire) != request {
+        if request == 0 || self.current.load(Ordering::Acquire) != request {
             return;
         }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,6 +2,7 @@
 
 use super::error::{AskError, AskErrorKind};
 use super::pool::Lease;
+use crate::alarm::later;
 use crate::body::{Body, BodyError};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -66,7 +67,7 @@ struct Answer {
 impl Answer {
     /// Waits with `between_bytes` and `total`, whichever is over first.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let pause = *self.waiting.get_or_insert_with(|| Instant::now() + self.pause);
+        let pause = *self.waiting.get_or_insert_with(|| later(Instant::now(), self.pause));
         let deadline = self.total.map_or(pause, |total| total.min(pause));
         let Some(lease) = &mut self.lease else { return Poll::Ready(None) };
         ready!(lease.alarm().poll(deadline, cx));

@@ -3,6 +3,7 @@
 use super::error::{AskError, AskErrorKind};
 use super::settings::Endpoint;
 use super::tls::TlsClient;
+use crate::alarm::later;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -20,7 +21,7 @@ const ADDRESSES: usize = 8;
 
 /// Resolves, connects and shakes hands, all within `limit`.
 pub(super) async fn connect(endpoint: &Endpoint, tls: &TlsClient, limit: Duration) -> Result<Stream, AskError> {
-    match timeout(limit, attempt(endpoint, tls, Instant::now() + limit)).await {
+    match timeout(limit, attempt(endpoint, tls, later(Instant::now(), limit))).await {
         Ok(result) => result,
         Err(_elapsed) => Err(AskError::unsent(AskErrorKind::ConnectTimeout)),
     }

@@ -13,6 +13,7 @@ use super::pool::{Lease, Pool};
 use super::request::{Outbound, Progress, copy, prepare};
 use super::settings::{Endpoint, Timeouts};
 use super::tls::TlsClient;
+use crate::alarm::later;
 use crate::body::{Body, BodyError};
 use crate::tasks::Tasks;
 use http::{HeaderValue, Request, Response};
@@ -87,7 +88,7 @@ impl Origin {
         let slot = self.slots.get(self.balance.next()).ok_or_else(|| unusable("the API has no endpoint"))?;
         let authority = slot.authority.as_ref().ok_or_else(|| unusable("the endpoint's name is no Host"))?;
         let request = prepare(request, &slot.endpoint.base, authority, host, interim)?;
-        let total = timeouts.total.and_then(|t| Instant::now().checked_add(t));
+        let total = timeouts.total.map(|t| later(Instant::now(), t));
         let Some(lease) = slot.pool.take().await else {
             return self.ask_anew(slot, request, timeouts, total).await;
         };
@@ -167,7 +168,7 @@ async fn head(
         loop {
             // While the client is waited for, look again when the origin could be late at the earliest.
             let since = progress.as_ref().map_or(Some(begin), |p| p.origin_since());
-            let late = since.unwrap_or_else(Instant::now) + first_byte;
+            let late = later(since.unwrap_or_else(Instant::now), first_byte);
             let deadline = total.map_or(late, |total| total.min(late));
             ready!(lease.alarm().poll(deadline, cx));
             if total == Some(deadline) {

@@ -66,8 +66,8 @@ impl Pool {
                 continue;
             }
             connection.pulse.busy();
-            let ready = connection.sender.is_ready()
-                || matches!(timeout(READY, connection.sender.ready()).await, Ok(Ok(())));
+            let ready =
+                connection.sender.is_ready() || matches!(timeout(READY, connection.sender.ready()).await, Ok(Ok(())));
             if ready {
                 return Some(Lease { connection, pool: self.clone(), reused: true, progress: None });
             }
