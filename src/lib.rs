@@ -1,7 +1,9 @@
 //! Freshgate: a caching gateway for REST APIs that is never stale after a write.
 
 pub mod admin;
+mod alarm;
 pub mod body;
+pub mod client;
 pub mod clock;
 pub mod gateway;
 pub mod listener;

@@ -1,4 +1,20 @@
 //! Origins: where they are, how they are asked.
+//!
+//! [`Origin::ask`] is the only door. Behind it: `balance` chooses an endpoint, `pool` has an idle connection or
+//! `connect` makes one, `request` puts the request into the form that goes out, `answer` carries the answer's body
+//! and gives the connection back when that has ended cleanly.
 
+mod answer;
+mod balance;
+mod connect;
+mod error;
+mod origin;
+mod pool;
+mod request;
 mod settings;
+mod tls;
+
+pub use error::{AskError, AskErrorKind, Whose};
+pub use origin::{HostChoice, InterimFn, Origin};
 pub use settings::{Endpoint, Timeouts};
+pub use tls::TlsClient;

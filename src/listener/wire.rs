@@ -1,0 +1,298 @@
+//! The socket under hyper: the deadlines that hyper doesn't keep, interim answers, and a close that loses nothing.
+//!
+//! **Whom are we waiting for?** [`Line`] counts the messages under way: a [`Turn`] lives in every answer until hyper
+//! has taken its end, and in every request body until it has been read or dropped. While there is one, a read that
+//! blocks is nobody's fault here (bodies have limits of their own, `upload`). While there is none, hyper reads a head:
+//! until its first byte the client may idle (`idle_timeout`; `header_timeout` on a new connection), from then on it
+//! has `header_timeout`. One blind spot: the first part of a head that came in one packet with the request before it
+//! counts as idling until more of it comes.
+//!
+//! **A client that takes nothing** for `write_stall` is given up; every byte that the socket takes starts anew.
+//!
+//! **Interim answers** are written when hyper flushes, since then it has nothing left to write itself. Why they can't
+//! mix with hyper's bytes is argued in `client`.
+//!
+//! **Closing.** A socket that is closed while received bytes are unread makes the kernel send RST, which may destroy
+//! the answer in the client's hands (RFC 9112, 9.6). So after an answer to a request that wasn't read to its end we
+//! close our half, and read and drop for a bounded while. The other way round: when the answer to an HTTP/1.0 client
+//! breaks off, the end of the connection would look like the end of the message, so there we do send RST.
+
+use super::settings::Limits;
+use crate::alarm::{Alarm, later};
+use crate::client::Hints;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// How long and how much a client may go on sending after the last answer.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// What a connection's socket, its service and its bodies know of each other. All of them run in the connection's
+/// task but for bodies that a handler has moved elsewhere; the order of their accesses doesn't matter.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    pub(super) hints: Arc<Hints>,
+    requests: AtomicU64,
+    under_way: AtomicU8,
+    tunnel: AtomicBool,
+    /// The present request's body was dropped before its end.
+    abandoned: AtomicBool,
+    resets: AtomicBool,
+}
+
+impl Line {
+    /// A head is complete; returns the request's number, from 1.
+    pub(super) fn request(&self) -> u64 {
+        self.abandoned.store(false, Relaxed);
+        self.requests.fetch_add(1, Relaxed) + 1
+    }
+
+    /// The answer is a 101: what follows isn't HTTP.
+    pub(super) fn becomes_tunnel(&self) {
+        self.tunnel.store(true, Relaxed);
+    }
+
+    /// The client may still be sending what nobody reads.
+    pub(super) fn abandons_body(&self) {
+        self.abandoned.store(true, Relaxed);
+    }
+
+    /// The connection is to end with RST.
+    pub(super) fn resets(&self) {
+        self.resets.store(true, Relaxed);
+    }
+}
+
+/// One message under way.
+pub(super) struct Turn(Arc<Line>);
+
+impl Turn {
+    pub(super) fn new(line: Arc<Line>) -> Self {
+        line.under_way.fetch_add(1, Relaxed);
+        Turn(line)
+    }
+
+    pub(super) fn line(&self) -> &Line {
+        &self.0
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The deadlines of a socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WireLimits {
+    head: Duration,
+    idle: Duration,
+    stall: Duration,
+}
+
+impl WireLimits {
+    pub(super) fn of(limits: &Limits) -> Self {
+        WireLimits { head: limits.header_timeout, idle: limits.idle_timeout, stall: limits.write_stall }
+    }
+}
+
+/// A client's socket.
+pub(super) struct Wire {
+    stream: TcpStream,
+    line: Arc<Line>,
+    limits: WireLimits,
+    head: HeadWait,
+    stall: Stall,
+    /// An interim answer that is being written, and how much of it has been.
+    hint: (Vec<u8>, usize),
+    closing: Closing,
+}
+
+#[derive(Default)]
+struct HeadWait {
+    alarm: Alarm,
+    deadline: Option<Instant>,
+    /// How many requests there had been when this wait began: tells one wait from the next.
+    after: u64,
+    /// A part of the head has come.
+    begun: bool,
+}
+
+#[derive(Default)]
+struct Stall {
+    alarm: Alarm,
+    deadline: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Closing {
+    deadline: Option<Instant>,
+    dropped: usize,
+    client_closed: bool,
+}
+
+impl Wire {
+    pub(super) fn new(stream: TcpStream, line: Arc<Line>, limits: WireLimits) -> Self {
+        let (head, stall, hint, closing) = Default::default();
+        Wire { stream, line, limits, head, stall, hint, closing }
+    }
+
+    /// Whether hyper reads a head; notes the begin of each such wait.
+    fn reads_head(&mut self) -> bool {
+        if self.line.under_way.load(Relaxed) > 0 || self.line.tunnel.load(Relaxed) {
+            return false;
+        }
+        let requests = self.line.requests.load(Relaxed);
+        if self.head.after != requests {
+            (self.head.after, self.head.begun, self.head.deadline) = (requests, false, None);
+        }
+        true
+    }
+
+    fn heard(&mut self) {
+        if self.reads_head() && !std::mem::replace(&mut self.head.begun, true) && self.head.after > 0 {
+            self.head.deadline = None;
+        }
+    }
+
+    /// A read blocks: ready with an error when the client's time for its head, or for idling, is over.
+    fn wait_for_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.reads_head() {
+            return Poll::Pending;
+        }
+        let head = &mut self.head;
+        let limit = if head.begun || head.after == 0 { self.limits.head } else { self.limits.idle };
+        let deadline = *head.deadline.get_or_insert_with(|| later(Instant::now(), limit));
+        ready!(head.alarm.poll(deadline, cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client sent no request in time")))
+    }
+
+    fn write_hint(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (bytes, done) = &mut self.hint;
+        while *done < bytes.len() {
+            let polled = Pin::new(&mut self.stream).poll_write(cx, &bytes[*done..]);
+            *done += ready!(self.stall.watch(polled, self.limits.stall, cx))?;
+        }
+        if *done > 0 {
+            self.hint = (Vec::new(), 0);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads and drops what the client still sends; ready when it has closed, is done sending, or has had enough.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut more = self.line.abandoned.load(Relaxed) || self.head.begun && self.reads_head();
+        loop {
+            let mut space = [0; 4096];
+            let mut buf = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.closing.dropped += buf.filled().len();
+                    more = true;
+                    if self.closing.dropped > LINGER_BYTES {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending if more || self.closing.dropped > 0 => {
+                    let deadline = *self.closing.deadline.get_or_insert_with(|| later(Instant::now(), LINGER));
+                    return self.head.alarm.poll(deadline, cx);
+                }
+                Poll::Pending => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl Stall {
+    /// Turns a write that has been blocked for too long into an error.
+    fn watch<T>(&mut self, polled: Poll<io::Result<T>>, limit: Duration, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.deadline = None;
+            return polled;
+        }
+        let deadline = *self.deadline.get_or_insert_with(|| later(Instant::now(), limit));
+        ready!(self.alarm.poll(deadline, cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client took nothing in time")))
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        this.line.hints.written_by(cx.waker());
+        let before = buf.filled().len();
+        let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buf) else {
+            return this.wait_for_head(cx);
+        };
+        if buf.filled().len() > before {
+            this.heard();
+        } else {
+            this.closing.client_closed = true;
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        ready!(this.write_hint(cx))?;
+        let polled = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.stall.watch(polled, this.limits.stall, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        ready!(this.write_hint(cx))?;
+        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.stall.watch(polled, this.limits.stall, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// hyper calls it only when all that it had to write has been taken.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        ready!(this.write_hint(cx))?;
+        while let Some(bytes) = this.line.hints.take() {
+            this.hint = (bytes, 0);
+            ready!(this.write_hint(cx))?;
+        }
+        Pin::new(&mut this.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.closing.deadline.is_none() {
+            ready!(this.write_hint(cx))?;
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        if !this.closing.client_closed && !this.line.tunnel.load(Relaxed) {
+            ready!(this.linger(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if self.line.resets.load(Relaxed) {
+            drop(self.stream.set_zero_linger());
+        }
+    }
+}

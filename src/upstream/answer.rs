@@ -1,0 +1,122 @@
+//! An answer: its framing checked once more, and its body with the origin's time limits.
+
+use super::error::{AskError, AskErrorKind};
+use super::pool::Lease;
+use crate::alarm::later;
+use crate::body::{Body, BodyError};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Turns hyper's answer into ours. `lease` goes back to its pool when the body has ended cleanly, at once if there
+/// is none; a connection that changes its protocol (101) never does.
+pub(super) fn receive(
+    answer: Response<Incoming>,
+    lease: Lease,
+    pause: Duration,
+    total: Option<Instant>,
+) -> Result<Response<Body>, AskError> {
+    let (mut parts, incoming) = answer.into_parts();
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Response::from_parts(parts, Body::empty()));
+    }
+    if incoming.is_end_stream() {
+        lease.give_back();
+        return Ok(Response::from_parts(parts, Body::empty()));
+    }
+    check_framing(&mut parts.headers)?;
+    let lease = Some(lease);
+    let body = Body::stream(Answer { incoming, lease, pause, total, waiting: None });
+    Ok(Response::from_parts(parts, body))
+}
+
+/// hyper lets pass what would be ambiguous further on: a transfer coding that it doesn't decode (RFC 9112, 6.1), a
+/// Content-Length beside Transfer-Encoding (6.3, to be removed), and the same Content-Length twice (6.3, to be one).
+fn check_framing(headers: &mut HeaderMap) -> Result<(), AskError> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            let cause = "Transfer-Encoding is something else than one `chunked`";
+            return Err(AskError::sent(AskErrorKind::BadAnswer).because(cause));
+        }
+        headers.remove(CONTENT_LENGTH);
+    } else if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+        && let Some(first) = headers.get(CONTENT_LENGTH).cloned()
+    {
+        headers.insert(CONTENT_LENGTH, first);
+    }
+    Ok(())
+}
+
+struct Answer {
+    incoming: Incoming,
+    /// The connection; gone once the body has ended or broken.
+    lease: Option<Lease>,
+    pause: Duration,
+    total: Option<Instant>,
+    /// Until when the next frame must come; set while we wait for one.
+    waiting: Option<Instant>,
+}
+
+impl Answer {
+    /// Waits with `between_bytes` and `total`, whichever is over first.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let pause = *self.waiting.get_or_insert_with(|| later(Instant::now(), self.pause));
+        let deadline = self.total.map_or(pause, |total| total.min(pause));
+        let Some(lease) = &mut self.lease else { return Poll::Ready(None) };
+        ready!(lease.alarm().poll(deadline, cx));
+        self.lease = None;
+        Poll::Ready(Some(Err(BodyError::OriginSlow)))
+    }
+
+    fn end(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if this.lease.is_none() {
+            return Poll::Ready(None);
+        }
+        let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else { return this.wait(cx) };
+        this.waiting = None;
+        match frame {
+            Some(Ok(frame)) => {
+                if frame.is_trailers() || this.incoming.is_end_stream() {
+                    this.end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, "an answer broke off");
+                this.lease = None;
+                Poll::Ready(Some(Err(BodyError::Origin)))
+            }
+            None => {
+                this.end();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,124 @@
+//! Why an origin could not be asked, or didn't answer.
+
+use crate::body::BodyError;
+use std::fmt;
+
+/// A question that got no answer.
+#[derive(Debug)]
+pub struct AskError {
+    /// What went wrong.
+    pub kind: AskErrorKind,
+    /// Whether the origin may have seen the request. `false` is certain; `true` is not.
+    pub sent: bool,
+    cause: Option<Cause>,
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong while an origin was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskErrorKind {
+    /// The name of the endpoint has no address.
+    Resolve,
+    /// No address of the endpoint took the connection.
+    Connect,
+    /// There was no connection within `timeouts.connect`.
+    ConnectTimeout,
+    /// The TLS handshake failed.
+    Tls,
+    /// No head came within `timeouts.first_byte` of the request's end.
+    FirstByteTimeout,
+    /// No head came within `timeouts.total`.
+    TotalTimeout,
+    /// The origin closed or reset the connection before the head of its answer was complete.
+    Closed,
+    /// The head of the answer is malformed, too large, or names a transfer coding that we don't know.
+    BadAnswer,
+    /// The body of the request broke off.
+    ClientBody(BodyError),
+    /// The request can't be written as HTTP/1.1.
+    Request,
+}
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The client that sent the request.
+    Client,
+    /// The origin, or the way to it.
+    Origin,
+    /// The gateway.
+    Ours,
+}
+
+impl AskErrorKind {
+    /// The name that logs, metrics and fields use.
+    pub fn name(self) -> &'static str {
+        match self {
+            AskErrorKind::Resolve => "origin-unresolved",
+            AskErrorKind::Connect => "origin-unreachable",
+            AskErrorKind::ConnectTimeout => "connect-timeout",
+            AskErrorKind::Tls => "origin-tls",
+            AskErrorKind::FirstByteTimeout => "first-byte-timeout",
+            AskErrorKind::TotalTimeout => "total-timeout",
+            AskErrorKind::Closed => "origin-closed",
+            AskErrorKind::BadAnswer => "bad-answer",
+            AskErrorKind::ClientBody(error) => error.name(),
+            AskErrorKind::Request => "request-unsendable",
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn whose(self) -> Whose {
+        match self {
+            AskErrorKind::Resolve
+            | AskErrorKind::Connect
+            | AskErrorKind::ConnectTimeout
+            | AskErrorKind::Tls
+            | AskErrorKind::FirstByteTimeout
+            | AskErrorKind::TotalTimeout
+            | AskErrorKind::Closed
+            | AskErrorKind::BadAnswer => Whose::Origin,
+            AskErrorKind::ClientBody(_) => Whose::Client,
+            AskErrorKind::Request => Whose::Ours,
+        }
+    }
+
+    /// Whether the origin was too slow, rather than broken.
+    pub fn is_timeout(self) -> bool {
+        matches!(self, AskErrorKind::ConnectTimeout | AskErrorKind::FirstByteTimeout | AskErrorKind::TotalTimeout)
+    }
+}
+
+impl AskError {
+    /// An error before anything was sent.
+    pub(super) fn unsent(kind: AskErrorKind) -> Self {
+        AskError { kind, sent: false, cause: None }
+    }
+
+    /// An error after the origin may have seen the request.
+    pub(super) fn sent(kind: AskErrorKind) -> Self {
+        AskError { kind, sent: true, cause: None }
+    }
+
+    pub(super) fn because(mut self, cause: impl Into<Cause>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name())?;
+        match &self.cause {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for AskError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_ref().map(|c| &**c as &(dyn std::error::Error + 'static))
+    }
+}
