@@ -2,7 +2,9 @@
 
 pub mod admin;
 pub mod body;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod gateway;
 pub mod listener;
 pub mod policy;
