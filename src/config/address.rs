@@ -126,9 +126,6 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
         return Err("the URL of an origin has no query and no fragment".into());
     }
     let (authority, base) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    if authority.contains('@') {
-        return Err("the URL of an origin has no user and no password".into());
-    }
     let (host, port) = host_and_port(&authority.to_ascii_lowercase())?;
     let base = if base.is_empty() { String::new() } else { path(base)? };
     Ok(Endpoint { tls, host, port: port.unwrap_or(if tls { 443 } else { 80 }), base, weight: 1 })

@@ -2,8 +2,8 @@
 
 use super::bounds;
 use super::read::no_twins;
-use super::reader::{Table, Value};
 use super::server::{Bound, address};
+use super::table::{Table, Value};
 use super::words::ROLE;
 use crate::admin::{Settings, Token};
 use sha2::{Digest, Sha256};

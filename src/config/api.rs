@@ -2,13 +2,14 @@
 
 use super::address::{endpoint, host, path};
 use super::bounds;
-use super::reader::{Place, Table, Value};
+use super::reader::Place;
 use super::route::{purges, routes};
 use super::rules::rules;
+use super::table::{Table, Value};
 use crate::policy::{Api, Precedence, Rules};
 use crate::upstream::Endpoint;
+use std::collections::HashMap;
 use std::sync::Arc;
-use toml::de::DeValue;
 
 /// Reads every `[[api]]`.
 pub(super) fn apis(root: &Table<'_>) -> Vec<Api> {
@@ -16,15 +17,15 @@ pub(super) fn apis(root: &Table<'_>) -> Vec<Api> {
     if tables.is_empty() {
         root.place_of("api").warn("there is no [[api]]; every request is answered 404");
     }
-    let mut apis: Vec<(Place<'_>, Api)> = Vec::new();
+    let (mut taken, mut apis) = (Taken::default(), Vec::new());
     for table in tables {
         let place = table.at.clone();
         if let Some(api) = api(table) {
-            no_clash(&place, &api, &apis);
-            apis.push((place, api));
+            taken.add(&place, &api);
+            apis.push(api);
         }
     }
-    apis.into_iter().map(|(_, api)| api).collect()
+    apis
 }
 
 fn api(t: Table<'_>) -> Option<Api> {
@@ -75,29 +76,52 @@ fn upstream(value: &Value<'_>) -> Option<Vec<Endpoint>> {
 
 /// A URL, or `{ url, weight }`.
 fn weighted(value: &Value<'_>) -> Option<Endpoint> {
-    match value.value {
-        DeValue::String(_) => value.parsed(endpoint),
-        DeValue::Table(_) => {
-            let t = value.table()?;
-            let one = t.need("url", "a URL such as \"http://127.0.0.1:9000\"", |v| v.parsed(endpoint));
-            let weight = t.get("weight", |v| u32::try_from(v.count(bounds::WEIGHT)?).ok()).unwrap_or(1);
-            t.finish();
-            Some(Endpoint { weight, ..one? })
-        }
-        _ => value.wrong("a URL such as \"http://127.0.0.1:9000\", or { url = …, weight = … }"),
+    if value.value.is_str() {
+        return url(value);
     }
+    if !value.value.is_table() {
+        return value.wrong("a URL such as \"http://127.0.0.1:9000\", or { url = …, weight = … }");
+    }
+    let t = value.table()?;
+    let one = t.need("url", "a URL such as \"http://127.0.0.1:9000\"", url);
+    let weight = t.get("weight", |v| u32::try_from(v.count(bounds::WEIGHT)?).ok()).unwrap_or(1);
+    t.finish();
+    Some(Endpoint { weight, ..one? })
 }
 
-/// Faults for a name that is taken, and for a place that is: of two APIs with the same host and path none would have
-/// the longest prefix.
-fn no_clash(place: &Place<'_>, api: &Api, before: &[(Place<'_>, Api)]) {
-    if let Some((first, _)) = before.iter().find(|(_, other)| other.id() == api.id()) {
-        place.fault(format!("name and version `{}` are taken in line {}", api.id(), first.line()));
+fn url(value: &Value<'_>) -> Option<Endpoint> {
+    let text = value.text()?;
+    if text.contains('@') {
+        // What was found isn't repeated: it may hold a password.
+        value.at.fault("the URL of an origin has no user and no password");
+        return None;
     }
-    let same_place = |other: &Api| (&other.host, &other.path) == (&api.host, &api.path);
-    if let Some((first, other)) = before.iter().find(|(_, other)| same_place(other)) {
-        let (path, host) = (format!("{}/", api.path), api.host.as_deref().unwrap_or("every host"));
-        let (id, line) = (other.id(), first.line());
-        place.fault(format!("path `{path}` on {host} is that of `{id}` in line {line}; neither prefix is the longer"));
+    value.parsed(endpoint)
+}
+
+/// The APIs so far: where each name and version, and each host and path, stands.
+#[derive(Default)]
+struct Taken {
+    ids: HashMap<String, usize>,
+    prefixes: HashMap<(Option<String>, String), (String, usize)>,
+}
+
+impl Taken {
+    /// Faults for a name that is taken, and for a place that is: of two APIs with the same host and path none would
+    /// have the longest prefix.
+    fn add(&mut self, place: &Place<'_>, api: &Api) {
+        let (id, line) = (api.id(), place.line());
+        if let Some(first) = self.ids.get(&id) {
+            place.fault(format!("name and version `{id}` are taken in line {first}"));
+        }
+        let prefix = (api.host.clone(), api.path.clone());
+        if let Some((other, first)) = self.prefixes.get(&prefix) {
+            let (path, host) = (format!("{}/", api.path), api.host.as_deref().unwrap_or("every host"));
+            place.fault(format!(
+                "`{path}` on {host} is the path of `{other}` in line {first}; neither prefix is longer"
+            ));
+        }
+        self.ids.entry(id.clone()).or_insert(line);
+        self.prefixes.entry(prefix).or_insert((id, line));
     }
 }

@@ -1,7 +1,7 @@
 //! `[cache]`.
 
 use super::bounds;
-use super::reader::Table;
+use super::table::Table;
 use super::values::show_size;
 use super::words::EVICTION;
 use crate::store::Settings;

@@ -1,12 +1,10 @@
 //! `[api.key]` and `[api.route.key]`.
 
 use super::bounds;
-use super::reader::{Table, Value};
+use super::table::{Table, Value};
 use super::unavailable;
-use super::words::listed;
 use crate::policy::{FieldPattern, KeyRules, Names, QueryKey, Share};
 use http::HeaderName;
-use toml::de::DeValue;
 
 /// Fields that can't be part of a key, beside those of identity: they belong to the connection, to the
 /// request's body or to conditional and range requests, which the cache answers itself.
@@ -50,21 +48,21 @@ fn query(value: &Value<'_>) -> Option<QueryKey> {
 }
 
 fn names(value: &Value<'_>, expected: &str) -> Option<Names> {
-    match value.value {
-        DeValue::String(text) if text == "all" => Some(Names::All),
-        DeValue::Table(_) => {
-            let t = value.table()?;
-            let only = t.get("only", patterns);
-            let ignore = t.get("ignore", patterns);
-            let both = ["only", "ignore"].map(|name| t.find(name).is_some());
-            t.finish();
-            match both {
-                [true, false] => only.map(Names::Only),
-                [false, true] => ignore.map(Names::Ignore),
-                [true, true] | [false, false] => value.wrong(&format!("one of {}", listed(["only", "ignore"]))),
-            }
-        }
-        _ => value.wrong(expected),
+    if value.value.as_str() == Some("all") {
+        return Some(Names::All);
+    }
+    if !value.value.is_table() {
+        return value.wrong(expected);
+    }
+    let t = value.table()?;
+    let only = t.get("only", patterns);
+    let ignore = t.get("ignore", patterns);
+    let there = ["only", "ignore"].map(|name| t.find(name).is_some());
+    t.finish();
+    match there {
+        [true, false] => only.map(Names::Only),
+        [false, true] => ignore.map(Names::Ignore),
+        [true, true] | [false, false] => value.wrong("one of \"only\" and \"ignore\" in it"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `[log]`.
 
 use super::bounds;
-use super::reader::{Table, Value};
+use super::table::{Table, Value};
 use super::words::{FORMAT, LEVEL};
 use crate::telemetry::Settings;
 

@@ -6,7 +6,7 @@
 //! faults (there is no configuration), warnings (there is one, probably not the one that was meant) and remarks (what a
 //! setting means, in words).
 //!
-//! `reader` and `read` are the typed reader; `unavailable` lists what the contract names and this version lacks;
+//! `reader`, `table` and `read` are the typed reader; `unavailable` lists what the contract names and this version lacks;
 //! `bounds` has the least and the most of every number; `effective` writes a configuration back.
 
 mod address;
@@ -24,6 +24,7 @@ mod route;
 mod rules;
 mod server;
 mod surroundings;
+mod table;
 #[cfg(test)]
 mod tests;
 mod unavailable;
@@ -35,9 +36,14 @@ pub use fault::{Fault, Faults};
 pub use surroundings::Surroundings;
 
 use crate::{admin as admin_port, listener, policy, store, telemetry};
-use reader::{Notes, Reader, Table};
+use reader::{Notes, Reader};
+use std::io::Read;
 use std::path::Path;
+use table::Table;
 use toml::de::DeTable;
+
+/// A file is read no further than this, in bytes.
+const LONGEST_FILE: u64 = 16 << 20;
 
 /// The settings of every part.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +77,7 @@ pub struct Loaded {
 /// Every fault of the file at once, or why it can't be read.
 pub fn load(path: &Path) -> Result<Loaded, Faults> {
     let file = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| Faults::Unreadable { file: file.clone(), reason: e.to_string() })?;
+    let bytes = bytes_of(path).map_err(|e| Faults::Unreadable { file: file.clone(), reason: e.to_string() })?;
     let around = Surroundings::of_this_process();
     match std::str::from_utf8(&bytes) {
         Ok(text) => parse(text, &file, &around),
@@ -82,6 +88,14 @@ pub fn load(path: &Path) -> Result<Loaded, Faults> {
             Err(Faults::Invalid(reader.into_notes().faults))
         }
     }
+}
+
+fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+    let too_long = bytes.len() as u64 > LONGEST_FILE;
+    let limit = || std::io::Error::other(format!("it has more than {}", values::show_size(LONGEST_FILE)));
+    if too_long { Err(limit()) } else { Ok(bytes) }
 }
 
 /// Checks `text`, which faults call `file`; relative paths in it begin at that file's folder.
@@ -98,7 +112,7 @@ pub fn parse(text: &str, file: &str, around: &Surroundings<'_>) -> Result<Loaded
     if !errors.is_empty() {
         return Err(Faults::Invalid(reader.into_notes().faults));
     }
-    let config = config(reader.root(table.get_ref()));
+    let config = config(Table::new(reader.place("", 0), table.get_ref()));
     let Notes { faults, warnings, remarks, .. } = reader.into_notes();
     if faults.is_empty() { Ok(Loaded { config, warnings, remarks }) } else { Err(Faults::Invalid(faults)) }
 }

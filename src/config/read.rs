@@ -1,7 +1,8 @@
 //! The ways to read a [`Value`]. Each records a fault (what was found, what was expected) and gives `None` if the value
 //! isn't right.
 
-use super::reader::{Place, Table, Value};
+use super::reader::Place;
+use super::table::{Table, Value};
 use super::values::{duration, show_duration, show_size, size};
 use super::words::{Words, listed};
 use std::fmt::Display;
@@ -45,18 +46,15 @@ impl<'a> Value<'a> {
 
     /// A whole number within bounds.
     pub(super) fn count(&self, bounds: RangeInclusive<usize>) -> Option<usize> {
-        let number = integer(self.value).and_then(|n| usize::try_from(n).ok());
+        let number = self.natural().and_then(|n| usize::try_from(n).ok());
         let expected = || format!("a number from {} to {}", bounds.start(), bounds.end());
         number.filter(|n| bounds.contains(n)).or_else(|| self.wrong(&expected()))
     }
 
     /// A share of the whole.
     pub(super) fn share(&self) -> Option<f64> {
-        let number = match self.value {
-            DeValue::Float(float) => float.as_str().parse().ok(),
-            DeValue::Integer(n) if ["0", "1"].contains(&n.as_str()) => n.as_str().parse().ok(),
-            _ => None,
-        };
+        let whole = integer(self.value).and_then(|n| i8::try_from(n).ok()).map(f64::from);
+        let number = whole.or_else(|| self.value.as_float().and_then(|float| float.as_str().parse().ok()));
         number.filter(|n| (0.0..=1.0).contains(n)).or_else(|| self.wrong("a number from 0.0 to 1.0"))
     }
 
@@ -70,20 +68,12 @@ impl<'a> Value<'a> {
 
     /// A duration as written, without bounds and without a fault.
     pub(super) fn any_duration(&self) -> Option<Duration> {
-        match self.value {
-            DeValue::String(text) => duration(text),
-            DeValue::Integer(_) => integer(self.value).and_then(|n| u64::try_from(n).ok()).map(Duration::from_secs),
-            _ => None,
-        }
+        self.value.as_str().map_or_else(|| self.natural().map(Duration::from_secs), duration)
     }
 
     /// A size within bounds; a bare integer is bytes.
     pub(super) fn size(&self, bounds: RangeInclusive<u64>) -> Option<u64> {
-        let bytes = match self.value {
-            DeValue::String(text) => size(text),
-            DeValue::Integer(_) => integer(self.value).and_then(|n| u64::try_from(n).ok()),
-            _ => None,
-        };
+        let bytes = self.value.as_str().map_or_else(|| self.natural(), size);
         let (least, most) = (show_size(*bounds.start()), show_size(*bounds.end()));
         let expected = || format!("a size such as \"512B\", \"64KiB\" or \"8MiB\", from {least} to {most}");
         bytes.filter(|b| bounds.contains(b)).or_else(|| self.wrong(&expected()))
@@ -100,16 +90,20 @@ impl<'a> Value<'a> {
         if array.len() > most {
             self.at.fault(format!("found {} of them, expected at most {most}", array.len()));
         }
-        let items = array.iter().enumerate().map(|(i, item)| self.item(i, item.span().start, item.get_ref()));
+        let items =
+            array.iter().take(most).enumerate().map(|(i, item)| self.item(i, item.span().start, item.get_ref()));
         Some(items.filter_map(|item| read(&item)).collect())
     }
 
     /// A table.
     pub(super) fn table(&self) -> Option<Table<'a>> {
-        match self.value {
-            DeValue::Table(table) => Some(Table::new(self.at.clone(), table)),
-            _ => self.wrong("a table"),
-        }
+        let table = self.value.as_table().map(|table| Table::new(self.at.clone(), table));
+        table.or_else(|| self.wrong("a table"))
+    }
+
+    /// A whole number that isn't negative, without a fault.
+    fn natural(&self) -> Option<u64> {
+        integer(self.value).and_then(|n| u64::try_from(n).ok())
     }
 }
 

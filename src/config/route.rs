@@ -2,8 +2,9 @@
 
 use super::address::segment;
 use super::bounds;
-use super::reader::{Place, Table, Value};
+use super::reader::Place;
 use super::rules::rules;
+use super::table::{Table, Value};
 use crate::policy::{Methods, Pattern, PurgeRule, Route, Rules, Template, parse_on};
 use std::sync::Arc;
 

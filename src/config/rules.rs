@@ -7,7 +7,7 @@
 use super::address::{authority, path};
 use super::bounds;
 use super::key::key;
-use super::reader::{Table, Value};
+use super::table::{Table, Value};
 use super::unavailable;
 use super::words;
 use crate::policy::{HostHeader, Rules, Ttl};

@@ -3,7 +3,8 @@
 use super::address::network;
 use super::bounds;
 use super::read::no_twins;
-use super::reader::{Place, Table, Value};
+use super::reader::Place;
+use super::table::{Table, Value};
 use crate::listener::{Limits, Settings};
 use std::net::SocketAddr;
 
@@ -18,7 +19,7 @@ pub(super) fn server<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Settin
         return settings;
     };
     table.set("listen", &mut settings.listen, |v| listen(v, bound));
-    if bound.is_empty() {
+    if table.find("listen").is_none() {
         bound.extend(settings.listen.iter().map(|a| (table.place_of("listen"), *a)));
     }
     table.set("trusted_proxies", &mut settings.trusted_proxies, trusted_proxies);

@@ -53,7 +53,7 @@ fn asked() -> BTreeSet<String> {
     let around = around();
     let table = DeTable::parse(COMPLETE).unwrap();
     let reader = Reader::new(COMPLETE, "complete.toml", &around);
-    config(reader.root(table.get_ref()));
+    config(Table::new(reader.place("", 0), table.get_ref()));
     reader.into_notes().asked
 }
 
