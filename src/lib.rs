@@ -3,8 +3,11 @@
 pub mod admin;
 mod alarm;
 pub mod body;
+pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod config;
+pub mod fill;
 pub mod gateway;
 pub mod listener;
 pub mod policy;

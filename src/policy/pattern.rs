@@ -14,6 +14,15 @@ impl Methods {
     }
 }
 
+impl fmt::Display for Methods {
+    /// As the file writes them: `PUT,DELETE`, or `*` for every method.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(Method::as_str).collect();
+        f.write_str(if names.is_empty() { "*" } else { "" })?;
+        f.write_str(&names.join(","))
+    }
+}
+
 /// A path pattern, relative to its API: `{name}` stands for one segment and keeps it, `*` for one segment, and `**`
 /// at the end for any number of segments, also none. A final slash makes no difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,5 +228,15 @@ impl Template {
             });
         }
         Some(text)
+    }
+}
+
+impl fmt::Display for Template {
+    /// As written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) => f.write_str(text),
+            Piece::Name(name) => write!(f, "{{{name}}}"),
+        })
     }
 }

@@ -288,6 +288,13 @@ impl FieldPattern {
     }
 }
 
+impl std::fmt::Display for FieldPattern {
+    /// As written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.text, if self.open { "*" } else { "" })
+    }
+}
+
 /// `share`: how widely an answer may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Share {

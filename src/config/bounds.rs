@@ -1,0 +1,63 @@
+//! The least and the most of every number in the file; `config/complete.toml` says why. Defaults stand with the
+//! settings that they are defaults of.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+type Durations = RangeInclusive<Duration>;
+type Sizes = RangeInclusive<u64>;
+type Counts = RangeInclusive<usize>;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+const fn times(unit: Duration, n: u32) -> Duration {
+    unit.saturating_mul(n)
+}
+
+// [server]
+pub(super) const LISTENS: usize = 64;
+pub(super) const PROXIES: usize = 1000;
+pub(super) const CONNECTIONS: Counts = 1..=1_000_000;
+pub(super) const HEADER_BYTES: Sizes = 8 * KIB..=MIB;
+pub(super) const HEADER_COUNT: Counts = 10..=1000;
+pub(super) const HEADER_TIMEOUT: Durations = times(MS, 100)..=times(MINUTE, 5);
+pub(super) const IDLE_TIMEOUT: Durations = times(MS, 100)..=HOUR;
+pub(super) const REQUEST_BODY: Sizes = 0..=1024 * GIB;
+pub(super) const BODY_MIN_RATE: Sizes = 0..=GIB;
+pub(super) const WRITE_STALL: Durations = times(MS, 100)..=HOUR;
+pub(super) const WAITING_REQUESTS: Counts = 1..=1_000_000;
+pub(super) const VARIANTS_PER_PATH: Counts = 1..=10_000;
+pub(super) const FILLS: Counts = 1..=100_000;
+pub(super) const DRAIN: Durations = Duration::ZERO..=HOUR;
+
+// [cache]
+pub(super) const MAX_SIZE: Sizes = MIB..=16 * 1024 * GIB;
+pub(super) const MAX_OBJECT_SIZE: Sizes = KIB..=GIB;
+pub(super) const MAX_FILL_TIME: Durations = SECOND..=DAY;
+
+// [admin], [log]
+pub(super) const TOKENS: usize = 1000;
+pub(super) const REDACTED_NAMES: usize = 1000;
+
+// [[api]]
+pub(super) const APIS: usize = 10_000;
+pub(super) const ROUTES: usize = 1000;
+pub(super) const PURGES: usize = 1000;
+pub(super) const PURGED: usize = 64;
+pub(super) const ENDPOINTS: usize = 64;
+pub(super) const WEIGHT: Counts = 1..=1000;
+pub(super) const NAMES: usize = 256;
+pub(super) const TTL: Durations = MS..=times(DAY, 3650);
+pub(super) const GRACE: Durations = Duration::ZERO..=times(DAY, 365);
+pub(super) const WRITE_SETTLE: Durations = Duration::ZERO..=HOUR;
+pub(super) const CONNECT: Durations = MS..=times(MINUTE, 5);
+pub(super) const FIRST_BYTE: Durations = MS..=HOUR;
+pub(super) const BETWEEN_BYTES: Durations = MS..=HOUR;
+pub(super) const TOTAL: Durations = MS..=DAY;

@@ -1,0 +1,193 @@
+//! What is in force, with the file's own key names: what `GET /v1/config` shows.
+//!
+//! Every key is written, also those that the file leaves out, except those for which there is no value (`host` of an
+//! API without one). Secrets are replaced by a word. What comes out is a configuration again: a test turns it back into
+//! TOML, loads that and compares, so that no setting can be forgotten here.
+
+use super::Config;
+use super::values::{show_duration, show_size};
+use super::words::{self, word};
+use crate::policy::{Api, FieldPattern, HostHeader, KeyRules, Names, PurgeRule, QueryKey, Route, Rules, Share, Ttl};
+use crate::upstream::Endpoint;
+use crate::{admin, listener, store, telemetry};
+use serde_json::{Map, Value, json};
+
+/// What stands in the place of a secret or its digest.
+const REDACTED: &str = "redacted";
+
+/// The configuration in force, with the file's key names, secrets redacted.
+pub fn effective(config: &Config) -> Value {
+    let mut file = Map::new();
+    file.insert("server".into(), server(&config.server));
+    file.insert("cache".into(), cache(&config.cache));
+    if let Some(admin) = admin_port(&config.admin) {
+        file.insert("admin".into(), admin);
+    }
+    file.insert("log".into(), log(&config.log));
+    file.insert("api".into(), config.apis.iter().map(api).collect());
+    Value::Object(file)
+}
+
+fn server(s: &listener::Settings) -> Value {
+    let l = &s.limits;
+    json!({
+        "listen": s.listen,
+        "trusted_proxies": s.trusted_proxies.iter().map(|n| format!("{}/{}", n.address, n.bits)).collect::<Vec<_>>(),
+        "purge_method": s.purge_method,
+        "limits": {
+            "connections": l.connections,
+            "connections_per_address": l.connections_per_address,
+            "header_bytes": show_size(l.header_bytes as u64),
+            "header_count": l.header_count,
+            "header_timeout": show_duration(l.header_timeout),
+            "idle_timeout": show_duration(l.idle_timeout),
+            "request_body": l.request_body.map_or("none".into(), show_size),
+            "body_min_rate": show_size(l.body_min_rate),
+            "write_stall": show_duration(l.write_stall),
+            "waiting_requests": l.waiting_requests,
+            "variants_per_path": l.variants_per_path,
+            "fills": l.fills,
+        },
+        "drain": { "delay": show_duration(s.drain_delay), "deadline": show_duration(s.drain_deadline) },
+    })
+}
+
+fn cache(s: &store::Settings) -> Value {
+    json!({
+        "max_size": show_size(s.max_size),
+        "max_object_size": show_size(s.max_object_size),
+        "max_fill_time": show_duration(s.max_fill_time),
+        "eviction": word(words::EVICTION, &s.eviction),
+    })
+}
+
+fn admin_port(s: &admin::Settings) -> Option<Value> {
+    let listen = s.listen?;
+    let token = |t: &admin::Token| json!({ "name": t.name, "role": word(words::ROLE, &t.role), "sha256": REDACTED });
+    let mut section = json!({
+        "listen": listen,
+        "insecure": !listen.ip().is_loopback(),
+        "metrics_public": s.metrics_public,
+        "tokens": s.tokens.iter().map(token).collect::<Vec<_>>(),
+    });
+    if let Some(probe) = s.probe_listen {
+        section["probe_listen"] = json!(probe);
+    }
+    Some(section)
+}
+
+fn log(s: &telemetry::Settings) -> Value {
+    json!({
+        "format": word(words::FORMAT, &s.format),
+        "level": word(words::LEVEL, &s.level),
+        "access": s.access,
+        "sample": s.sample,
+        "redact_query": s.redact_query,
+    })
+}
+
+fn api(api: &Api) -> Value {
+    let mut table = rules(&api.rules);
+    table["name"] = json!(api.name);
+    table["version"] = json!(api.version);
+    if let Some(host) = &api.host {
+        table["host"] = json!(host);
+    }
+    table["path"] = json!(if api.path.is_empty() { "/" } else { &api.path });
+    table["upstream"] = api.upstream.iter().map(endpoint).collect();
+    table["route"] = api.routes.iter().map(route).collect();
+    table["purge"] = api.purges.iter().map(purge).collect();
+    table
+}
+
+fn endpoint(e: &Endpoint) -> Value {
+    let scheme = if e.tls { "https" } else { "http" };
+    json!({ "url": format!("{scheme}://{}{}", e.authority(), e.base), "weight": e.weight })
+}
+
+fn route(route: &Route) -> Value {
+    let mut table = rules(&route.rules);
+    table["on"] = json!(format!("{} {}", route.methods, route.path.text()));
+    table
+}
+
+fn purge(rule: &PurgeRule) -> Value {
+    json!({
+        "on": format!("{} {}", rule.methods, rule.path.text()),
+        "paths": rule.paths.iter().map(|p| p.text()).collect::<Vec<_>>(),
+        "tags": rule.tags.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+fn rules(r: &Rules) -> Value {
+    let by_status = r.ttl_by_status.iter().map(|(status, t)| (status.to_string(), json!(ttl(*t))));
+    json!({
+        "cache": r.cache,
+        "safe": r.safe,
+        "strip_prefix": r.strip_prefix,
+        "host_header": match &r.host_header {
+            HostHeader::Upstream => "upstream",
+            HostHeader::Client => "client",
+            HostHeader::Name(name) => name,
+        },
+        "upgrade": r.upgrade,
+        "login": r.login,
+        "ttl": r.ttl.map_or("none".into(), ttl),
+        "ttl_by_status": by_status.collect::<Map<_, _>>(),
+        "freshness": word(words::FRESHNESS, &r.freshness),
+        "heuristic": r.heuristic,
+        "error_answers": word(words::ERROR_ANSWERS, &r.error_answers),
+        "grace": show_duration(r.grace),
+        "keep_on_error": show_duration(r.keep_on_error),
+        "set_cookie": word(words::SET_COOKIE, &r.set_cookie),
+        "client_directives": word(words::CLIENT_DIRECTIVES, &r.client_directives),
+        "client_cache": word(words::CLIENT_CACHE, &r.client_cache),
+        "etag": word(words::ETAG, &r.generate_etag),
+        "invalidate": word(words::INVALIDATE, &r.invalidate),
+        "write_settle": show_duration(r.write_settle),
+        "timeouts": {
+            "connect": show_duration(r.timeouts.connect),
+            "first_byte": show_duration(r.timeouts.first_byte),
+            "between_bytes": show_duration(r.timeouts.between_bytes),
+            "total": r.timeouts.total.map_or("none".into(), show_duration),
+        },
+        "key": key(&r.key),
+    })
+}
+
+fn ttl(ttl: Ttl) -> String {
+    match ttl {
+        Ttl::For(duration) => show_duration(duration),
+        Ttl::Forever => "forever".into(),
+    }
+}
+
+fn key(k: &KeyRules) -> Value {
+    json!({
+        "query": match &k.query {
+            QueryKey::Exact => json!("exact"),
+            QueryKey::Sorted(kept) => names(kept),
+        },
+        "headers": k.headers.iter().map(http::HeaderName::as_str).collect::<Vec<_>>(),
+        "share": match &k.share {
+            Share::User => "user".into(),
+            Share::Claim(claim) => format!("claim:{claim}"),
+            Share::Everyone => "everyone".into(),
+            Share::AssumePublic => "assume-public".into(),
+        },
+        "credentials": patterns(&k.credentials),
+        "cookies": names(&k.cookies),
+    })
+}
+
+fn names(names: &Names) -> Value {
+    match names {
+        Names::All => json!("all"),
+        Names::Only(only) => json!({ "only": patterns(only) }),
+        Names::Ignore(ignore) => json!({ "ignore": patterns(ignore) }),
+    }
+}
+
+fn patterns(patterns: &[FieldPattern]) -> Vec<String> {
+    patterns.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,132 @@
+//! The TOML as written, turned into checked settings of every part.
+//!
+//! One pass, top to bottom: [`parse`] reads the text into tables that know their places, hands each section to the file
+//! of that name, and each of those fills the settings type of its part. Nothing is returned before everything has been
+//! read, so that a person sees all faults of a file at once, each with line and column. Three kinds of notes come out:
+//! faults (there is no configuration), warnings (there is one, probably not the one that was meant) and remarks (what a
+//! setting means, in words).
+//!
+//! `reader`, `table` and `read` are the typed reader; `unavailable` lists what the contract names and this version lacks;
+//! `bounds` has the least and the most of every number; `effective` writes a configuration back.
+
+mod address;
+mod admin;
+mod api;
+mod bounds;
+mod cache;
+mod effective;
+mod fault;
+mod key;
+mod log;
+mod read;
+mod reader;
+mod route;
+mod rules;
+mod server;
+mod surroundings;
+mod table;
+#[cfg(test)]
+mod tests;
+mod unavailable;
+mod values;
+mod words;
+
+pub use effective::effective;
+pub use fault::{Fault, Faults};
+pub use surroundings::Surroundings;
+
+use crate::{admin as admin_port, listener, policy, store, telemetry};
+use reader::{Notes, Reader};
+use std::io::Read;
+use std::path::Path;
+use table::Table;
+use toml::de::DeTable;
+
+/// A file is read no further than this, in bytes.
+const LONGEST_FILE: u64 = 16 << 20;
+
+/// The settings of every part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[server]`.
+    pub server: listener::Settings,
+    /// `[cache]`.
+    pub cache: store::Settings,
+    /// `[admin]`.
+    pub admin: admin_port::Settings,
+    /// `[log]`.
+    pub log: telemetry::Settings,
+    /// Every `[[api]]`, in the order of the file.
+    pub apis: Vec<policy::Api>,
+}
+
+/// A configuration, and what its reader should know of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// What is probably not meant, in the order of the file.
+    pub warnings: Vec<Fault>,
+    /// What some settings mean, in words, in the order of the file.
+    pub remarks: Vec<Fault>,
+}
+
+/// Reads and checks a file, with the environment and the memory limit of this process.
+///
+/// # Errors
+/// Every fault of the file at once, or why it can't be read.
+pub fn load(path: &Path) -> Result<Loaded, Faults> {
+    let file = path.display().to_string();
+    let bytes = bytes_of(path).map_err(|e| Faults::Unreadable { file: file.clone(), reason: e.to_string() })?;
+    let around = Surroundings::of_this_process();
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse(text, &file, &around),
+        Err(e) => {
+            let before = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
+            let reader = Reader::new(&before, &file, &around);
+            reader.place("", before.len()).fault("the file is not UTF-8");
+            Err(Faults::Invalid(reader.into_notes().faults))
+        }
+    }
+}
+
+fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+    let too_long = bytes.len() as u64 > LONGEST_FILE;
+    let limit = || std::io::Error::other(format!("it has more than {}", values::show_size(LONGEST_FILE)));
+    if too_long { Err(limit()) } else { Ok(bytes) }
+}
+
+/// Checks `text`, which faults call `file`; relative paths in it begin at that file's folder.
+///
+/// # Errors
+/// Every fault at once. Where the text is not TOML these are the faults of its syntax only: what the rest means can't be
+/// known.
+pub fn parse(text: &str, file: &str, around: &Surroundings<'_>) -> Result<Loaded, Faults> {
+    let reader = Reader::new(text, file, around);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        reader.place("", error.span().map_or(0, |span| span.start)).fault(error.message());
+    }
+    if !errors.is_empty() {
+        return Err(Faults::Invalid(reader.into_notes().faults));
+    }
+    let config = config(Table::new(reader.place("", 0), table.get_ref()));
+    let Notes { faults, warnings, remarks, .. } = reader.into_notes();
+    if faults.is_empty() { Ok(Loaded { config, warnings, remarks }) } else { Err(Faults::Invalid(faults)) }
+}
+
+fn config(root: Table<'_>) -> Config {
+    let mut bound = Vec::new();
+    let server = server::server(&root, &mut bound);
+    let admin = admin::admin(&root, &mut bound);
+    server::no_clash(&bound);
+    if server.purge_method && admin.tokens.is_empty() {
+        root.place_of("server").warn("purge_method = true lets nobody purge: there are no [[admin.tokens]]");
+    }
+    let (cache, log) = (cache::cache(&root), log::log(&root));
+    let apis = api::apis(&root);
+    root.finish();
+    Config { server, cache, admin, log, apis }
+}

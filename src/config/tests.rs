@@ -1,0 +1,220 @@
+//! That the three files in `config/`, the defaults in the code and the keys that are read say the same.
+
+use super::*;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const COMPLETE: &str = include_str!("../../config/complete.toml");
+const MINIMAL: &str = include_str!("../../config/minimal.toml");
+const BOOKSTORE: &str = include_str!("../../config/bookstore.toml");
+
+/// Says nothing that has a default.
+const BARE: &str = r#"
+    [admin]
+    [[admin.tokens]]
+    name = "ops"
+    role = "administrator"
+    token_env = "FRESHGATE_ADMIN_TOKEN"
+    [[api]]
+    name = "bookstore"
+    version = "v1"
+    path = "/bookstore/v1"
+    upstream = ["http://127.0.0.1:9000"]
+"#;
+
+fn around() -> Surroundings<'static> {
+    Surroundings {
+        env: &|name| (name == "FRESHGATE_ADMIN_TOKEN").then(|| "correct horse battery staple".into()),
+        memory_limit: None,
+    }
+}
+
+fn read(text: &str) -> Loaded {
+    parse(text, "test.toml", &around()).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+#[test]
+fn complete_toml_has_the_defaults_of_the_code() {
+    let (mut complete, bare) = (read(COMPLETE), read(BARE));
+    assert_eq!(complete.warnings, []);
+    let examples = &mut complete.config.apis[0];
+    assert_eq!((examples.routes.len(), examples.purges.len()), (2, 1));
+    examples.routes.clear();
+    examples.purges.clear();
+    assert_eq!(complete.config, bare.config);
+    assert_eq!(*bare.config.apis[0].rules, policy::Rules::default());
+    assert_eq!(bare.config.server, listener::Settings::default());
+    assert_eq!(bare.config.cache, store::Settings::default());
+    assert_eq!(bare.config.log, telemetry::Settings::default());
+}
+
+/// The keys that were asked for while the complete file was read.
+fn asked() -> BTreeSet<String> {
+    let around = around();
+    let table = DeTable::parse(COMPLETE).unwrap();
+    let reader = Reader::new(COMPLETE, "complete.toml", &around);
+    config(Table::new(reader.place("", 0), table.get_ref()));
+    reader.into_notes().asked
+}
+
+#[test]
+fn complete_toml_names_every_key() {
+    let fixed_in_routes = ["name", "version", "path", "host", "upstream", "route", "purge"];
+    let rules_of_routes = |key: &str| key.starts_with("api.route.") && key != "api.route.on";
+    for key in asked() {
+        let last = key.rsplit('.').next().unwrap();
+        if rules_of_routes(&key) {
+            // It stands once, in [[api]], or is asked for in order to be refused.
+            let shared = asked().contains(&key.replacen("api.route.", "api.", 1));
+            assert!(shared || fixed_in_routes.contains(&last), "{key}");
+            continue;
+        }
+        let begins = |line: &str| {
+            let line = line.trim_start_matches("# ");
+            line.starts_with(&format!("{last} = "))
+                || line.starts_with(&format!("[{key}]"))
+                || line.starts_with(&format!("[[{key}]]"))
+        };
+        assert!(COMPLETE.lines().any(begins), "complete.toml doesn't name {key}");
+    }
+}
+
+#[test]
+fn complete_toml_lists_what_is_unavailable() {
+    let (_, section) = COMPLETE.split_once("# Not available in this version").unwrap();
+    for key in unavailable::UNAVAILABLE {
+        assert!(section.contains(key.rsplit('.').next().unwrap()), "complete.toml doesn't list {key}");
+    }
+}
+
+/// Each comment that says "from A to B" is about the key below it; a number beyond every bound must be refused with
+/// those very words.
+#[test]
+fn the_bounds_in_complete_toml_are_those_of_the_code() {
+    let lines: Vec<&str> = COMPLETE.lines().collect();
+    let (mut comment, mut checked) = (String::new(), 0);
+    for (i, line) in lines.iter().enumerate() {
+        if let Some(more) = line.strip_prefix("# ") {
+            comment = format!("{comment} {more}");
+            continue;
+        }
+        let words: Vec<&str> = comment.split(' ').collect();
+        let is_bounds = |w: &&[&str]| w[0] == "from" && w[2] == "to" && w[1].starts_with(|c: char| c.is_ascii_digit());
+        let bounds = words.windows(4).find(is_bounds).map(|w| w.join(" "));
+        comment.clear();
+        let (Some(bounds), Some((key, _))) = (bounds, line.split_once(" = ")) else { continue };
+        if key == "upstream" {
+            continue;
+        }
+        let bounds = bounds.trim_end_matches([',', '.', ';', ':']);
+        let huge = format!("{key} = 999999999999999999");
+        let changed: Vec<&str> =
+            lines.iter().enumerate().map(|(j, l)| if i == j { huge.as_str() } else { l }).collect();
+        let faults = parse(&changed.join("\n"), "complete.toml", &around()).unwrap_err();
+        assert!(faults.to_string().ends_with(bounds), "{key}: complete.toml says `{bounds}`, the code: {faults}");
+        checked += 1;
+    }
+    assert!(checked >= 20, "{checked}");
+}
+
+#[test]
+fn the_small_files_are_valid() {
+    let minimal = read(MINIMAL);
+    assert_eq!((minimal.warnings.as_slice(), minimal.config.apis.len()), (&[][..], 1));
+    let bookstore = read(BOOKSTORE);
+    assert_eq!((bookstore.warnings.as_slice(), bookstore.remarks.as_slice()), (&[][..], &[][..]));
+    let api = &bookstore.config.apis[0];
+    let me = api.routes[0].path.matches("/me").is_some();
+    assert!(me && !api.routes[0].rules.cache && api.routes[0].rules.strip_prefix);
+    let captures = api.purges[0].path.matches("/books/7");
+    assert!(captures.is_some() && api.purges[0].paths[0].matches("/authors/3/books").is_some());
+}
+
+/// TOML for what `effective` shows, with the secrets put back.
+fn written_back(config: &Config) -> String {
+    let mut shown = effective(config);
+    if let Some(tokens) = shown.pointer_mut("/admin/tokens").and_then(Value::as_array_mut) {
+        for (shown, token) in tokens.iter_mut().zip(&config.admin.tokens) {
+            assert_eq!(shown["sha256"], "redacted");
+            shown["sha256"] = token.sha256.iter().map(|b| format!("{b:02x}")).collect::<String>().into();
+        }
+    }
+    toml::to_string(&shown).unwrap()
+}
+
+#[test]
+fn what_is_shown_as_effective_is_what_is_in_force() {
+    const UNUSUAL: &str = r#"
+        server = { listen = ["[::1]:0", "127.0.0.1:0"], trusted_proxies = ["10.0.0.0/8", "::1"], purge_method = true, limits = { request_body = "3KB" } }
+        cache = { max_size = 4194304, eviction = "tinylfu" }
+        log = { format = "pretty", level = "debug", access = false, sample = 0.25, redact_query = [] }
+        [admin]
+        listen = "0.0.0.0:9090"
+        insecure = true
+        probe_listen = "127.0.0.1:9091"
+        tokens = [{ name = "a", role = "viewer", token_env = "FRESHGATE_ADMIN_TOKEN" }]
+        [[api]]
+        name = "a"
+        version = "1"
+        path = "/"
+        host = "api.example.org"
+        upstream = [{ url = "https://[::1]:8443/base/", weight = 3 }, "https://b.example.org/base"]
+        strip_prefix = true
+        host_header = "c.example.org:81"
+        upgrade = ["websocket"]
+        login = []
+        ttl = "90m"
+        ttl_by_status = { 404 = "5s", 410 = "forever" }
+        freshness = "ttl"
+        heuristic = true
+        error_answers = "rfc"
+        grace = 7
+        keep_on_error = "1d"
+        set_cookie = "pass"
+        client_directives = "ignore"
+        client_cache = "revalidate"
+        etag = "generate"
+        invalidate = "self"
+        write_settle = "250ms"
+        timeouts = { connect = "1s", total = "2m" }
+        key = { query = { ignore = ["utm_*"] }, headers = ["Accept-Language"], share = "assume-public", credentials = ["X-Me"], cookies = { only = ["s"] } }
+        [[api.route]]
+        on = "/b/{id}/**"
+        ttl = "none"
+        safe = true
+        set_cookie = "store"
+        client_cache = "none"
+        invalidate = "api"
+        timeouts = { total = "none" }
+        key = { query = "exact", share = "everyone" }
+        [[api.route]]
+        on = "GET,HEAD /c"
+        cache = false
+        ttl = 0
+        key.query.only = ["q"]
+        [[api.purge]]
+        on = "PUT,DELETE /b/{id}"
+        paths = ["/d/{id}", "/e/**"]
+        tags = ["b-{id}-x"]
+    "#;
+    for text in [UNUSUAL, COMPLETE, MINIMAL, BOOKSTORE] {
+        let config = read(text).config;
+        let again = parse(&written_back(&config), "effective.toml", &around()).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(again.config, config);
+    }
+    let config = read(UNUSUAL).config;
+    let (api, other) = (&config.apis[0], &config.apis[0].routes[0].rules);
+    assert_eq!((other.ttl, other.safe, other.grace), (None, true, api.rules.grace));
+    assert_eq!((other.timeouts.connect, other.timeouts.total), (api.rules.timeouts.connect, None));
+    assert_eq!((&other.key.headers, &other.key.share), (&api.rules.key.headers, &policy::Share::Everyone));
+}
+
+#[test]
+fn a_small_container_gets_a_small_cache() {
+    let within = |limit| Surroundings { memory_limit: Some(limit), ..around() };
+    let cache = |text, limit| parse(text, "t", &within(limit)).unwrap().config.cache;
+    assert_eq!(cache("", 256 << 20).max_size, 64 << 20);
+    assert_eq!(cache("", 64 << 30).max_size, 512 << 20);
+    assert_eq!(cache("", 16 << 20).max_object_size, 4 << 20);
+    assert_eq!(cache("cache.max_size = \"1GiB\"", 256 << 20).max_size, 1 << 30);
+}
