@@ -8,7 +8,10 @@ use serde_json::{Map, Value, json};
 
 /// One error on its way to a client.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     status: StatusCode,
     name: &'static str,
     title: &'static str,
@@ -25,18 +28,18 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Problem {
-        Problem { status, name, title, detail: detail.into(), field: None, member: None }
+        Problem(Box::new(Parts { status, name, title, detail: detail.into(), field: None, member: None }))
     }
 
     /// Adds a response field.
     pub(super) fn field(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Problem {
-        self.field = Some((name, value.into()));
+        self.0.field = Some((name, value.into()));
         self
     }
 
     /// Adds an extension member (RFC 9457 §3.2).
     pub(super) fn member(mut self, name: &'static str, value: Value) -> Problem {
-        self.member = Some((name, value));
+        self.0.member = Some((name, value));
         self
     }
 
@@ -55,15 +58,16 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let Parts { status, name, title, detail, field, member } = *self.0;
         let mut members = Map::new();
-        members.insert("type".into(), json!(format!("urn:freshgate:problem:{}", self.name)));
-        members.insert("title".into(), json!(self.title));
-        members.insert("status".into(), json!(self.status.as_u16()));
-        members.insert("detail".into(), json!(self.detail));
-        members.extend(self.member.map(|(name, value)| (name.to_owned(), value)));
+        members.insert("type".into(), json!(format!("urn:freshgate:problem:{}", name)));
+        members.insert("title".into(), json!(title));
+        members.insert("status".into(), json!(status.as_u16()));
+        members.insert("detail".into(), json!(detail));
+        members.extend(member.map(|(name, value)| (name.to_owned(), value)));
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
-        let mut response = (self.status, kind, Value::Object(members).to_string()).into_response();
-        if let Some((name, value)) = self.field {
+        let mut response = (status, kind, Value::Object(members).to_string()).into_response();
+        if let Some((name, value)) = field {
             response.headers_mut().insert(name, value);
         }
         response

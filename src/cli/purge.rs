@@ -175,12 +175,12 @@ async fn exchange(authority: &Authority, request: Request<Full<Bytes>>) -> Resul
 /// The answer in words; `None` when it isn't one of a Freshgate.
 fn said(args: &Args, answer: &Value) -> Option<String> {
     let epoch = answer["epoch"].as_u64()?;
-    let count = match answer.get("invalidated")? {
-        Value::Null => "(not counted)".to_owned(),
-        count => match count.as_u64()? {
-            1 => "1 answer".to_owned(),
-            count => format!("{count} answers"),
-        },
+    let invalidated = answer.get("invalidated")?;
+    let count = match invalidated.as_u64() {
+        Some(1) => "1 answer".to_owned(),
+        Some(count) => format!("{count} answers"),
+        None if invalidated.is_null() => "(not counted)".to_owned(),
+        None => return None,
     };
     Some(match (args.dry_run, args.soft) {
         (true, false) => format!("would invalidate {count}"),

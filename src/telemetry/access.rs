@@ -27,8 +27,7 @@ pub(super) struct Access {
 
 impl Access {
     pub(super) fn new(settings: &Settings) -> Access {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts of floats saturate")]
-        let below = (settings.sample < 1.0).then(|| (settings.sample * u64::MAX as f64) as u64);
+        let below = (settings.sample < 1.0).then_some((settings.sample * u64::MAX as f64) as u64);
         Access { format: settings.format, on: settings.access, below, redact: settings.redact_query.clone() }
     }
 
@@ -196,5 +195,117 @@ fn escape_text(text: &[u8], out: &mut String) {
 fn mark_cut(cut: bool, out: &mut String) {
     if cut {
         out.push_str("...");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::{Kind, Outcome};
+    use http::Method;
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    fn record() -> Record {
+        Record {
+            outcome: Outcome {
+                api: Some("bookstore/v1".into()),
+                kind: Kind::Miss,
+                reason: Some("not-stored"),
+                origin_ms: Some(7),
+                stored: true,
+                invalidated: false,
+            },
+            method: Method::GET,
+            host: Some(HeaderValue::from_static("api.example.org")),
+            target: Some("/books/7?token=hush&page=2".parse().unwrap()),
+            version: Version::HTTP_11,
+            status: StatusCode::OK,
+            peer: "192.0.2.7:4321".parse().unwrap(),
+            bytes_out: 512,
+            took: Duration::from_micros(8_250),
+            user_agent: Some(HeaderValue::from_static("curl/8")),
+            referer: Some(HeaderValue::from_static("https://u:p@example.org/a?key=hush")),
+        }
+    }
+
+    fn line(format: Format, record: &Record) -> String {
+        let access = Access::new(&Settings { format, ..Settings::default() });
+        let mut written = Vec::new();
+        access.line(record, Now { mono: 0, unix: 1_795_314_859_005 }, |line| written.extend_from_slice(line));
+        String::from_utf8(written).unwrap()
+    }
+
+    #[test]
+    fn json_has_every_member() {
+        let line: Value = serde_json::from_str(&line(Format::Json, &record())).unwrap();
+        let expected = json!({
+            "ts": "2026-11-22T02:34:19.005Z", "method": "GET", "host": "api.example.org", "path": "/books/7",
+            "query": "token=***&page=2", "status": 200, "bytes": 512, "ms": 8.25, "api": "bookstore/v1",
+            "outcome": "miss", "reason": "not-stored", "origin_ms": 7, "stored": true, "peer": "192.0.2.7:4321",
+            "version": "HTTP/1.1",
+        });
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn combined_is_apaches() {
+        assert_eq!(
+            line(Format::Combined, &record()),
+            r#"192.0.2.7 - - [22/Nov/2026:02:34:19 +0000] "GET /books/7?token=***&page=2 HTTP/1.1" 200 512 "https://example.org/a?key=***" "curl/8""#
+        );
+        let bare = Record { target: None, bytes_out: 0, user_agent: None, referer: None, ..record() };
+        assert!(line(Format::Combined, &bare).ends_with(r#""GET - HTTP/1.1" 200 - "-" "-""#));
+    }
+
+    #[test]
+    fn pretty_shows_what_a_person_wants() {
+        let line = line(Format::Pretty, &record());
+        assert!(line.starts_with("2026-11-22T02:34:19.005Z 200 miss "), "{line}");
+        assert!(line.ends_with("GET api.example.org/books/7?token=***&page=2  (not-stored)"), "{line}");
+    }
+
+    #[test]
+    fn strangers_words_stay_inside_their_string() {
+        let nasty = HeaderValue::from_bytes(b"a\"b\\c\td\x80\xc2\x9be").unwrap();
+        let record = Record {
+            method: Method::from_bytes(b"G|T").unwrap(),
+            host: Some(nasty.clone()),
+            user_agent: Some(nasty),
+            target: Some("/a%0a%1b[2J?q=%22".parse().unwrap()),
+            ..record()
+        };
+        let combined = line(Format::Combined, &record);
+        assert!(combined.ends_with(r#" "a\"b\\c\x09d\x80\xc2\x9be""#), "{combined}");
+        assert!(combined.contains(r#""G|T /a%0a%1b[2J?q=%22 HTTP/1.1""#), "{combined}");
+        let json = line(Format::Json, &record);
+        assert!(json.contains(r#""host":"a\"b\\c\u0009d"#) && json.contains(r"\u009be"), "{json}");
+        assert!(!json.chars().chain(combined.chars()).any(char::is_control));
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["host"], "a\"b\\c\td\u{fffd}\u{9b}e");
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        let long = format!("/{}", "a".repeat(LONGEST * 2)).parse().unwrap();
+        let record = Record { target: Some(long), ..record() };
+        for format in [Format::Json, Format::Combined, Format::Pretty] {
+            let line = line(format, &record);
+            assert!(line.len() < LONGEST + 500 && line.contains("aaa..."), "{}", line.len());
+        }
+    }
+
+    #[test]
+    fn sampling_keeps_its_share_and_every_server_error() {
+        let kept = |sample, status| {
+            let access = Access::new(&Settings { sample, ..Settings::default() });
+            (0..10_000).filter(|_| access.wanted(status)).count()
+        };
+        assert_eq!(kept(1.0, StatusCode::OK), 10_000);
+        assert_eq!(kept(0.0, StatusCode::OK), 0);
+        assert_eq!(kept(0.0, StatusCode::BAD_GATEWAY), 10_000);
+        let quarter = kept(0.25, StatusCode::OK);
+        assert!((2_200..2_800).contains(&quarter), "{quarter}");
+        let off = Access::new(&Settings { access: false, ..Settings::default() });
+        assert!(!off.wanted(StatusCode::OK) && !off.wanted(StatusCode::BAD_GATEWAY));
     }
 }

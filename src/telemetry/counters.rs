@@ -45,7 +45,7 @@ pub struct ApiCounters {
 }
 
 /// The counters of all APIs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Counters {
     apis: ArcSwap<BTreeMap<Arc<str>, Arc<Api>>>,
     none: Arc<Api>,
@@ -107,12 +107,6 @@ pub(super) struct Reading {
 pub(super) struct Durations {
     pub(super) buckets: [u64; BOUNDS.len() + 1],
     pub(super) micros: u64,
-}
-
-impl Default for Counters {
-    fn default() -> Counters {
-        Counters { apis: ArcSwap::default(), none: Arc::default() }
-    }
 }
 
 impl Counters {
@@ -230,7 +224,6 @@ impl Reading {
         let misses = of(&[Kind::Miss, Kind::Joined, Kind::Revalidated]);
         let looked = hits + misses;
         let origin_ms_mean = if self.asked == 0 { 0.0 } else { self.asked_ms as f64 / self.asked as f64 };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; casts saturate")]
         let origin_ms_saved = (origin_ms_mean * hits as f64) as u64;
         ApiCounters {
             requests: self.kinds.iter().sum(),
