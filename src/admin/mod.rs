@@ -1,4 +1,46 @@
-//! The admin port.
+//! The admin port: who may look, who may change, and what they find.
+//!
+//! A request's way: `server` accepts it and holds the limits, `routes` is the table of what there is, `guard` asks who
+//! is calling before anything else is looked at, `read` and `purge` answer. The rest of the house is seen through
+//! [`House`] only. Every error is a `problem`.
 
+mod guard;
+mod house;
+mod lockout;
+mod problem;
+mod purge;
+mod read;
+mod routes;
+mod server;
 mod settings;
+mod tokens;
+
+pub use house::{ApiView, House};
 pub use settings::{Role, Settings, Token};
+
+use crate::clock::Clock;
+use crate::tasks::Tasks;
+use guard::Guard;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Serves the admin API on `listener` until `stop` is cancelled, then lets requests under way finish (bounded).
+/// Connections run as tasks of `tasks`.
+pub async fn run(
+    listener: TcpListener,
+    house: Arc<dyn House>,
+    settings: Arc<Settings>,
+    tasks: Tasks,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    let guard = Arc::new(Guard::new(&settings.tokens, clock));
+    let router = routes::admin(house, guard, settings.metrics_public);
+    server::serve(server::accepting(listener), router, tasks, stop).await;
+}
+
+/// Serves health and metrics on `listener` (`admin.probe_listen`), without tokens, until `stop` is cancelled.
+pub async fn run_probe(listener: TcpListener, house: Arc<dyn House>, tasks: Tasks, stop: CancellationToken) {
+    server::serve(server::accepting(listener), routes::probe(house), tasks, stop).await;
+}

@@ -1,6 +1,10 @@
 //! The commands, one file each.
 
 mod check;
+pub mod demo;
+pub mod hash_token;
+pub mod purge;
+mod run;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -19,16 +23,29 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the gateway. Prints a ready line once every listener is bound.
+    Run {
+        /// The configuration file.
+        #[arg(long, env = "FRESHGATE_CONFIG")]
+        config: PathBuf,
+    },
     /// Validate a configuration: every fault with file:line:column. Exit code 0: valid, 1: invalid.
     Check {
         /// The configuration file.
         file: PathBuf,
     },
+    /// Ask a running gateway to invalidate what it has stored.
+    Purge(purge::Args),
+    /// Read a secret on stdin and print the SHA-256 that the configuration file wants.
+    HashToken(hash_token::Args),
 }
 
 /// Runs the command that the arguments of this process name.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Run { config } => run::run(&config),
         Command::Check { file } => check::check(&file),
+        Command::Purge(args) => purge::run(args),
+        Command::HashToken(args) => hash_token::run(args),
     }
 }

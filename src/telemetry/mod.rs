@@ -1,4 +1,79 @@
 //! What is told about requests: metrics and logs.
+//!
+//! The gateway makes one [`Record`] per request, when its body has ended; [`Telemetry::record`] counts it and writes its
+//! line. That is all a request pays: a few relaxed additions on memory that its thread mostly has to itself, and one
+//! line copied into a buffer that somebody else writes out.
 
+mod access;
+mod counters;
+mod exposition;
+mod lines;
+mod logging;
+mod record;
+mod redact;
 mod settings;
+mod timestamp;
+
+pub use counters::ApiCounters;
+pub use exposition::Gauges;
+pub use lines::Lines;
+pub use logging::{InitError, init};
+pub use record::Record;
 pub use settings::{Format, Settings};
+
+use crate::clock::Clock;
+use access::Access;
+use counters::Counters;
+use std::sync::Arc;
+
+/// Counts and logs requests.
+#[derive(Debug)]
+pub struct Telemetry {
+    counters: Counters,
+    access: Access,
+    lines: Lines,
+    clock: Clock,
+}
+
+impl Telemetry {
+    /// For `apis` (`name/version` each), with access lines written to `lines`, which [`init`] gives.
+    pub fn new(settings: &Settings, apis: impl IntoIterator<Item = Arc<str>>, lines: Lines, clock: Clock) -> Telemetry {
+        let counters = Counters::default();
+        counters.set_apis(apis);
+        Telemetry { counters, access: Access::new(settings), lines, clock }
+    }
+
+    /// After a reload: counts for `apis` from now on. What was counted for those that stay is kept; the others are forgotten.
+    pub fn set_apis(&self, apis: impl IntoIterator<Item = Arc<str>>) {
+        self.counters.set_apis(apis);
+    }
+
+    /// Takes one request that has ended.
+    pub fn record(&self, record: Record) {
+        self.counters.count(&record);
+        if self.access.wanted(record.status) {
+            self.access.line(&record, self.clock.now(), |line| self.lines.write(line));
+        }
+    }
+
+    /// Counts an invalidation that no request on the data port made: a purge through the admin port, an event. `api` is
+    /// `name/version`, `None` when it isn't one API's.
+    pub fn invalidated(&self, api: Option<&str>) {
+        self.counters.invalidated(api);
+    }
+
+    /// What was counted for `api` (`name/version`) so far; zeros for one that isn't known.
+    pub fn api(&self, api: &str) -> ApiCounters {
+        self.counters.api(api)
+    }
+
+    /// All metrics in Prometheus' text format. `gauges` adds what is measured at this moment (entries, connections).
+    pub fn render(&self, gauges: impl FnOnce(&mut Gauges)) -> String {
+        let mut own = Gauges::default();
+        own.put("freshgate_build_info", "Always 1; the label is the version.", &[("version", VERSION)], 1.0);
+        gauges(&mut own);
+        exposition::render(&self.counters, self.lines.lost(), &own)
+    }
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,57 @@
+//! What the admin port sees of the rest of the house.
+
+use crate::purge::{BadSelector, Purged, Selector};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The running gateway as the admin port sees it. None of these waits; only [`House::purge`] may take long, and only
+/// for a dry run, which scans.
+pub trait House: Send + Sync + 'static {
+    /// Every API, in the order of the file.
+    fn apis(&self) -> Vec<ApiView>;
+
+    /// One API.
+    fn api(&self, name: &str, version: &str) -> Option<ApiView>;
+
+    /// Applies `selector`; complete when it returns. A dry run scans and may block; the admin port runs it on a thread
+    /// where that is fine, one at a time.
+    ///
+    /// # Errors
+    /// When the selector names nothing that this gateway has.
+    fn purge(&self, selector: &Selector) -> Result<Purged, BadSelector>;
+
+    /// Whether requests may be sent here.
+    ///
+    /// # Errors
+    /// Why not, one sentence each; shown to anybody who asks, so without inner addresses.
+    fn ready(&self) -> Result<(), Vec<String>>;
+
+    /// The configuration in force, in the file's terms, secrets left out.
+    fn config(&self) -> Value;
+
+    /// All metrics in Prometheus' text format.
+    fn metrics(&self) -> String;
+}
+
+/// One API as `/v1/apis` shows it; the members of the JSON are the fields here.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ApiView {
+    /// `name`.
+    pub name: String,
+    /// `version`.
+    pub version: String,
+    /// Its `[[api]]` in the file's terms, secrets left out.
+    pub settings: Value,
+    /// Answers stored.
+    pub entries: u64,
+    /// Bytes they take.
+    pub bytes: u64,
+    /// Requests answered from the cache, fresh or stale.
+    pub hits: u64,
+    /// Requests the cache might have answered, and couldn't.
+    pub misses: u64,
+    /// `hits / (hits + misses)`; `null` before the first.
+    pub hit_ratio: Option<f64>,
+    /// Milliseconds that callers would have waited for the origin: the mean of its misses, times the hits.
+    pub origin_ms_saved: u64,
+}

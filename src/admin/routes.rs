@@ -1,0 +1,105 @@
+//! What there is on the admin port, and which role each call needs.
+
+use super::guard::{self, Guard, at_least};
+use super::house::House;
+use super::problem::Problem;
+use super::settings::Role::{Administrator, Operator, Viewer};
+use super::{purge, read};
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a call may take. A dry run that is still scanning then is left to end by itself.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+type Routes = Router<Arc<dyn House>>;
+
+/// The admin port.
+pub(super) fn admin(house: Arc<dyn House>, guard: Arc<Guard>, metrics_public: bool) -> Router {
+    let (public, guarded) = if metrics_public {
+        (health().route("/metrics", get(read::metrics)), guarded())
+    } else {
+        (health(), guarded().route("/metrics", at_least(Viewer, get(read::metrics))))
+    };
+    let guarded = guarded
+        .merge(later())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(guard, guard::authenticate));
+    dressed(public.method_not_allowed_fallback(method_not_allowed).merge(guarded)).with_state(house)
+}
+
+/// The probe port: health and metrics only.
+pub(super) fn probe(house: Arc<dyn House>) -> Router {
+    let routes = health().route("/metrics", get(read::metrics));
+    dressed(routes.fallback(not_found).method_not_allowed_fallback(method_not_allowed)).with_state(house)
+}
+
+fn health() -> Routes {
+    Router::new().route("/livez", get(read::livez)).route("/readyz", get(read::readyz))
+}
+
+fn guarded() -> Routes {
+    Router::new()
+        .route("/v1/apis", at_least(Viewer, get(read::apis)))
+        .route("/v1/apis/{name}/{version}", at_least(Viewer, get(read::api)))
+        .route("/v1/apis/{name}/{version}/cache", at_least(Operator, delete(purge::api)))
+        .route("/v1/cache", at_least(Administrator, delete(purge::everything)))
+        .route("/v1/purge", at_least(Operator, post(purge::selected)))
+        .route("/v1/config", at_least(Viewer, get(read::config)))
+}
+
+/// What is documented and not there yet: 501 for those who could use it.
+fn later() -> Routes {
+    let administrator = |handlers: MethodRouter<Arc<dyn House>>| at_least(Administrator, handlers);
+    Router::new()
+        .route("/v1/apis/{name}/{version}", administrator(put(not_yet).delete(not_yet)))
+        .route("/v1/apis/{name}/{version}", at_least(Operator, patch(not_yet)))
+        .route("/v1/entries", at_least(Viewer, get(not_yet)))
+        .route("/v1/explain", at_least(Viewer, post(not_yet)))
+        .route("/v1/events", at_least(Operator, post(not_yet)))
+        .route("/v1/config/reload", administrator(post(not_yet)))
+        .route("/v1/audit", administrator(get(not_yet)))
+        .route("/openapi.json", at_least(Viewer, get(not_yet)))
+        .route("/", at_least(Viewer, get(not_yet)))
+        .route("/session", at_least(Viewer, post(not_yet).delete(not_yet)))
+}
+
+async fn not_yet() -> Problem {
+    let detail = "this call is not available in this version";
+    Problem::new(StatusCode::NOT_IMPLEMENTED, "not-available", "Not available in this version", detail)
+}
+
+async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "No such call", "there is nothing on this path")
+}
+
+/// `Allow` is added by the router, which knows the methods.
+async fn method_not_allowed() -> Problem {
+    let detail = "this path has other methods; see the Allow field";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail)
+}
+
+/// What holds for every answer: it comes in time, nobody keeps it, and browsers take its type as it is.
+fn dressed(routes: Routes) -> Routes {
+    routes.layer(middleware::from_fn(|request: Request, next: Next| async move {
+        let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => too_slow().into_response(),
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        Response::from(response)
+    }))
+}
+
+fn too_slow() -> Problem {
+    let detail = format!("the call took longer than {} s", REQUEST_TIMEOUT.as_secs());
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-slow", "The call took too long", detail)
+}

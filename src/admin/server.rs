@@ -1,0 +1,113 @@
+//! Accepts and serves connections, each with a bound on everything it may take.
+//!
+//! At most [`CONNECTIONS`] are open; the next ones wait in the system's queue, so they cost nothing here. A failed accept
+//! (the process is out of descriptors, the client has gone already) never ends the loop. A connection that doesn't
+//! finish a head in time, or idles, is closed by hyper; one that takes its answers too slowly, or simply goes on, ends with its
+//! lifetime.
+
+use super::guard::Peer;
+use crate::tasks::Tasks;
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Connections open at once, on each port.
+const CONNECTIONS: usize = 64;
+/// From accept, or the end of the last answer, to the end of a request's head.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request's head; 431 beyond.
+const HEADER_BYTES: usize = 32 << 10;
+/// Fields of a request; 431 beyond.
+const HEADER_COUNT: usize = 64;
+/// After this a connection is closed at the end of its request.
+const LIFETIME: Duration = Duration::from_secs(120);
+/// How long that end may take; a request has 30 s.
+const LAST_REQUEST: Duration = Duration::from_secs(35);
+/// The wait after an accept that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// `listener` in the form that [`serve`] takes.
+pub(super) fn accepting(listener: TcpListener) -> impl Fn() -> Accepting + Send {
+    let listener = Arc::new(listener);
+    move || {
+        let listener = Arc::clone(&listener);
+        Box::pin(async move { listener.accept().await })
+    }
+}
+
+/// One accept under way.
+pub(super) type Accepting = std::pin::Pin<Box<dyn Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send>>;
+
+/// Serves `router` on what `accept` brings until `stop`; connections then finish their request.
+pub(super) async fn serve(
+    accept: impl Fn() -> Accepting + Send,
+    router: Router,
+    tasks: Tasks,
+    stop: CancellationToken,
+) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let accept_one = async || {
+        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return None };
+        Some((accept().await, permit))
+    };
+    while let Some(Some((accepted, permit))) = stop.run_until_cancelled(accept_one()).await {
+        match accepted {
+            Ok((socket, peer)) => {
+                let connection = connection(socket, peer, router.clone(), stop.clone());
+                tasks.spawn(async move {
+                    connection.await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "admin accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(socket: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        TowerToHyperService::new(router.clone()).call(request)
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(HEADER_BYTES)
+            .max_headers(HEADER_COUNT)
+            .serve_connection(TokioIo::new(socket), service)
+    );
+    tokio::select! {
+        ended = connection.as_mut() => return log_end(peer, ended),
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(LIFETIME) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    if let Ok(ended) = tokio::time::timeout(LAST_REQUEST, connection).await {
+        log_end(peer, ended);
+    }
+}
+
+/// Clients that vanish are everyday.
+fn log_end(peer: SocketAddr, ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "admin connection broke");
+    }
+}

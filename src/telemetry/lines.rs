@@ -1,0 +1,292 @@
+//! Where lines go: one bounded buffer, written out by a thread of its own.
+//!
+//! A request never waits for a terminal, a pipe or a disk. It copies its line into the buffer under a lock that is held
+//! for that copy only; when the buffer is full, because the reader at the other end has stopped, the line is lost and
+//! counted. The writer takes the whole buffer, gives back an empty one, and writes without the lock. It is woken when the
+//! buffer stops being empty, so a busy gateway pays for a wake-up per batch and an idle one loses no time.
+//!
+//! Lines can't be forged: a control byte (below 0x20) inside a line, from wherever it came, is written as `\x0a` and the
+//! like; only the end of a line ends it. What builds a line escapes first, and better; this is the last net.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Bytes that may wait to be written.
+const ROOM: usize = 1 << 20;
+/// How long [`Lines::flush`] waits for a reader that has stopped.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// A handle on the buffer; clones share it. The thread ends with the last one.
+#[derive(Clone)]
+pub struct Lines {
+    shared: Arc<Shared>,
+    /// Dropped with the last handle; the thread holds only `shared`.
+    _open: Arc<Open>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// The buffer stopped being empty, or there will be no more lines.
+    filled: Condvar,
+    /// All that was taken has been written.
+    drained: Condvar,
+    lost: AtomicU64,
+    room: usize,
+}
+
+#[derive(Default)]
+struct State {
+    buffer: Vec<u8>,
+    writing: bool,
+    closed: bool,
+}
+
+struct Open(Arc<Shared>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.state().closed = true;
+        self.0.filled.notify_one();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread: writes batches until the last handle is gone and the buffer is empty.
+    fn write_out(&self, mut to: impl Write) {
+        let mut batch = Vec::new();
+        loop {
+            let mut state = self.state();
+            while state.buffer.is_empty() {
+                state.writing = false;
+                self.drained.notify_all();
+                if state.closed {
+                    return;
+                }
+                state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            std::mem::swap(&mut state.buffer, &mut batch);
+            state.writing = true;
+            drop(state);
+            if to.write_all(&batch).and_then(|()| to.flush()).is_err() {
+                let lines = batch.iter().filter(|byte| **byte == b'\n').count();
+                self.lost.fetch_add(lines as u64, Relaxed);
+            }
+            batch.clear();
+        }
+    }
+}
+
+impl Lines {
+    /// Lines to the process's standard output.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn to_stdout() -> std::io::Result<Lines> {
+        Lines::to(std::io::stdout())
+    }
+
+    /// Lines to `to`, of which up to 1 MiB may wait.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn to(to: impl Write + Send + 'static) -> std::io::Result<Lines> {
+        Lines::with_room(to, ROOM)
+    }
+
+    fn with_room(to: impl Write + Send + 'static, room: usize) -> std::io::Result<Lines> {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            drained: Condvar::new(),
+            lost: AtomicU64::new(0),
+            room,
+        });
+        let writer = Arc::clone(&shared);
+        std::thread::Builder::new().name("log".into()).spawn(move || writer.write_out(to))?;
+        Ok(Lines { _open: Arc::new(Open(Arc::clone(&shared))), shared })
+    }
+
+    /// Takes one line, without its end, or loses it.
+    pub fn write(&self, line: &[u8]) {
+        let mut state = self.shared.state();
+        if state.buffer.len() + line.len() >= self.shared.room {
+            drop(state);
+            self.shared.lost.fetch_add(1, Relaxed);
+            return;
+        }
+        let was_empty = state.buffer.is_empty();
+        escape_into(&mut state.buffer, line);
+        state.buffer.push(b'\n');
+        let wake = was_empty && !state.writing;
+        drop(state);
+        if wake {
+            self.shared.filled.notify_one();
+        }
+    }
+
+    /// How many lines were lost so far: no room, or the write failed.
+    pub fn lost(&self) -> u64 {
+        self.shared.lost.load(Relaxed)
+    }
+
+    /// Waits until all lines so far are written; gives up after 2 s with a reader that has stopped. For the end of the
+    /// process; it blocks.
+    pub fn flush(&self) {
+        let busy = |state: &mut State| state.writing || !state.buffer.is_empty();
+        drop(self.shared.drained.wait_timeout_while(self.shared.state(), FLUSH, busy));
+    }
+}
+
+fn escape_into(buffer: &mut Vec<u8>, line: &[u8]) {
+    for part in line.chunk_by(|a, b| (*a < b' ') == (*b < b' ')) {
+        if part.first().is_some_and(|byte| *byte < b' ') {
+            for byte in part {
+                buffer.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
+            }
+        } else {
+            buffer.extend_from_slice(part);
+        }
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lines({} lost)", self.lost())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// Collects what is written.
+    #[derive(Clone, Default)]
+    pub(in crate::telemetry) struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Page {
+        pub(in crate::telemetry) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A reader that stops: says when a write has begun, and lets it end when told to.
+    struct Gate(mpsc::Sender<()>, mpsc::Receiver<()>, Page);
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.send(()).unwrap();
+            self.1.recv().unwrap();
+            self.2.write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_come_out_in_order_and_one_each() {
+        let page = Page::default();
+        let lines = Lines::to(page.clone()).unwrap();
+        for n in 0..1_000 {
+            lines.write(format!("line {n}").as_bytes());
+        }
+        lines.flush();
+        let expected: String = (0..1_000).map(|n| format!("line {n}\n")).collect();
+        assert_eq!(page.text(), expected);
+        assert_eq!(lines.lost(), 0);
+    }
+
+    #[test]
+    fn a_line_end_inside_a_line_is_escaped() {
+        let page = Page::default();
+        let lines = Lines::to(page.clone()).unwrap();
+        lines.write(b"one\r\ntwo \x1b[31m\x00 caf\xc3\xa9");
+        lines.flush();
+        assert_eq!(page.text(), "one\\x0d\\x0atwo \\x1b[31m\\x00 café\n");
+    }
+
+    #[test]
+    fn a_reader_that_has_stopped_costs_lines_and_no_time() {
+        let (begun, has_begun) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
+        let page = Page::default();
+        let lines = Lines::with_room(Gate(begun, may_go, page.clone()), 16).unwrap();
+        lines.write(b"first");
+        has_begun.recv().unwrap();
+        lines.write(b"0123456789");
+        lines.write(b"too much");
+        lines.write(b"abc");
+        assert_eq!(lines.lost(), 1);
+        go.send(()).unwrap();
+        has_begun.recv().unwrap();
+        go.send(()).unwrap();
+        lines.flush();
+        assert_eq!(page.text(), "first\n0123456789\nabc\n");
+    }
+
+    #[test]
+    fn what_a_broken_pipe_takes_is_counted() {
+        struct Broken;
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::to(Broken).unwrap();
+        lines.write(b"one");
+        lines.flush();
+        lines.write(b"two");
+        lines.flush();
+        assert_eq!(lines.lost(), 2);
+    }
+
+    #[test]
+    fn the_thread_writes_what_is_left_and_ends_with_the_last_handle() {
+        struct Last(mpsc::Sender<Vec<u8>>, Vec<u8>);
+        impl Write for Last {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.1.extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        impl Drop for Last {
+            fn drop(&mut self) {
+                self.0.send(std::mem::take(&mut self.1)).unwrap();
+            }
+        }
+        let (ended, has_ended) = mpsc::channel();
+        let lines = Lines::to(Last(ended, Vec::new())).unwrap();
+        let other = lines.clone();
+        lines.write(b"one");
+        drop(lines);
+        other.write(b"two");
+        drop(other);
+        assert_eq!(has_ended.recv().unwrap(), b"one\ntwo\n");
+    }
+}

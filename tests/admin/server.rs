@@ -1,0 +1,76 @@
+//! The connection itself: limits, keep-alive, stopping.
+
+use crate::support::{Answer, bearer, port, raw};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+#[tokio::test]
+async fn heads_are_limited_in_bytes_and_fields() {
+    let port = port().await;
+    let request = |fields: &str| format!("GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n");
+    let many = |count: usize| (0..count).map(|n| format!("X-{n}: 1\r\n")).collect::<String>();
+    assert_eq!(raw(port.address, &request(&many(60))).await.status, 200);
+    assert_eq!(raw(port.address, &request(&many(80))).await.status, 431);
+    assert_eq!(raw(port.address, &request(&format!("X: {}\r\n", "a".repeat(16 << 10)))).await.status, 200);
+    assert_eq!(raw(port.address, &request(&format!("X: {}\r\n", "a".repeat(40 << 10)))).await.status, 431);
+}
+
+#[tokio::test]
+async fn a_connection_serves_many_requests() {
+    let port = port().await;
+    let mut socket = TcpStream::connect(port.address).await.unwrap();
+    let ask = |last| format!("GET /v1/config HTTP/1.1\r\nHost: x\r\n{}{last}\r\n", bearer("viewer"));
+    let both = ask("") + &ask("Connection: close\r\n");
+    socket.write_all(both.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    socket.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 2, "{text}");
+}
+
+#[tokio::test]
+async fn a_body_that_was_refused_unread_is_not_taken_for_the_next_request() {
+    let port = port().await;
+    let hidden = format!("DELETE /v1/cache HTTP/1.1\r\nHost: x\r\n{}\r\n", bearer("administrator"));
+    let head = format!("POST /v1/purge HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", hidden.len());
+    let last = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let mut socket = TcpStream::connect(port.address).await.unwrap();
+    socket.write_all(format!("{head}{hidden}{last}").as_bytes()).await.unwrap();
+    let mut text = Vec::new();
+    drop(socket.read_to_end(&mut text).await);
+    assert_eq!(Answer::of(&String::from_utf8(text).unwrap()).status, 401);
+    assert!(port.double.purges.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_stop_closes_idle_connections_and_the_port() {
+    let port = port().await;
+    let mut idle = TcpStream::connect(port.address).await.unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut some = [0; 12];
+    idle.read_exact(&mut some).await.unwrap();
+    port.stop.cancel();
+    port.tasks.ended().await;
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).await.unwrap();
+    assert!(TcpStream::connect(port.address).await.is_err());
+}
+
+#[tokio::test]
+async fn connections_over_the_bound_wait_for_one_to_end() {
+    let port = port().await;
+    let mut open = Vec::new();
+    for _ in 0..64 {
+        let mut socket = TcpStream::connect(port.address).await.unwrap();
+        socket.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        socket.read_exact(&mut [0; 12]).await.unwrap();
+        open.push(socket);
+    }
+    assert_eq!(port.tasks.running(), 65, "the loop and 64 connections");
+    let next = raw(port.address, "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let (answer, ()) = tokio::join!(next, async {
+        tokio::task::yield_now().await;
+        assert_eq!(port.tasks.running(), 65);
+        drop(open.pop());
+    });
+    assert_eq!(answer.status, 200);
+}

@@ -1,0 +1,188 @@
+//! A double of the gateway, an admin port in front of it, and a client that says exactly what it is told to.
+
+use freshgate::admin::{self, ApiView, House, Role, Settings, Token};
+use freshgate::clock::Clock;
+use freshgate::purge::{BadSelector, Purged, Selector, Target};
+use freshgate::tasks::Tasks;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, mpsc};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+/// Remembers what it was asked, answers with what can be told apart.
+#[derive(Default)]
+pub struct Double {
+    pub purges: Mutex<Vec<Selector>>,
+    pub reasons: Mutex<Vec<String>>,
+    /// When there, a dry run waits here.
+    pub scan: Mutex<Option<mpsc::Receiver<()>>>,
+}
+
+impl Double {
+    fn view(name: &str) -> ApiView {
+        ApiView {
+            name: name.into(),
+            version: "v1".into(),
+            settings: json!({ "ttl": "10m" }),
+            entries: 3,
+            bytes: 1_000,
+            hits: 9,
+            misses: 1,
+            hit_ratio: Some(0.9),
+            origin_ms_saved: 180,
+        }
+    }
+}
+
+impl House for Double {
+    fn apis(&self) -> Vec<ApiView> {
+        vec![Double::view("bookstore"), Double::view("a b/ü")]
+    }
+
+    fn api(&self, name: &str, version: &str) -> Option<ApiView> {
+        self.apis().into_iter().find(|api| api.name == name && api.version == version)
+    }
+
+    fn purge(&self, selector: &Selector) -> Result<Purged, BadSelector> {
+        if selector.dry_run
+            && let Some(gate) = &*self.scan.lock().unwrap()
+        {
+            gate.recv().unwrap();
+        }
+        let mut purges = self.purges.lock().unwrap();
+        purges.push(selector.clone());
+        match &selector.target {
+            Target::Api(api) if api != "bookstore/v1" => Err(BadSelector::NoSuchApi(api.clone())),
+            Target::Path { path, .. } if path == "/nowhere" => Err(BadSelector::NoSuchPath(path.clone())),
+            Target::Path { path, .. } if path.contains("..") => Err(BadSelector::BadPath("the path has dots".into())),
+            Target::Path { .. } => Ok(Purged { invalidated: Some(12), epoch: purges.len() as u64 }),
+            _ if selector.dry_run => Ok(Purged { invalidated: Some(1), epoch: 0 }),
+            _ => Ok(Purged { invalidated: None, epoch: purges.len() as u64 }),
+        }
+    }
+
+    fn ready(&self) -> Result<(), Vec<String>> {
+        let reasons = self.reasons.lock().unwrap().clone();
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+
+    fn config(&self) -> Value {
+        json!({ "admin": { "tokens": [{ "name": "ops", "sha256": "(hidden)" }] } })
+    }
+
+    fn metrics(&self) -> String {
+        "freshgate_build_info 1\n".into()
+    }
+}
+
+/// An admin port that stops when it is dropped.
+pub struct Port {
+    pub address: SocketAddr,
+    pub double: Arc<Double>,
+    pub clock: Clock,
+    pub tasks: Tasks,
+    pub stop: CancellationToken,
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+pub async fn port() -> Port {
+    port_with(false).await
+}
+
+pub async fn port_with(metrics_public: bool) -> Port {
+    let token =
+        |name: &str, role| Token { name: name.into(), role, sha256: Sha256::digest(format!("{name}-secret")).into() };
+    let tokens = vec![
+        token("viewer", Role::Viewer),
+        token("operator", Role::Operator),
+        token("administrator", Role::Administrator),
+    ];
+    let settings = Arc::new(Settings { listen: None, probe_listen: None, metrics_public, tokens });
+    let (port, listener) = bound().await;
+    let (tasks, clock, stop) = (port.tasks.clone(), port.clock.clone(), port.stop.clone());
+    port.tasks.spawn(admin::run(listener, port.double.clone(), settings, tasks, clock, stop));
+    port
+}
+
+pub async fn probe() -> Port {
+    let (port, listener) = bound().await;
+    port.tasks.spawn(admin::run_probe(listener, port.double.clone(), port.tasks.clone(), port.stop.clone()));
+    port
+}
+
+async fn bound() -> (Port, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (clock, stop) = (Clock::steppable(), CancellationToken::new());
+    (Port { address, double: Arc::default(), clock, tasks: Tasks::default(), stop }, listener)
+}
+
+/// An answer, taken apart.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    head: String,
+    pub body: String,
+}
+
+impl Answer {
+    /// From the bytes of one whole answer.
+    pub fn of(text: &str) -> Answer {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_ascii_lowercase(), body: body.into() }
+    }
+
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    /// Asserts that this is the problem `name`, and gives its detail.
+    #[track_caller]
+    pub fn problem(&self, status: u16, name: &str) -> String {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.field("content-type"), Some("application/problem+json"), "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["type"], format!("urn:freshgate:problem:{name}"));
+        assert_eq!(problem["status"], status);
+        assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()));
+        problem["detail"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Sends `request` as it is and reads until the other end closes.
+pub async fn raw(address: SocketAddr, request: &str) -> Answer {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut text = Vec::new();
+    socket.read_to_end(&mut text).await.unwrap();
+    Answer::of(&String::from_utf8(text).unwrap())
+}
+
+/// A request without a body. `who` names a token; `""` shows none.
+pub async fn call(port: &Port, who: &str, method: &str, path: &str) -> Answer {
+    raw(port.address, &format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{}Connection: close\r\n\r\n", bearer(who))).await
+}
+
+/// A request with a body of JSON.
+pub async fn send(port: &Port, who: &str, path: &str, body: &str) -> Answer {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\n{}Connection: close\r\n", bearer(who));
+    let length = body.len();
+    raw(port.address, &format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")).await
+}
+
+pub fn bearer(who: &str) -> String {
+    if who.is_empty() { String::new() } else { format!("Authorization: Bearer {who}-secret\r\n") }
+}
