@@ -1,5 +1,7 @@
 //! The demo's bookstore, asked directly: what it answers is what the gateway will have to keep and to invalidate.
 
+#![cfg(test)]
+
 mod support;
 
 use freshgate::cli::demo::bookstore::{Bookstore, run};

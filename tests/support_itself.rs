@@ -1,5 +1,7 @@
 //! The tools of the other tests, tested: an origin that misbehaves on purpose is seen by the client for what it is.
 
+#![cfg(test)]
+
 mod support;
 
 use support::{Client, Gate, Origin, Piece, Reply};
