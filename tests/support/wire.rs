@@ -1,0 +1,310 @@
+//! HTTP/1.1 read strictly from a socket: anything that two readers could take differently is an error.
+
+use std::io;
+use std::ops::Deref;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// A head longer than this is no head.
+const MAX_HEAD: usize = 1 << 20;
+
+/// Field lines in the order they came, names as they were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields(pub Vec<(String, String)>);
+
+impl Fields {
+    /// The value of a field; more than one line of it is a failure.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let all = self.all(name);
+        assert!(all.len() < 2, "{name} has come {} times: {all:?}", all.len());
+        all.first().copied()
+    }
+
+    /// Every line of a field.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str()).collect()
+    }
+
+    /// Whether a comma-separated field holds `token`, in any case.
+    pub fn lists(&self, name: &str, token: &str) -> bool {
+        self.all(name).iter().flat_map(|v| v.split(',')).any(|t| t.trim().eq_ignore_ascii_case(token))
+    }
+}
+
+/// A message's head as it came.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// The first line, without its end.
+    pub line: String,
+    /// Its fields.
+    pub fields: Fields,
+    /// Every byte of it, the empty line included.
+    pub raw: Vec<u8>,
+}
+
+/// A request as the origin got it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `GET`, …
+    pub method: String,
+    /// The target as it was written.
+    pub target: String,
+    /// Its fields.
+    pub fields: Fields,
+    /// Its content, chunks joined.
+    pub body: Vec<u8>,
+    /// Its trailer fields.
+    pub trailers: Fields,
+    /// Whether the body came to its end.
+    pub complete: bool,
+    /// Every byte of the head.
+    pub raw_head: Vec<u8>,
+    /// Which connection it came on, from 0.
+    pub connection: usize,
+}
+
+impl Deref for Request {
+    type Target = Fields;
+    fn deref(&self) -> &Fields {
+        &self.fields
+    }
+}
+
+/// How a body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// After so many bytes.
+    Length(u64),
+    /// After the chunk of size 0.
+    Chunked,
+    /// With the connection.
+    Close,
+}
+
+/// What a body goes on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Some bytes, as many as had come.
+    Data(Vec<u8>),
+    /// The proper end, with trailer fields.
+    End(Fields),
+    /// The connection ended, or the framing broke, before the end.
+    Broken,
+}
+
+/// A body that is being read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    framing: Framing,
+    /// Bytes left of the body, or of the present chunk.
+    left: u64,
+    ended: bool,
+}
+
+impl Reading {
+    pub fn new(framing: Framing) -> Reading {
+        let left = if let Framing::Length(n) = framing { n } else { 0 };
+        Reading { framing, left, ended: false }
+    }
+}
+
+/// A socket with what has been read ahead.
+#[derive(Debug)]
+pub struct Wire<S> {
+    stream: S,
+    buffer: Vec<u8>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub fn new(stream: S) -> Wire<S> {
+        Wire { stream, buffer: Vec::new() }
+    }
+
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
+    /// Ends the sending side.
+    pub async fn finish(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await
+    }
+
+    /// Whether unread bytes have been read ahead.
+    pub fn has_more(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// Reads some more; false at the end (a reset counts as one).
+    async fn more(&mut self) -> bool {
+        self.buffer.reserve(16 << 10);
+        self.stream.read_buf(&mut self.buffer).await.is_ok_and(|n| n > 0)
+    }
+
+    /// Everything until the peer ends the connection.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        while self.more().await {}
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// The next head; `None` where the connection ended before its first byte, an error where it ended inside, or
+    /// isn't strictly formed.
+    pub async fn head(&mut self) -> Result<Option<Head>, String> {
+        let end = loop {
+            if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
+                break at + 4;
+            }
+            if self.buffer.len() > MAX_HEAD {
+                return Err("a head without end".to_owned());
+            }
+            if !self.more().await {
+                let begun = String::from_utf8_lossy(&self.buffer).into_owned();
+                return if begun.is_empty() { Ok(None) } else { Err(format!("the head broke off: {begun:?}")) };
+            }
+        };
+        let raw: Vec<u8> = self.buffer.drain(..end).collect();
+        let (line, fields) = parse_head(&raw)?;
+        Ok(Some(Head { line, fields, raw }))
+    }
+
+    /// What the body goes on with. After its end it says `End` for ever.
+    pub async fn piece(&mut self, body: &mut Reading) -> Piece {
+        if body.ended {
+            return Piece::End(Fields::default());
+        }
+        match body.framing {
+            Framing::Length(_) if body.left == 0 => end(body, Fields::default()),
+            Framing::Length(_) => self.data(body).await,
+            Framing::Chunked => self.chunk(body).await,
+            Framing::Close if self.has_more() || self.more().await => Piece::Data(std::mem::take(&mut self.buffer)),
+            Framing::Close => end(body, Fields::default()),
+        }
+    }
+
+    /// The whole body: bytes, trailers, and whether it came to its proper end.
+    pub async fn body(&mut self, mut body: Reading) -> (Vec<u8>, Fields, bool) {
+        let mut bytes = Vec::new();
+        loop {
+            match self.piece(&mut body).await {
+                Piece::Data(more) => bytes.extend(more),
+                Piece::End(trailers) => return (bytes, trailers, true),
+                Piece::Broken => return (bytes, Fields::default(), false),
+            }
+        }
+    }
+
+    /// Body bytes until at least `n` have come, or the body has ended.
+    pub async fn at_least(&mut self, body: &mut Reading, n: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while bytes.len() < n {
+            match self.piece(body).await {
+                Piece::Data(more) => bytes.extend(more),
+                Piece::End(_) | Piece::Broken => break,
+            }
+        }
+        bytes
+    }
+
+    async fn data(&mut self, body: &mut Reading) -> Piece {
+        if !self.has_more() && !self.more().await {
+            return Piece::Broken;
+        }
+        let most = usize::try_from(body.left).unwrap_or(usize::MAX).min(self.buffer.len());
+        body.left -= most as u64;
+        Piece::Data(self.buffer.drain(..most).collect())
+    }
+
+    async fn chunk(&mut self, body: &mut Reading) -> Piece {
+        if body.left == 0 {
+            let Some(size) = self.line().await.and_then(|line| chunk_size(&line)) else { return Piece::Broken };
+            if size == 0 {
+                return self.trailers().await.map_or(Piece::Broken, |trailers| end(body, trailers));
+            }
+            body.left = size;
+        }
+        let piece = self.data(body).await;
+        if body.left == 0 && piece != Piece::Broken && self.line().await.as_deref() != Some("") {
+            return Piece::Broken;
+        }
+        piece
+    }
+
+    async fn trailers(&mut self) -> Option<Fields> {
+        let mut trailers = Fields::default();
+        loop {
+            match self.line().await? {
+                line if line.is_empty() => return Some(trailers),
+                line => trailers.0.push(parse_field(&line).ok()?),
+            }
+        }
+    }
+
+    /// A line that ends in CRLF.
+    async fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(at) = find(&self.buffer, b"\r\n") {
+                let line = self.buffer.drain(..at + 2).take(at).collect();
+                return String::from_utf8(line).ok();
+            }
+            if !self.more().await {
+                return None;
+            }
+        }
+    }
+}
+
+fn end(body: &mut Reading, trailers: Fields) -> Piece {
+    body.ended = true;
+    Piece::End(trailers)
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+fn chunk_size(line: &str) -> Option<u64> {
+    let digits = line.split(';').next()?;
+    let hex = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    hex.then(|| u64::from_str_radix(digits, 16).ok())?
+}
+
+fn parse_head(raw: &[u8]) -> Result<(String, Fields), String> {
+    let text = latin1(&raw[..raw.len() - 4]);
+    let mut lines = text.split("\r\n");
+    let line = lines.next().unwrap_or_default().to_owned();
+    if text.replace("\r\n", "").contains(['\r', '\n', '\0']) {
+        return Err(format!("a bare CR, LF or NUL in a head: {text:?}"));
+    }
+    let fields = lines.map(parse_field).collect::<Result<_, _>>()?;
+    Ok((line, Fields(fields)))
+}
+
+fn parse_field(line: &str) -> Result<(String, String), String> {
+    let (name, value) = line.split_once(':').ok_or_else(|| format!("a field line without a colon: {line:?}"))?;
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err(format!("a bad field name: {line:?}"));
+    }
+    Ok((name.to_owned(), value.trim_matches([' ', '\t']).to_owned()))
+}
+
+/// Bytes as they are, one char each, so that nothing is lost.
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|&b| char::from(b)).collect()
+}
+
+/// The framing that fields declare, where they declare one; an error where they declare two.
+pub fn declared(fields: &Fields) -> Result<Option<Framing>, String> {
+    let (lengths, codings) = (fields.all("content-length"), fields.all("transfer-encoding"));
+    match (&lengths[..], &codings[..]) {
+        ([], []) => Ok(None),
+        ([], [coding]) if coding.eq_ignore_ascii_case("chunked") => Ok(Some(Framing::Chunked)),
+        ([length], []) if !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit()) => {
+            length.parse().map(|n| Some(Framing::Length(n))).map_err(|e| format!("Content-Length {length}: {e}"))
+        }
+        _ => Err(format!("ambiguous framing: Content-Length {lengths:?}, Transfer-Encoding {codings:?}")),
+    }
+}
