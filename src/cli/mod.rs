@@ -4,7 +4,6 @@ mod check;
 pub mod demo;
 pub mod hash_token;
 pub mod purge;
-mod run;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -14,14 +13,14 @@ use std::process::ExitCode;
 const CANNOT: u8 = 2;
 
 /// A caching gateway for REST APIs that is never stale after a write.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Run the gateway. Prints a ready line once every listener is bound.
     Run {
@@ -43,9 +42,9 @@ enum Command {
 /// Runs the command that the arguments of this process name.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { config } => run::run(&config),
+        Command::Run { config: _ } => ExitCode::from(CANNOT),
         Command::Check { file } => check::check(&file),
-        Command::Purge(args) => purge::run(args),
-        Command::HashToken(args) => hash_token::run(args),
+        Command::Purge(args) => ExitCode::from(CANNOT),
+        Command::HashToken(args) => ExitCode::from(CANNOT),
     }
 }

@@ -6,12 +6,12 @@ use crate::body::{Body, BodyError};
 use crate::clock::Now;
 use crate::policy::{Asker, Keep, Routed, Scope, keep};
 use crate::rfc9111;
-use crate::store::{Asked as AskedAt, Content, Entry, Fields, Standing, Tallied, Tally};
+use crate::store::{Asked as AskedAt, Content, Entry, Fields, Tallied, Tally};
 use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
-use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -74,7 +74,11 @@ impl Shared {
 pub(super) enum Asked {
     /// An entry, the asker's own reading of its content while that grows, and what is left to do.
     Shared(Shared, Option<(Body, Recorder)>),
-    Own { response: Response<Body>, reason: &'static str, origin_ms: u64 },
+    Own {
+        response: Response<Body>,
+        reason: &'static str,
+        origin_ms: u64,
+    },
     Failed(Arc<AskError>),
 }
 
@@ -147,12 +151,22 @@ impl Fills {
                 let recorder = Recorder { entry: Arc::clone(&entry), recording: Arc::clone(&recording), body, shared };
                 self.running.fetch_add(1, Ordering::Relaxed);
                 let live = Some(recording);
-                Asked::Shared(Shared { entry, live, revalidated: false, status: parts.status, origin_ms, unkept: None }, Some((own, recorder)))
+                Asked::Shared(
+                    Shared { entry, live, revalidated: false, status: parts.status, origin_ms, unkept: None },
+                    Some((own, recorder)),
+                )
             }
         }
     }
 
-    fn judge(&self, question: &Question, at: &AskedAt, status: StatusCode, fields: &HeaderMap, times: [Now; 2]) -> Result<Keep, &'static str> {
+    fn judge(
+        &self,
+        question: &Question,
+        at: &AskedAt,
+        status: StatusCode,
+        fields: &HeaderMap,
+        times: [Now; 2],
+    ) -> Result<Keep, &'static str> {
         let keep = keep(&question.routed.rules, &question.asker(), status, fields, times[0], times[1])?;
         let length = fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > self.settings.max_object_size) {
@@ -187,7 +201,14 @@ impl Fills {
     }
 
     /// The origin says that the stored answer still holds (RFC 9111 §4.3.4, DESIGN rule 9).
-    fn confirmed(&self, question: &Arc<Question>, at: &AskedAt, stored: &Entry, fields: &HeaderMap, times: [Now; 2]) -> Asked {
+    fn confirmed(
+        &self,
+        question: &Arc<Question>,
+        at: &AskedAt,
+        stored: &Entry,
+        fields: &HeaderMap,
+        times: [Now; 2],
+    ) -> Asked {
         let origin_ms = times[1].mono - times[0].mono;
         let fields = rfc9111::freshen(&stored.fields.unpack(fields.len()), fields);
         let judged = self.judge(question, at, stored.status, &fields, times);
@@ -196,7 +217,9 @@ impl Fills {
                 let shared = keep.shared;
                 (keep, None, shared)
             }
-            Err(reason) => (Keep::confirmed(fields, stored.facts, stored.sharing, stored.selection.clone()), Some(reason), false),
+            Err(reason) => {
+                (Keep::confirmed(fields, stored.facts, stored.sharing, stored.selection.clone()), Some(reason), false)
+            }
         };
         let mut entry = self.entry(question, at, stored.status, keep);
         entry.held = entry.held.union(&stored.held);
@@ -240,7 +263,9 @@ impl Fills {
         };
         if ended.is_ok() && keeping && !self.is_too_old(&entry) && !entry.held.settles(entry.asked_time) {
             let (body, trailers) = recording.whole();
-            drop(entry.content.set(Content { body, trailers }));
+            let generate = question.routed.rules.generate_etag && entry.etag().is_none();
+            let etag = generate.then(|| generated_etag(&body)).flatten();
+            drop(entry.content.set(Content { body, trailers, etag }));
             self.put(question, &entry, shared);
         }
         close();
@@ -273,4 +298,11 @@ impl Fills {
         // Refused only when it is invalidated or a younger one is there: then nobody misses it.
         drop(self.store.put(key, entry, &question.fields));
     }
+}
+
+/// A weak entity tag made of the content: the same bytes have the same tag.
+fn generated_etag(body: &[u8]) -> Option<HeaderValue> {
+    let digest = Sha256::digest(body);
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    HeaderValue::try_from(format!("W/\"{hex}\"")).ok()
 }

@@ -164,7 +164,7 @@ impl Fills {
                     }
                 }
                 Some(Answer::Unshared) => return self.alone(question).await,
-                Some(Answer::Failed(error)) if failed || error.is_timeout() => return Got::Failed(error),
+                Some(Answer::Failed(error)) if failed || error.kind.is_timeout() => return Got::Failed(error),
                 // One who failed before a head came doesn't fail the rest: one of them asks again, once.
                 Some(Answer::Failed(_)) | None => failed = true,
                 Some(Answer::Shared(_)) => {}

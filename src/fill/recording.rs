@@ -89,7 +89,11 @@ impl Recording {
         let seat = Seat::default();
         let free = state.readers.iter().position(Option::is_none);
         let at = free.unwrap_or(state.readers.len());
-        if free.is_some() { state.readers[at] = Some(seat) } else { state.readers.push(Some(seat)) }
+        if free.is_some() {
+            state.readers[at] = Some(seat)
+        } else {
+            state.readers.push(Some(seat))
+        }
         drop(state);
         Some(Body::stream(Reader { recording: Arc::clone(self), seat: at, finished: false }))
     }

@@ -6,6 +6,7 @@ use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, chec
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
+use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
 
 /// A request that may go on.
@@ -23,11 +24,14 @@ pub(super) struct Admitted {
     pub(super) fields: HeaderMap,
     pub(super) body: Body,
     pub(super) has_body: bool,
+    /// The client's side of a tunnel, should there be one.
+    pub(super) upgrade: Option<OnUpgrade>,
 }
 
 /// Admits `request` or says why not.
 pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>) -> Result<Admitted, Problem> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         let detail = format!("{} is not served here", parts.method);
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-refused", detail).closing());
@@ -43,7 +47,18 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let routed = Arc::new(mounted.route(&parts.method, &path));
     let has_body = !body.is_end_stream();
     let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
-    Ok(Admitted { method: parts.method, host, path, query, routed, identity, fields: parts.headers, body, has_body })
+    Ok(Admitted {
+        method: parts.method,
+        host,
+        path,
+        query,
+        routed,
+        identity,
+        fields: parts.headers,
+        body,
+        has_body,
+        upgrade,
+    })
 }
 
 /// Exactly one valid Host, which agrees with the authority of an absolute-form target (RFC 9112 §3.2).
@@ -84,7 +99,8 @@ fn framing(fields: &HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
     let length = fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     match (length, body_limit) {
         (Some(length), Some(limit)) if length > limit => {
-            let detail = format!("the request's body has {length} bytes; the limit is {limit} (server.limits.request_body)");
+            let detail =
+                format!("the request's body has {length} bytes; the limit is {limit} (server.limits.request_body)");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request-too-large", detail).closing())
         }
         (Some(_) | None, _) => Ok(()),

@@ -11,7 +11,8 @@ use crate::rfc9110::{Validators, conditional};
 use crate::store::{Content, Entry};
 use bytes::Bytes;
 use http::header::{
-    AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, HeaderName, LOCATION, VIA,
+    AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, HeaderName,
+    LOCATION, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -31,7 +32,14 @@ pub(super) struct Asked<'a> {
 
 /// An answer from an entry: whole, a part of it, or the word that the client's copy is current.
 /// `growing` is its content while that isn't complete; `aged` whether it comes from the cache.
-pub(super) fn from_entry(asked: Asked<'_>, entry: &Entry, growing: Option<Body>, aged: bool, status: &Status, now: Now) -> Response<Body> {
+pub(super) fn from_entry(
+    asked: Asked<'_>,
+    entry: &Entry,
+    growing: Option<Body>,
+    aged: bool,
+    status: &Status,
+    now: Now,
+) -> Response<Body> {
     let mut fields = entry.fields.unpack(SPARE_FIELDS);
     let age = entry.facts.age(now) / 1000;
     if aged || age > 0 {
@@ -73,7 +81,13 @@ pub(super) fn own(asked: Asked<'_>, response: Response<Body>, status: &Status) -
     finish(asked, parts.status, fields, body, status)
 }
 
-fn whole(asked: Asked<'_>, status: StatusCode, mut fields: HeaderMap, content: &Content, cache: &Status) -> Response<Body> {
+fn whole(
+    asked: Asked<'_>,
+    status: StatusCode,
+    mut fields: HeaderMap,
+    content: &Content,
+    cache: &Status,
+) -> Response<Body> {
     let length = content.body.len();
     let body = match (&content.trailers, *asked.method == Method::HEAD) {
         (_, true) => Body::empty(),
@@ -91,7 +105,14 @@ fn whole(asked: Asked<'_>, status: StatusCode, mut fields: HeaderMap, content: &
     finish(asked, status, fields, body, cache)
 }
 
-fn part(asked: Asked<'_>, mut fields: HeaderMap, content: &Content, first: u64, last: u64, cache: &Status) -> Response<Body> {
+fn part(
+    asked: Asked<'_>,
+    mut fields: HeaderMap,
+    content: &Content,
+    first: u64,
+    last: u64,
+    cache: &Status,
+) -> Response<Body> {
     let length = content.body.len();
     put(&mut fields, CONTENT_RANGE, format!("bytes {first}-{last}/{length}"));
     fields.insert(CONTENT_LENGTH, HeaderValue::from(last - first + 1));

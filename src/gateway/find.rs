@@ -30,18 +30,16 @@ pub(super) enum Found {
     /// Use it, and ask the origin meanwhile.
     Refresh(Arc<Entry>),
     /// Ask; what is stored may be confirmed, or be used if the origin fails.
-    Ask {
-        stored: Option<Arc<Entry>>,
-        fwd: Fwd,
-        why: Option<&'static str>,
-    },
+    Ask { stored: Option<Arc<Entry>>, fwd: Fwd, why: Option<&'static str> },
 }
 
 impl Lookup {
     pub(super) fn new(admitted: &Admitted, query: Option<&str>) -> Self {
         let rules = &admitted.routed.rules;
         let partition = partition(&rules.key, &admitted.identity, &admitted.fields);
-        let mut key = Vec::with_capacity(admitted.host.len() + admitted.path.len() + query.map_or(0, str::len) + partition.len() + 2);
+        let mut key = Vec::with_capacity(
+            admitted.host.len() + admitted.path.len() + query.map_or(0, str::len) + partition.len() + 2,
+        );
         write_key(&mut key, &admitted.host, &admitted.path, query, &partition);
         let shared_key = (!partition.is_empty()).then(|| key[..key.len() - partition.len()].to_vec());
         Lookup { key, shared_key }

@@ -61,7 +61,15 @@ pub struct Gateway {
 
 impl Gateway {
     /// `served` is in the order of `apis`; a stop waits for what is spawned in `tasks`.
-    pub fn new(apis: Apis, served: Vec<Served>, store: Arc<Store>, fills: Arc<Fills>, settings: Settings, clock: Clock, tasks: Tasks) -> Self {
+    pub fn new(
+        apis: Apis,
+        served: Vec<Served>,
+        store: Arc<Store>,
+        fills: Arc<Fills>,
+        settings: Settings,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Self {
         Gateway { apis, served, store, fills, settings, clock, tasks, background: Tasks::default() }
     }
 
@@ -77,7 +85,9 @@ impl Gateway {
         }
         match admitted.method {
             Method::GET | Method::HEAD => self.read(admitted, client, comer).await,
-            _ if admitted.routed.rules.safe || rfc9111::is_safe(&admitted.method) => self.pass(admitted, client, read::METHOD).await,
+            _ if admitted.routed.rules.safe || rfc9111::is_safe(&admitted.method) => {
+                self.pass(admitted, client, read::METHOD).await
+            }
             _ => self.change(admitted, client).await,
         }
     }
@@ -118,7 +128,14 @@ impl Gateway {
             return (problem.response(), problem.outcome(Kind::Failed, api));
         };
         let status = status::Status::fwd(status::Fwd::Method);
-        let outcome = Outcome { api, kind: Kind::Write, reason: None, origin_ms: Some(written.origin_ms), stored: false, invalidated: written.invalidated };
+        let outcome = Outcome {
+            api,
+            kind: Kind::Write,
+            reason: None,
+            origin_ms: Some(written.origin_ms),
+            stored: false,
+            invalidated: written.invalidated,
+        };
         match written.answer {
             Ok(response) => {
                 let status = status::Status { fwd_status: Some(response.status()), ..status };

@@ -35,6 +35,11 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, why.name(), why.to_string()).closing()
     }
 
+    pub(super) fn unsendable() -> Self {
+        let detail = "the gateway could not send this request on";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "request-unsendable", detail)
+    }
+
     pub(super) fn overloaded() -> Self {
         let detail = "too many requests wait for the origin; try again shortly";
         Problem { retry_after: Some(1), ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-waiting", detail) }
@@ -57,8 +62,12 @@ impl Problem {
             Whose::Origin if error.kind.is_timeout() => {
                 Problem::new(StatusCode::GATEWAY_TIMEOUT, name, "the origin took too long to answer")
             }
-            Whose::Origin => Problem::new(StatusCode::BAD_GATEWAY, name, "the origin could not be reached or broke its answer"),
-            Whose::Ours => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, name, "the gateway could not send this request on"),
+            Whose::Origin => {
+                Problem::new(StatusCode::BAD_GATEWAY, name, "the origin could not be reached or broke its answer")
+            }
+            Whose::Ours => {
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, name, "the gateway could not send this request on")
+            }
         }
     }
 

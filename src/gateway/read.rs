@@ -1,5 +1,6 @@
 //! A read's way: what is stored, else the origin, and what to do when it fails.
 
+use super::Gateway;
 use super::admit::Admitted;
 use super::deliver::{self, Asked};
 use super::find::{Found, Lookup, find};
@@ -7,7 +8,6 @@ use super::forward;
 use super::outcome::{Kind, Outcome};
 use super::problem::Problem;
 use super::status::{Fwd, Status};
-use super::Gateway;
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock::Now;
@@ -38,9 +38,18 @@ struct Reading<'a> {
 
 impl Gateway {
     /// Answers GET and HEAD.
-    pub(super) async fn read(self: &Arc<Self>, admitted: Admitted, client: &Client, comer: Comer) -> (Response<Body>, Outcome) {
+    pub(super) async fn read(
+        self: &Arc<Self>,
+        admitted: Admitted,
+        client: &Client,
+        comer: Comer,
+    ) -> (Response<Body>, Outcome) {
         let rules = &admitted.routed.rules;
-        let wishes = if rules.client_directives { RequestDirectives::parse(&admitted.fields) } else { RequestDirectives::default() };
+        let wishes = if rules.client_directives {
+            RequestDirectives::parse(&admitted.fields)
+        } else {
+            RequestDirectives::default()
+        };
         if let Some(past) = past(&admitted, &wishes) {
             return self.pass(admitted, client, past).await;
         }
@@ -75,18 +84,27 @@ impl Gateway {
     }
 
     /// Asks the origin, or waits for one who does.
-    async fn ask(self: &Arc<Self>, reading: &Reading<'_>, stored: Option<Arc<Entry>>, past: Past, comer: Comer) -> (Response<Body>, Outcome) {
+    async fn ask(
+        self: &Arc<Self>,
+        reading: &Reading<'_>,
+        stored: Option<Arc<Entry>>,
+        past: Past,
+        comer: Comer,
+    ) -> (Response<Body>, Outcome) {
         let Some(question) = self.question(reading, stored.as_ref()) else {
             let problem = Problem::unsendable();
             return (problem.response(), problem.outcome(Kind::Failed, Some(Arc::clone(&reading.api))));
         };
         let got = self.fills.get(question, comer).await;
         let now = self.clock.now();
-        let fallback = stored.filter(|entry| usable_on_error(&entry.facts, now) && entry.standing() != Standing::Invalidated);
+        let fallback =
+            stored.filter(|entry| usable_on_error(&entry.facts, now) && entry.standing() != Standing::Invalidated);
         let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
         match (got, fallback) {
             (Got::Shared { shared, body, joined }, _) => reading.shared(&shared, body, joined, status, now),
-            (Got::Own { response, .. }, Some(entry)) if is_failure(response.status()) => reading.on_error(&entry, Some(response.status()), now),
+            (Got::Own { response, .. }, Some(entry)) if is_failure(response.status()) => {
+                reading.on_error(&entry, Some(response.status()), now)
+            }
             (Got::Own { response, reason, origin_ms }, _) => reading.own(response, reason, origin_ms, status),
             (Got::Failed(_), Some(entry)) => reading.on_error(&entry, None, now),
             (Got::Failed(error), None) => reading.failed(&error, status),
@@ -172,11 +190,21 @@ impl Reading<'_> {
         let detail = Some("stale-if-error");
         let status = Status { fwd: Some(Fwd::Stale), fwd_status: status, detail, ..Status::hit(ttl(entry, now)) };
         let response = deliver::from_entry(asked(self.admitted), entry, None, true, &status, now);
-        (response, Outcome { api: Some(Arc::clone(&self.api)), kind: Kind::Stale, reason: detail, ..Outcome::default() })
+        (
+            response,
+            Outcome { api: Some(Arc::clone(&self.api)), kind: Kind::Stale, reason: detail, ..Outcome::default() },
+        )
     }
 
     /// From a fill, our own or somebody else's.
-    fn shared(&self, shared: &Shared, body: Option<Body>, joined: bool, status: Status, now: Now) -> (Response<Body>, Outcome) {
+    fn shared(
+        &self,
+        shared: &Shared,
+        body: Option<Body>,
+        joined: bool,
+        status: Status,
+        now: Now,
+    ) -> (Response<Body>, Outcome) {
         let stored = shared.unkept.is_none();
         let kind = match (joined, shared.revalidated) {
             (true, _) => Kind::Joined,
@@ -184,19 +212,42 @@ impl Reading<'_> {
             (false, false) => Kind::Miss,
         };
         let reason = shared.unkept.or(status.detail);
-        let status = Status { fwd_status: Some(shared.status), stored, collapsed: joined, detail: reason, ttl: ttl(&shared.entry, now), ..status };
+        let status = Status {
+            fwd_status: Some(shared.status),
+            stored,
+            collapsed: joined,
+            detail: reason,
+            ttl: ttl(&shared.entry, now),
+            ..status
+        };
         let aged = joined || shared.revalidated;
         let response = deliver::from_entry(asked(self.admitted), &shared.entry, body, aged, &status, now);
-        let outcome = Outcome { api: Some(Arc::clone(&self.api)), kind, reason, origin_ms: Some(shared.origin_ms), stored, invalidated: false };
+        let outcome = Outcome {
+            api: Some(Arc::clone(&self.api)),
+            kind,
+            reason,
+            origin_ms: Some(shared.origin_ms),
+            stored,
+            invalidated: false,
+        };
         (response, outcome)
     }
 
     /// The origin's answer, which isn't kept.
-    fn own(&self, response: Response<Body>, reason: &'static str, origin_ms: u64, status: Status) -> (Response<Body>, Outcome) {
+    fn own(
+        &self,
+        response: Response<Body>,
+        reason: &'static str,
+        origin_ms: u64,
+        status: Status,
+    ) -> (Response<Body>, Outcome) {
         let status = Status { fwd_status: Some(response.status()), detail: Some(reason), ..status };
         let response = deliver::own(asked(self.admitted), response, &status);
         let api = Some(Arc::clone(&self.api));
-        (response, Outcome { api, kind: Kind::Miss, reason: Some(reason), origin_ms: Some(origin_ms), ..Outcome::default() })
+        (
+            response,
+            Outcome { api, kind: Kind::Miss, reason: Some(reason), origin_ms: Some(origin_ms), ..Outcome::default() },
+        )
     }
 
     fn failed(&self, error: &AskError, status: Status) -> (Response<Body>, Outcome) {

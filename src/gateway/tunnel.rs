@@ -26,11 +26,17 @@ pub(super) fn wanted(admitted: &Admitted) -> Option<String> {
 
 impl Gateway {
     /// Asks the origin to switch; whatever else it answers is passed on.
-    pub(super) async fn tunnel(self: &Arc<Self>, mut admitted: Admitted, protocol: &str, client: &Client) -> (Response<Body>, Outcome) {
+    pub(super) async fn tunnel(
+        self: &Arc<Self>,
+        mut admitted: Admitted,
+        protocol: &str,
+        client: &Client,
+    ) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let below = admitted.upgrade.take();
         let body = std::mem::replace(&mut admitted.body, Body::empty());
-        let (Some(mut request), Ok(value)) = (self.request(&admitted, client, body), HeaderValue::try_from(protocol)) else {
+        let (Some(mut request), Ok(value)) = (self.request(&admitted, client, body), HeaderValue::try_from(protocol))
+        else {
             let problem = Problem::unsendable();
             return (problem.response(), problem.outcome(Kind::Failed, api));
         };

@@ -100,7 +100,9 @@ impl Gateway {
 
 fn named_place(mounted: &Mounted, routed: &Routed, named: &Named<'_>) -> Option<Place> {
     match named {
-        Named::Path(relative) => Some(mounted.place(&mounted.sent(&routed.rules, &format!("{}{relative}", mounted.api.path)))),
+        Named::Path(relative) => {
+            Some(mounted.place(&mounted.sent(&routed.rules, &format!("{}{relative}", mounted.api.path))))
+        }
         Named::Pattern(..) | Named::Tag(_) => None,
     }
 }
@@ -127,9 +129,11 @@ fn leads_to_login(response: &Response<Body>, login: &[String]) -> bool {
 fn locations(routed: &Routed, host: &str, response: &Response<Body>) -> Vec<Place> {
     let mounted = &*routed.mounted;
     let mut places = Vec::new();
-    let endpoints = mounted.api.upstream.iter().map(|e| (e.authority(), routed.sent.as_str()));
-    for (authority, path) in endpoints.chain(std::iter::once((host.to_owned(), routed.sent.as_str()))) {
-        for named in rfc9111::targets(&authority, path, response.headers()) {
+    let scheme = |tls| if tls { "https" } else { "http" };
+    let endpoints = mounted.api.upstream.iter().map(|e| (scheme(e.tls), e.authority()));
+    let public = [true, false].map(|tls| (scheme(tls), host.to_owned()));
+    for (scheme, authority) in endpoints.chain(public) {
+        for named in rfc9111::targets(scheme, &authority, &routed.sent, response.headers()) {
             let Ok(path) = canonical_path(named.split(['?', '#']).next().unwrap_or_default()) else { continue };
             let mut add = |place: Place| {
                 if !places.contains(&place) {

@@ -16,6 +16,8 @@ pub struct Apis(Vec<Arc<Mounted>>);
 pub struct Mounted {
     /// The settings.
     pub api: Api,
+    /// Its place in [`Apis::iter`].
+    pub number: usize,
     /// `name/version`.
     pub id: Arc<str>,
     /// The name of its origin in scopes: the same for all APIs that have an endpoint in common.
@@ -95,10 +97,9 @@ impl Apis {
     /// Puts the APIs in order: those with a host before those without, longer prefixes before shorter ones.
     pub fn new(apis: Vec<Api>) -> Self {
         let origins = origin_names(&apis);
-        let mut mounted: Vec<Arc<Mounted>> =
-            apis.into_iter().zip(origins).map(|(api, origin)| mount(api, origin)).collect();
-        mounted.sort_by_key(|m| (m.api.host.is_none(), std::cmp::Reverse(m.api.path.len())));
-        Apis(mounted)
+        let mut apis: Vec<(Api, Arc<str>)> = apis.into_iter().zip(origins).collect();
+        apis.sort_by_key(|(api, _)| (api.host.is_none(), std::cmp::Reverse(api.path.len())));
+        Apis(apis.into_iter().enumerate().map(|(number, (api, origin))| mount(number, api, origin)).collect())
     }
 
     /// All of them.
@@ -118,11 +119,11 @@ impl Apis {
     }
 }
 
-fn mount(api: Api, origin: Arc<str>) -> Arc<Mounted> {
+fn mount(number: usize, api: Api, origin: Arc<str>) -> Arc<Mounted> {
     let id = api.id().into();
     let base = api.upstream.first().map_or("", |e| e.base.as_str());
     let root = if api.rules.strip_prefix { Place::new(base) } else { Place::new(&format!("{base}{}", api.path)) };
-    Arc::new(Mounted { id, origin, root, api })
+    Arc::new(Mounted { number, id, origin, root, api })
 }
 
 /// One name for each group of APIs that are linked by common endpoints (`host:port`): the least address of the group.

@@ -2,8 +2,9 @@
 
 use super::settings::{ErrorAnswers, Precedence, Rules, SetCookie, Share, Ttl};
 use crate::clock::Now;
-use crate::rfc9111::{self, Facts, Lifetime, NotStored, Operator, Question, Selection, Sharing};
-use http::header::{AUTHORIZATION, HeaderName};
+use crate::rfc9110::fields::strip_hop_by_hop;
+use crate::rfc9111::{self, Facts, Lifetime, NotStored, Operator, Question, Selection, Sharing, Vary};
+use http::header::{AGE, AUTHORIZATION, HeaderName};
 use http::{HeaderMap, Method, StatusCode};
 use std::time::Duration;
 
@@ -59,18 +60,30 @@ impl Keep {
 }
 
 /// Decides about an answer whose head has come; `Err` names why it isn't kept.
-pub fn keep(rules: &Rules, asker: &Asker<'_>, status: StatusCode, fields: &HeaderMap, asked: Now, answered: Now) -> Result<Keep, &'static str> {
+pub fn keep(
+    rules: &Rules,
+    asker: &Asker<'_>,
+    status: StatusCode,
+    fields: &HeaderMap,
+    asked: Now,
+    answered: Now,
+) -> Result<Keep, &'static str> {
     if !rules.cache {
         return Err("cache-off");
     }
     let authorization = asker.authenticated || asker.fields.contains_key(AUTHORIZATION);
     // RFC 9111 §3.5 is met by `shares` below: what it doesn't allow to be shared stays in the caller's partition.
     let question = Question { method: asker.method, authorization: false, request_no_store: asker.no_store };
-    let storable = rfc9111::consider(&question, status, fields, asked, answered, &operator(rules, status)).map_err(NotStored::name)?;
+    let storable = rfc9111::consider(&question, status, fields, asked, answered, &operator(rules, status))
+        .map_err(NotStored::name)?;
     let tags = tags(fields)?;
-    let names = rfc9111::selecting_names(fields, asker.fields, &rules.key.headers, storable.only_by_ttl).ok_or("vary-star")?;
+    let Vary::Fields(mut names) = rfc9111::effective(asker.fields, fields, storable.only_by_ttl) else {
+        return Err(NotStored::VaryAny.name());
+    };
+    names.extend(rules.key.headers.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
     let mut kept = fields.clone();
-    for name in storable.omit.iter().chain(&TAG_FIELDS).chain(&SURROGATE_FIELDS) {
+    strip_hop_by_hop(&mut kept);
+    for name in storable.omit.iter().chain(&TAG_FIELDS).chain(&SURROGATE_FIELDS).chain(&[AGE]) {
         kept.remove(name);
     }
     Ok(Keep {
@@ -107,7 +120,8 @@ fn operator(rules: &Rules, status: StatusCode) -> Operator {
         Ttl::Forever => Lifetime::Forever,
     };
     let by_status = rules.ttl_by_status.get(&status.as_u16()).map(lifetime);
-    let general = || matches!(status.as_u16(), 200 | 203 | 301 | 308).then_some(rules.ttl.as_ref().map(lifetime)).flatten();
+    let general =
+        || matches!(status.as_u16(), 200 | 203 | 301 | 308).then_some(rules.ttl.as_ref().map(lifetime)).flatten();
     Operator {
         ttl: by_status.or_else(general),
         ttl_wins: rules.freshness == Precedence::Ttl,

@@ -1,6 +1,7 @@
 //! What the operator says, joined with what the RFC says; pure.
 
 mod apis;
+mod keep;
 mod key;
 mod pattern;
 mod scope;
@@ -8,6 +9,7 @@ mod settings;
 mod target;
 
 pub use apis::{Apis, Mounted, Routed};
+pub use keep::{Asker, Keep, TAG_FIELDS, keep, may_use_shared, unshared_for};
 pub use key::{Identity, canonical_query, is_credential, kept_cookies, partition, write_key};
 pub use pattern::{BadPattern, Captures, Methods, Pattern, Template, parse_on};
 pub use scope::{MAX_DEPTH, Named, Place, Scope, Standing, named};

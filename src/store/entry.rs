@@ -6,7 +6,7 @@ use crate::clock::Now;
 use crate::rfc9111::{Facts, Selection, Sharing};
 use bytes::Bytes;
 use http::header::{ETAG, LAST_MODIFIED};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -44,6 +44,8 @@ pub struct Content {
     pub body: Bytes,
     /// Trailer fields, when there were any.
     pub trailers: Option<Arc<HeaderMap>>,
+    /// An entity tag of our own (`etag = "generate"`), where the origin gave none.
+    pub etag: Option<HeaderValue>,
 }
 
 impl Entry {
@@ -68,7 +70,7 @@ impl Entry {
             Standing::Invalidated => true,
             Standing::Current | Standing::Outdated => {
                 let validator = self.etag().is_some() || self.last_modified().is_some();
-                !validator && self.facts.is_useless(now)
+                !validator && is_useless(&self.facts, now)
             }
         }
     }
@@ -76,8 +78,18 @@ impl Entry {
     /// Bytes of memory it takes, without its key.
     pub fn size(&self) -> usize {
         let body = self.content.get().map_or(0, |c| c.body.len());
-        size_of::<Entry>() + 2 * size_of::<usize>() + self.fields.size() + body + self.held.len() * size_of::<usize>() + self.selection.size()
+        size_of::<Entry>()
+            + 2 * size_of::<usize>()
+            + self.fields.size()
+            + body
+            + self.held.len() * size_of::<usize>()
+            + self.selection.weight()
     }
+}
+
+/// Stale beyond every use.
+fn is_useless(facts: &Facts, now: Now) -> bool {
+    facts.staleness(now) > facts.stale_while_revalidate.max(facts.stale_if_error)
 }
 
 /// What one API has in the store.

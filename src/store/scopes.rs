@@ -172,7 +172,9 @@ impl<S: BuildHasher> Scopes<S> {
         let at = (name >> 32) as usize % self.shards.len();
         let mut shard = lock(&self.shards[at]);
         let floor = &self.floor;
-        let new = || Arc::new(Cell::at(floor.invalidated_at.load(Ordering::SeqCst), floor.outdated_at.load(Ordering::SeqCst)));
+        let new = || {
+            Arc::new(Cell::at(floor.invalidated_at.load(Ordering::SeqCst), floor.outdated_at.load(Ordering::SeqCst)))
+        };
         Arc::clone(shard.entry(name).or_insert_with(new))
     }
 }

@@ -38,6 +38,8 @@ pub enum AskErrorKind {
     ClientBody(BodyError),
     /// The request can't be written as HTTP/1.1.
     Request,
+    /// The task that asked is gone without a word.
+    Lost,
 }
 
 /// Whose fault an error is.
@@ -65,6 +67,7 @@ impl AskErrorKind {
             AskErrorKind::BadAnswer => "bad-answer",
             AskErrorKind::ClientBody(error) => error.name(),
             AskErrorKind::Request => "request-unsendable",
+            AskErrorKind::Lost => "fill-lost",
         }
     }
 
@@ -80,7 +83,7 @@ impl AskErrorKind {
             | AskErrorKind::Closed
             | AskErrorKind::BadAnswer => Whose::Origin,
             AskErrorKind::ClientBody(_) => Whose::Client,
-            AskErrorKind::Request => Whose::Ours,
+            AskErrorKind::Request | AskErrorKind::Lost => Whose::Ours,
         }
     }
 
@@ -99,6 +102,11 @@ impl AskError {
     /// An error after the origin may have seen the request.
     pub(super) fn sent(kind: AskErrorKind) -> Self {
         AskError { kind, sent: true, cause: None }
+    }
+
+    /// Whoever asked is gone; the origin may have seen the request.
+    pub fn lost() -> Self {
+        AskError::sent(AskErrorKind::Lost)
     }
 
     pub(super) fn because(mut self, cause: impl Into<Cause>) -> Self {
