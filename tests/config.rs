@@ -1,5 +1,7 @@
 //! The configuration file from outside: which faults it has, where, and in which words.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may stop a test, as tests may")]
+
 use assert_cmd::Command;
 use freshgate::config::{Fault, Faults, Loaded, Surroundings, effective, parse};
 use freshgate::policy::Ttl;
