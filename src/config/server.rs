@@ -5,7 +5,7 @@ use super::bounds;
 use super::read::no_twins;
 use super::reader::Place;
 use super::table::{Table, Value};
-use crate::listener::{Limits, Settings};
+use crate::listener::{Limits, Network, Settings};
 use std::net::SocketAddr;
 
 /// An address to bind, with its place.
@@ -39,7 +39,7 @@ pub(super) fn server<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Settin
 fn listen<'a>(value: &Value<'a>, bound: &mut Vec<Bound<'a>>) -> Option<Vec<SocketAddr>> {
     let places = value.list(bounds::LISTENS, |v| Some((v.at.clone(), address(v)?)))?;
     if value.value.as_array().is_some_and(|array| array.is_empty()) {
-        return value.wrong("at least one address such as \"127.0.0.1:8080\"").or(Some(Vec::new()));
+        return value.wrong("at least one address such as \"127.0.0.1:8080\"");
     }
     let addresses = places.iter().map(|(_, address)| *address).collect();
     bound.extend(places);
@@ -53,7 +53,7 @@ pub(super) fn address(value: &Value<'_>) -> Option<SocketAddr> {
     address.or_else(|| value.wrong(expected))
 }
 
-fn trusted_proxies(value: &Value<'_>) -> Option<Vec<crate::listener::Network>> {
+fn trusted_proxies(value: &Value<'_>) -> Option<Vec<Network>> {
     let networks = value.list(bounds::PROXIES, |v| Some((v.at.clone(), v.parsed(network)?)))?;
     no_twins(&networks);
     for (place, _) in networks.iter().filter(|(_, network)| network.bits == 0) {
