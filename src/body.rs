@@ -66,6 +66,15 @@ impl Body {
         if bytes.is_empty() { Body::empty() } else { Body(Kind::Full(bytes)) }
     }
 
+    /// How many bytes it has if they are all in memory.
+    pub fn in_memory(&self) -> Option<u64> {
+        match &self.0 {
+            Kind::Empty => Some(0),
+            Kind::Full(bytes) => Some(bytes.len() as u64),
+            Kind::Stream(_) => None,
+        }
+    }
+
     /// A body that arrives frame by frame.
     pub fn stream<B>(body: B) -> Self
     where

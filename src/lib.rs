@@ -14,6 +14,7 @@ pub mod policy;
 pub mod purge;
 pub mod rfc9110;
 pub mod rfc9111;
+pub mod serve;
 pub mod store;
 mod sync;
 pub mod tasks;

@@ -4,8 +4,10 @@ mod check;
 pub mod demo;
 pub mod hash_token;
 pub mod purge;
+mod run;
 
 use clap::{Parser, Subcommand};
+use std::io::{Write, stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +30,8 @@ enum Command {
         #[arg(long, env = "FRESHGATE_CONFIG")]
         config: PathBuf,
     },
+    /// Try it: a bookstore's REST API behind a gateway, with lines to paste.
+    Demo(demo::Args),
     /// Validate a configuration: every fault with file:line:column. Exit code 0: valid, 1: invalid.
     Check {
         /// The configuration file.
@@ -42,9 +46,18 @@ enum Command {
 /// Runs the command that the arguments of this process name.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { config: _ } => ExitCode::from(CANNOT),
+        Command::Run { config } => run::run(&config),
+        Command::Demo(args) => demo::run(&args),
         Command::Check { file } => check::check(&file),
-        Command::Purge(args) => ExitCode::from(CANNOT),
-        Command::HashToken(args) => ExitCode::from(CANNOT),
+        Command::Purge(args) => {
+            let done = run::block_on(async { purge::run(&args, stdout(), stderr()).await });
+            ExitCode::from(done.unwrap_or(CANNOT))
+        }
+        Command::HashToken(args) => ExitCode::from(hash_token::run(&args, stdin(), stdout(), stderr())),
     }
+}
+
+/// Says on stderr what stands in the way; where nobody listens the exit code still tells.
+fn complain(why: &str) {
+    drop(writeln!(stderr(), "freshgate: {why}"));
 }

@@ -22,14 +22,13 @@ pub(super) struct Admitted {
     pub(super) routed: Arc<Routed>,
     pub(super) identity: Identity,
     pub(super) fields: HeaderMap,
-    pub(super) body: Body,
     pub(super) has_body: bool,
     /// The client's side of a tunnel, should there be one.
     pub(super) upgrade: Option<OnUpgrade>,
 }
 
-/// Admits `request` or says why not.
-pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>) -> Result<Admitted, Problem> {
+/// Admits `request` or says why not. The body comes apart, since it is used once.
+pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>) -> Result<(Admitted, Body), Problem> {
     let (mut parts, body) = request.into_parts();
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
@@ -47,7 +46,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let routed = Arc::new(mounted.route(&parts.method, &path));
     let has_body = !body.is_end_stream();
     let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
-    Ok(Admitted {
+    let admitted = Admitted {
         method: parts.method,
         host,
         path,
@@ -55,10 +54,10 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
         routed,
         identity,
         fields: parts.headers,
-        body,
         has_body,
         upgrade,
-    })
+    };
+    Ok((admitted, body))
 }
 
 /// Exactly one valid Host, which agrees with the authority of an absolute-form target (RFC 9112 §3.2).

@@ -76,19 +76,19 @@ impl Gateway {
     /// Answers a request.
     pub async fn handle(self: &Arc<Self>, request: Request<Body>, client: &Client) -> (Response<Body>, Outcome) {
         let comer = self.comer();
-        let admitted = match admit(request, &self.apis, self.settings.request_body) {
+        let (admitted, body) = match admit(request, &self.apis, self.settings.request_body) {
             Ok(admitted) => admitted,
             Err(problem) => return (problem.response(), problem.outcome(Kind::Refused, None)),
         };
         if let Some(protocol) = tunnel::wanted(&admitted) {
-            return self.tunnel(admitted, &protocol, client).await;
+            return self.tunnel(admitted, body, &protocol, client).await;
         }
         match admitted.method {
-            Method::GET | Method::HEAD => self.read(admitted, client, comer).await,
+            Method::GET | Method::HEAD => self.read(admitted, body, client, comer).await,
             _ if admitted.routed.rules.safe || rfc9111::is_safe(&admitted.method) => {
-                self.pass(admitted, client, read::METHOD).await
+                self.pass(&admitted, body, client, read::METHOD).await
             }
-            _ => self.change(admitted, client).await,
+            _ => self.change(&admitted, body, client).await,
         }
     }
 
@@ -102,10 +102,9 @@ impl Gateway {
     }
 
     /// Carries a write; the client's leaving doesn't stop it.
-    async fn change(self: &Arc<Self>, mut admitted: Admitted, client: &Client) -> (Response<Body>, Outcome) {
+    async fn change(self: &Arc<Self>, admitted: &Admitted, body: Body, client: &Client) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
-        let body = std::mem::replace(&mut admitted.body, Body::empty());
-        let Some(request) = self.request(&admitted, client, body) else {
+        let Some(request) = self.request(admitted, client, body) else {
             let problem = Problem::unsendable();
             return (problem.response(), problem.outcome(Kind::Refused, api));
         };
@@ -114,7 +113,7 @@ impl Gateway {
             method: admitted.method.clone(),
             host: admitted.host.clone(),
             request,
-            to: forward::host(&admitted),
+            to: forward::host(admitted),
             interim: read::interim(client),
         };
         let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -139,7 +138,7 @@ impl Gateway {
         match written.answer {
             Ok(response) => {
                 let status = status::Status { fwd_status: Some(response.status()), ..status };
-                (deliver::own(read::asked(&admitted), response, &status), outcome)
+                (deliver::own(read::asked(admitted), response, &status), outcome)
             }
             Err(error) => {
                 let problem = Problem::of(&error);

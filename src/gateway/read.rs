@@ -41,6 +41,7 @@ impl Gateway {
     pub(super) async fn read(
         self: &Arc<Self>,
         admitted: Admitted,
+        body: Body,
         client: &Client,
         comer: Comer,
     ) -> (Response<Body>, Outcome) {
@@ -51,7 +52,7 @@ impl Gateway {
             RequestDirectives::default()
         };
         if let Some(past) = past(&admitted, &wishes) {
-            return self.pass(admitted, client, past).await;
+            return self.pass(&admitted, body, client, past).await;
         }
         let query = canonical_query(&rules.key, admitted.query.as_deref());
         let lookup = Lookup::new(&admitted, query.as_deref());
@@ -76,7 +77,7 @@ impl Gateway {
                 if admitted.method == Method::HEAD || part {
                     let past = if part { Past(Fwd::Partial, None) } else { Past(fwd, why) };
                     drop(reading);
-                    return self.pass(admitted, client, past).await;
+                    return self.pass(&admitted, body, client, past).await;
                 }
                 self.ask(&reading, stored, Past(fwd, why), comer).await
             }
@@ -116,9 +117,14 @@ impl Gateway {
     }
 
     /// Sends a request past the cache; nothing is stored, nothing invalidated.
-    pub(super) async fn pass(&self, mut admitted: Admitted, client: &Client, past: Past) -> (Response<Body>, Outcome) {
+    pub(super) async fn pass(
+        &self,
+        admitted: &Admitted,
+        body: Body,
+        client: &Client,
+        past: Past,
+    ) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
-        let body = std::mem::replace(&mut admitted.body, Body::empty());
         let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
         let Some(request) = self.request(&admitted, client, body) else {
             let problem = Problem::unsendable();

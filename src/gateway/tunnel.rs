@@ -29,12 +29,12 @@ impl Gateway {
     pub(super) async fn tunnel(
         self: &Arc<Self>,
         mut admitted: Admitted,
+        body: Body,
         protocol: &str,
         client: &Client,
     ) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let below = admitted.upgrade.take();
-        let body = std::mem::replace(&mut admitted.body, Body::empty());
         let (Some(mut request), Ok(value)) = (self.request(&admitted, client, body), HeaderValue::try_from(protocol))
         else {
             let problem = Problem::unsendable();

@@ -16,6 +16,7 @@ pub use settings::{Eviction, Settings};
 
 use crate::clock::Now;
 use http::HeaderMap;
+use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -36,6 +37,7 @@ pub struct Store {
     pub scopes: Scopes,
     max_variants: usize,
     swept_at: AtomicU64,
+    evicted: Arc<AtomicU64>,
 }
 
 /// Why a whole answer was not put into the store.
@@ -54,12 +56,25 @@ impl Store {
             Eviction::Lru => EvictionPolicy::lru(),
             Eviction::TinyLfu => EvictionPolicy::tiny_lfu(),
         };
+        let evicted = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&evicted);
         let kept = Cache::builder()
             .max_capacity(settings.max_size)
             .eviction_policy(policy)
             .weigher(|key: &Box<[u8]>, variants: &Variants| weight(key, variants))
+            .eviction_listener(move |_, _, cause| {
+                if cause == RemovalCause::Size {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            })
             .build();
-        Store { kept, scopes: Scopes::default(), max_variants: max_variants.max(1), swept_at: AtomicU64::new(0) }
+        Store {
+            kept,
+            scopes: Scopes::default(),
+            max_variants: max_variants.max(1),
+            swept_at: AtomicU64::new(0),
+            evicted,
+        }
     }
 
     /// The answers under `key`.
@@ -103,6 +118,11 @@ impl Store {
     /// Bytes taken by what is stored.
     pub fn bytes(&self) -> u64 {
         self.kept.weighted_size()
+    }
+
+    /// How many keys had to go for want of room.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
     }
 
     /// Looks at every stored answer: `look` gets the key and the answers under it.

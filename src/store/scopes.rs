@@ -232,6 +232,11 @@ impl Held {
         Held(all.into())
     }
 
+    /// Whether they have a cell in common.
+    pub fn meets(&self, other: &Held) -> bool {
+        self.0.iter().any(|cell| other.0.iter().any(|c| Arc::ptr_eq(c, cell)))
+    }
+
     /// How many cells are held.
     pub fn len(&self) -> usize {
         self.0.len()

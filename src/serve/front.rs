@@ -1,0 +1,111 @@
+//! Between the listener and the gateway: makes the one record of each request.
+
+use crate::body::{Body, BodyError};
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::gateway::Gateway;
+use crate::listener::Handler;
+use crate::telemetry::{Format, Record, Telemetry};
+use bytes::Bytes;
+use http::header::{HOST, REFERER, USER_AGENT};
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Hands requests to the gateway and their records to telemetry.
+#[derive(Clone)]
+pub(super) struct Front(Arc<Parts>);
+
+struct Parts {
+    gateway: Arc<Gateway>,
+    telemetry: Arc<Telemetry>,
+    clock: Clock,
+    combined: bool,
+}
+
+impl Front {
+    pub(super) fn new(gateway: Arc<Gateway>, telemetry: Arc<Telemetry>, clock: Clock, format: Format) -> Self {
+        Front(Arc::new(Parts { gateway, telemetry, clock, combined: format == Format::Combined }))
+    }
+}
+
+impl Handler for Front {
+    async fn handle(&self, request: Request<Body>, client: Arc<Client>) -> Response<Body> {
+        let parts = &self.0;
+        let began = parts.clock.now().mono;
+        let fields = request.headers();
+        let agent = |name| parts.combined.then(|| fields.get(name).cloned()).flatten();
+        let (user_agent, referer) = (agent(USER_AGENT), agent(REFERER));
+        let host = fields.get(HOST).cloned();
+        let (method, version) = (request.method().clone(), request.version());
+        let target = request.uri().path_and_query().cloned();
+        let (response, outcome) = parts.gateway.handle(request, &client).await;
+        let record = Record {
+            outcome,
+            method,
+            host,
+            target,
+            version,
+            status: response.status(),
+            peer: client.address,
+            bytes_out: 0,
+            took: Duration::ZERO,
+            user_agent,
+            referer,
+        };
+        if let Some(bytes) = response.body().in_memory() {
+            parts.record(record, began, bytes);
+            return response;
+        }
+        let metered = |body| Metered { body, began, bytes: 0, ending: Some(Box::new((Arc::clone(parts), record))) };
+        response.map(|body| Body::stream(metered(body)))
+    }
+}
+
+impl Parts {
+    fn record(&self, record: Record, began: u64, bytes_out: u64) {
+        let took = Duration::from_millis(self.clock.now().mono - began);
+        self.telemetry.record(Record { bytes_out, took, ..record });
+    }
+}
+
+/// Counts a body's bytes and makes the record when it has ended or broken off.
+struct Metered {
+    body: Body,
+    began: u64,
+    bytes: u64,
+    ending: Option<Box<(Arc<Parts>, Record)>>,
+}
+
+impl HttpBody for Metered {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        if let Some(ending) = self.ending.take() {
+            let (parts, record) = *ending;
+            parts.record(record, self.began, self.bytes);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The running gateway as the admin port sees it.
+
+use crate::admin::{ApiView, House};
+use crate::fill::Fills;
+use crate::gateway::Served;
+use crate::policy::{Apis, Mounted};
+use crate::purge::{self, BadSelector, Purged, Selector, Target};
+use crate::store::Store;
+use crate::telemetry::{Gauges, Telemetry};
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The rooms that the admin port reaches into.
+pub(super) struct Rooms {
+    apis: Apis,
+    served: Vec<Served>,
+    pub(super) store: Arc<Store>,
+    fills: Arc<Fills>,
+    telemetry: Arc<Telemetry>,
+    config: Value,
+    ready: AtomicBool,
+}
+
+impl Rooms {
+    pub(super) fn new(
+        apis: Apis,
+        served: Vec<Served>,
+        store: Arc<Store>,
+        fills: Arc<Fills>,
+        telemetry: Arc<Telemetry>,
+        config: Value,
+    ) -> Self {
+        Rooms { apis, served, store, fills, telemetry, config, ready: AtomicBool::new(false) }
+    }
+
+    pub(super) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    fn view(&self, mounted: &Mounted) -> ApiView {
+        let tally = &self.served[mounted.number].tally;
+        let counted = self.telemetry.api(&mounted.id);
+        let (name, version) = (&mounted.api.name, &mounted.api.version);
+        let all = self.config.get("api").and_then(Value::as_array);
+        let own = |api: &&Value| api["name"] == name.as_str() && api["version"] == version.as_str();
+        ApiView {
+            name: name.clone(),
+            version: version.clone(),
+            settings: all.and_then(|all| all.iter().find(own)).cloned().unwrap_or_default(),
+            entries: tally.entries(),
+            bytes: tally.bytes(),
+            hits: counted.hits,
+            misses: counted.misses,
+            hit_ratio: counted.hit_ratio,
+            origin_ms_saved: counted.origin_ms_saved,
+        }
+    }
+}
+
+impl House for Rooms {
+    fn apis(&self) -> Vec<ApiView> {
+        self.apis.iter().map(|mounted| self.view(mounted)).collect()
+    }
+
+    fn api(&self, name: &str, version: &str) -> Option<ApiView> {
+        self.apis.get(&format!("{name}/{version}")).map(|mounted| self.view(mounted))
+    }
+
+    fn purge(&self, selector: &Selector) -> Result<Purged, BadSelector> {
+        let stored = |mounted: &Mounted| self.served[mounted.number].tally.entries();
+        let purged = purge::apply(&self.apis, &self.store, selector, &stored)?;
+        if !selector.dry_run {
+            let api = match &selector.target {
+                Target::Api(api) => Some(api.as_str()),
+                Target::All | Target::Path { .. } | Target::Prefix { .. } | Target::Tag(_) | Target::User(_) => {
+                    selector.api.as_deref()
+                }
+            };
+            self.telemetry.invalidated(api);
+        }
+        Ok(purged)
+    }
+
+    fn ready(&self) -> Result<(), Vec<String>> {
+        if self.ready.load(Ordering::Relaxed) { Ok(()) } else { Err(vec!["starting or draining".into()]) }
+    }
+
+    fn config(&self) -> Value {
+        self.config.clone()
+    }
+
+    fn metrics(&self) -> String {
+        self.telemetry.render(|gauges| self.measure(gauges))
+    }
+}
+
+impl Rooms {
+    fn measure(&self, gauges: &mut Gauges) {
+        let as_f64 = |n: u64| n as f64;
+        for mounted in self.apis.iter() {
+            let (labels, tally) = ([("api", &*mounted.id)], &self.served[mounted.number].tally);
+            gauges.put("freshgate_stored_entries", "Answers in the store, by API.", &labels, as_f64(tally.entries()));
+            gauges.put("freshgate_stored_bytes", "Bytes that they take, by API.", &labels, as_f64(tally.bytes()));
+        }
+        let (fills, scopes) = (self.fills.running() as u64, self.store.scopes.len() as u64);
+        gauges.put("freshgate_fills", "Answers that are being recorded.", &[], as_f64(fills));
+        let waiting = self.fills.waiting() as u64;
+        gauges.put(
+            "freshgate_waiting_requests",
+            "Requests that wait for somebody else's question.",
+            &[],
+            as_f64(waiting),
+        );
+        gauges.put(
+            "freshgate_scope_cells",
+            "Cells of scopes that are held or were invalidated lately.",
+            &[],
+            as_f64(scopes),
+        );
+        let evicted = self.store.evicted();
+        gauges.count("freshgate_evicted_total", "Keys that had to go for want of room.", &[], evicted);
+        gauges.count("freshgate_epoch_total", "Invalidations since the start.", &[], self.store.scopes.epoch());
+    }
+}

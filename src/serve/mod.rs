@@ -1,0 +1,194 @@
+//! Builds the parts, joins them, starts their tasks, and stops them again: the only place that sees all of them.
+
+mod front;
+mod house;
+mod sweeper;
+
+use crate::clock::{Clock, millis};
+use crate::config::Config;
+use crate::fill::{self, Fills};
+use crate::gateway::{self, Gateway, Served};
+use crate::listener::{self, Gate, Stopper};
+use crate::policy::Apis;
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::telemetry::{Lines, Telemetry};
+use crate::upstream::{Origin, TlsClient};
+use crate::{admin, config};
+use front::Front;
+use house::Rooms;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use sweeper::Sweeper;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::sync::CancellationToken;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Why the gateway can't start.
+#[derive(Debug)]
+pub struct StartError {
+    /// The key of the configuration that names the address.
+    pub key: &'static str,
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system says.
+    pub cause: std::io::Error,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = \"{}\": can't listen there: {}", self.key, self.address, self.cause)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running gateway. Dropping it without [`Running::stop`] cuts every connection.
+pub struct Running {
+    /// Where clients connect, in the order of `server.listen`, with the ports that were free.
+    pub data: Vec<SocketAddr>,
+    /// The admin port.
+    pub admin: Option<SocketAddr>,
+    /// The probe port.
+    pub probe: Option<SocketAddr>,
+    rooms: Arc<Rooms>,
+    clients: Tasks,
+    stopper: Stopper,
+    admin_stop: CancellationToken,
+    drain_delay: Duration,
+    drain_deadline: Duration,
+    _sweeper: Sweeper,
+}
+
+/// Binds every listener, then serves. `lines` is where access lines go.
+///
+/// # Errors
+/// When an address can't be bound; then nothing is served.
+pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running, StartError> {
+    let effective = config::effective(&config);
+    let Config { server, cache, admin, log, apis } = config;
+    let mut data = Vec::new();
+    for address in &server.listen {
+        data.push(bind("server.listen", *address)?);
+    }
+    let admin_listener = admin.listen.map(|a| bind("admin.listen", a)).transpose()?;
+    let probe_listener = admin.probe_listen.map(|a| bind("admin.probe_listen", a)).transpose()?;
+
+    let (clients, background) = (Tasks::default(), Tasks::default());
+    let store = Arc::new(Store::new(&cache, server.limits.variants_per_path));
+    let fills =
+        Fills::new(Arc::clone(&store), fill_settings(&cache, &server.limits), background.clone(), clock.clone());
+    let apis = Apis::new(apis);
+    let served = serve_apis(&apis, &background);
+    let telemetry = Arc::new(Telemetry::new(&log, apis.iter().map(|m| Arc::clone(&m.id)), lines, clock.clone()));
+    let proxies = server.trusted_proxies.clone();
+    let trusts = Box::new(move |peer| proxies.iter().any(|network| network.contains(peer)));
+    let settings = gateway::Settings { trusts, request_body: server.limits.request_body };
+    let gateway = Gateway::new(
+        apis.clone(),
+        served.clone(),
+        Arc::clone(&store),
+        Arc::clone(&fills),
+        settings,
+        clock.clone(),
+        clients.clone(),
+    );
+    let rooms = Arc::new(Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), effective));
+    let front = Front::new(Arc::new(gateway), telemetry, clock.clone(), log.format);
+
+    let (stopper, stop) = listener::stop();
+    let admin_stop = CancellationToken::new();
+    let running = Running {
+        data: data.iter().filter_map(|l| l.local_addr().ok()).collect(),
+        admin: admin_listener.as_ref().and_then(|l| l.local_addr().ok()),
+        probe: probe_listener.as_ref().and_then(|l| l.local_addr().ok()),
+        _sweeper: Sweeper::start(Arc::clone(&rooms.store), clock.clone()),
+        rooms: Arc::clone(&rooms),
+        clients: clients.clone(),
+        stopper,
+        admin_stop: admin_stop.clone(),
+        drain_delay: server.drain_delay,
+        drain_deadline: server.drain_deadline,
+    };
+    let gate = Gate::new(&server.limits);
+    let server = Arc::new(server);
+    for listener in data {
+        let accepting = listener::run(
+            listener,
+            Arc::clone(&gate),
+            Arc::clone(&server),
+            front.clone(),
+            clients.clone(),
+            stop.clone(),
+        );
+        background.spawn(accepting);
+    }
+    if let Some(listener) = admin_listener {
+        let settings = Arc::new(admin);
+        background.spawn(admin::run(listener, rooms.clone(), settings, background.clone(), clock, admin_stop.clone()));
+    }
+    if let Some(listener) = probe_listener {
+        background.spawn(admin::run_probe(listener, rooms.clone(), background.clone(), admin_stop));
+    }
+    rooms.set_ready(true);
+    Ok(running)
+}
+
+impl Running {
+    /// The store, for those who want to look.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.rooms.store
+    }
+
+    /// Stops: not ready, then no new connections, then waits for requests and writes, then cuts what is left. Returns
+    /// whether everything ended by itself.
+    pub async fn stop(self) -> bool {
+        self.rooms.set_ready(false);
+        tokio::time::sleep(self.drain_delay).await;
+        self.stopper.drain();
+        let ended = tokio::time::timeout(self.drain_deadline, self.clients.ended()).await.is_ok();
+        if !ended {
+            tracing::warn!(
+                open = self.clients.running(),
+                deadline_ms = millis(self.drain_deadline),
+                "drain deadline reached; cutting what is left"
+            );
+        }
+        self.stopper.close();
+        self.admin_stop.cancel();
+        ended
+    }
+}
+
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let listen = |socket: TcpSocket| {
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    socket.and_then(listen).map_err(|cause| StartError { key, address, cause })
+}
+
+fn fill_settings(cache: &crate::store::Settings, limits: &listener::Limits) -> fill::Settings {
+    fill::Settings {
+        max_object_size: cache.max_object_size,
+        max_fill_time: cache.max_fill_time,
+        write_stall: limits.write_stall,
+        waiting: limits.waiting_requests,
+        fills: limits.fills,
+    }
+}
+
+fn serve_apis(apis: &Apis, background: &Tasks) -> Vec<Served> {
+    let tls = TlsClient::system();
+    let serve = |endpoints| Served {
+        origin: Arc::new(Origin::new(endpoints, tls.clone(), background.clone())),
+        tally: Arc::default(),
+    };
+    apis.iter().map(|mounted| serve(mounted.api.upstream.clone())).collect()
+}
