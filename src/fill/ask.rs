@@ -296,7 +296,7 @@ impl Fills {
             Some(_) | None => &question.key,
         };
         // Refused only when it is invalidated or a younger one is there: then nobody misses it.
-        drop(self.store.put(key, entry, &question.fields));
+        let _ = self.store.put(key, entry, &question.fields);
     }
 }
 

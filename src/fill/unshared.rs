@@ -13,7 +13,7 @@ const TIME_BITS: u32 = 30;
 
 /// Keys whose next requests go to the origin at once, in parallel.
 #[derive(Debug)]
-pub struct Unshared {
+pub(super) struct Unshared {
     slots: Box<[AtomicU64]>,
     hasher: RandomState,
 }
@@ -26,13 +26,13 @@ impl Default for Unshared {
 
 impl Unshared {
     /// Remembers `key` for `seconds` from `now` (monotonic milliseconds).
-    pub fn remember(&self, key: &[u8], now: u64, seconds: u64) {
+    pub(super) fn remember(&self, key: &[u8], now: u64, seconds: u64) {
         let (slot, tag) = self.slot(key);
         slot.store(tag | ((now / 1000 + seconds + 1) & mask()), Ordering::Relaxed);
     }
 
     /// Forgets `key`: its answers can be shared after all.
-    pub fn forget(&self, key: &[u8]) {
+    pub(super) fn forget(&self, key: &[u8]) {
         let (slot, tag) = self.slot(key);
         if slot.load(Ordering::Relaxed) & !mask() == tag {
             slot.store(0, Ordering::Relaxed);
@@ -40,7 +40,7 @@ impl Unshared {
     }
 
     /// Whether `key` is remembered.
-    pub fn contains(&self, key: &[u8], now: u64) -> bool {
+    pub(super) fn contains(&self, key: &[u8], now: u64) -> bool {
         let (slot, tag) = self.slot(key);
         let found = slot.load(Ordering::Relaxed);
         found != 0 && found & !mask() == tag && found & mask() > now / 1000

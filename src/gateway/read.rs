@@ -286,7 +286,7 @@ fn is_failure(status: StatusCode) -> bool {
 
 fn ttl(entry: &Entry, now: Now) -> Option<i64> {
     let left = entry.facts.fresh_for(now);
-    (left != i64::MAX).then(|| left.div_euclid(1000))
+    (left != i64::MAX).then(|| left.saturating_add(999).div_euclid(1000)) // with Age, which is rounded down, it adds up to the lifetime
 }
 
 /// The request as far as delivering is concerned.

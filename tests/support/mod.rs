@@ -16,12 +16,14 @@
 
 mod client;
 mod gate;
+mod gateway;
 mod origin;
 mod reply;
 mod wire;
 
 pub use client::{Answer, Client};
 pub use gate::{Gate, within};
+pub use gateway::{Gateway, TOKEN};
 pub use origin::{Conn, Origin};
 pub use reply::Reply;
 pub use wire::{Fields, Piece, Request};

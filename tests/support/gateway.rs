@@ -1,0 +1,78 @@
+//! A whole gateway in this process, from configuration text to sockets, on a clock that can be stepped.
+
+use super::{Client, Origin};
+use freshgate::clock::Clock;
+use freshgate::config::{self, Surroundings};
+use freshgate::serve::{self, Running};
+use freshgate::telemetry::Lines;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The administrator's secret in [`Gateway`]s.
+pub const TOKEN: &str = "a secret for tests";
+
+/// A running gateway.
+pub struct Gateway {
+    /// Where clients connect.
+    pub addr: SocketAddr,
+    /// The admin port.
+    pub admin: SocketAddr,
+    /// Its clock.
+    pub clock: Clock,
+    /// The rest of it.
+    pub running: Running,
+}
+
+impl Gateway {
+    /// One API `test/v1` at `/` before `origin`, with more lines of its `[[api]]` table (and further tables).
+    pub async fn before(origin: &Origin, api: &str) -> Gateway {
+        let one = format!("[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n{api}\n", origin.url());
+        Gateway::with("", &one).await
+    }
+
+    /// A gateway with these `[[api]]` tables; `rest` is what else belongs into the file (`[server.limits]`, `[cache]`).
+    pub async fn with(rest: &str, apis: &str) -> Gateway {
+        let sha = sha256(TOKEN);
+        let text = format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [[admin.tokens]]\nname = \"test\"\nrole = \"administrator\"\nsha256 = \"{sha}\"\n{rest}\n{apis}"
+        );
+        let around = Surroundings { env: &|_| None, memory_limit: None };
+        let loaded = config::parse(&text, "test.toml", &around).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+        let clock = Clock::steppable();
+        let lines = Lines::to(std::io::sink()).unwrap();
+        let running = serve::start(loaded.config, clock.clone(), lines).await.unwrap();
+        Gateway { addr: running.data[0], admin: running.admin.unwrap(), clock, running }
+    }
+
+    /// A new connection.
+    pub async fn client(&self) -> Client {
+        Client::connect(self.addr).await
+    }
+
+    /// Moves its clock forward.
+    pub fn step(&self, seconds: u64) {
+        self.clock.step(Duration::from_secs(seconds));
+    }
+
+    /// `POST /v1/purge` with this selector; gives the answer's JSON.
+    pub async fn purge(&self, selector: Value) -> Value {
+        let answer = self.admin("POST", "/v1/purge", &selector.to_string()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// A call of the admin API as administrator.
+    pub async fn admin(&self, method: &str, target: &str, body: &str) -> super::Answer {
+        let bearer = format!("Bearer {TOKEN}");
+        let fields = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        Client::connect(self.admin).await.request(method, target, &fields, body).await
+    }
+}
+
+fn sha256(secret: &str) -> String {
+    let mut hex = Vec::new();
+    freshgate::cli::hash_token::run(&freshgate::cli::hash_token::Args {}, secret.as_bytes(), &mut hex, std::io::sink());
+    String::from_utf8(hex).unwrap().trim().into()
+}
