@@ -32,9 +32,13 @@ impl<'a> Validators<'a> {
     }
 }
 
-/// Fields from names and values, for the tables in the tests of both rooms.
+/// Names and values of fields, in the tables of the tests of both rooms.
 #[cfg(test)]
-pub(crate) fn fields_of(lines: &[(&str, &str)]) -> HeaderMap {
+pub(crate) type Lines<'a> = &'a [(&'a str, &'a str)];
+
+/// Fields from names and values.
+#[cfg(test)]
+pub(crate) fn fields_of(lines: Lines<'_>) -> HeaderMap {
     let line = |(name, value): &(&str, &str)| {
         (HeaderName::from_bytes(name.as_bytes()).unwrap(), http::HeaderValue::from_str(value).unwrap())
     };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rfc9110::fields_of;
+use crate::rfc9110::{Lines, fields_of};
 use crate::rfc9111::freshness::FOREVER;
 use crate::rfc9111::reuse::{Reuse, reuse};
 use proptest::prelude::*;
@@ -11,8 +11,6 @@ const MINUTE_LATER: (&str, &str) = ("expires", "Wed, 01 Jul 2026 00:01:00 GMT");
 const DAY_BEFORE: (&str, &str) = ("last-modified", "Tue, 30 Jun 2026 00:00:00 GMT");
 const ETAG: (&str, &str) = ("etag", "\"a\"");
 const GET: Question<'_> = Question { method: &Method::GET, authorization: false, request_no_store: false };
-
-type Lines<'a> = &'a [(&'a str, &'a str)];
 
 fn plain() -> Operator {
     Operator::default()
@@ -30,16 +28,22 @@ fn ask(status: u16, lines: Lines<'_>, op: &Operator) -> Result<Storable, NotStor
     consider(&GET, StatusCode::from_u16(status).unwrap(), &fields_of(lines), NOW, NOW, op)
 }
 
-fn cc<'a>(value: &'a str) -> (&'a str, &'a str) {
+fn cc(value: &str) -> (&str, &str) {
     ("cache-control", value)
 }
 
+/// Why, the status, the answer's fields, the operator's settings, the reason not to store it.
+type Refused<'a> = &'a [(&'a str, u16, Lines<'a>, Operator, NotStored)];
+
+fn all_refused(cases: Refused<'_>) {
+    for (why, status, lines, op, want) in cases {
+        assert_eq!(ask(*status, lines, op).unwrap_err(), *want, "{why}: {status} {lines:?}");
+    }
+}
+
 #[test]
-fn what_is_not_stored_and_why() {
-    let keep_errors = Operator { drop_errors: false, ..plain() };
-    let cookies = |set_cookie| Operator { set_cookie, ..plain() };
-    let cookie = ("set-cookie", "a=1");
-    let cases: &[(&str, u16, Lines<'_>, Operator, NotStored)] = &[
+fn what_is_not_stored_because_of_its_directives() {
+    all_refused(&[
         ("§3 nothing stated", 200, &[ETAG], plain(), NotStored::NoLifetime),
         ("§3 public alone", 200, &[cc("public"), ETAG], plain(), NotStored::NoLifetime),
         ("§5.2.2.5", 200, &[cc("max-age=60, no-store")], plain(), NotStored::NoStore),
@@ -48,21 +52,8 @@ fn what_is_not_stored_and_why() {
         ("§5.2.2.7", 200, &[cc("private, max-age=60")], plain(), NotStored::Private),
         ("§5.2.2.7 under ttl", 200, &[cc("PRIVATE")], ttl_wins(60), NotStored::Private),
         ("§5.2.2.7 over s-maxage", 200, &[cc("s-maxage=60, private")], plain(), NotStored::Private),
-        ("§3 partial", 206, &[cc("max-age=60")], plain(), NotStored::Status),
-        ("§3 not modified", 304, &[cc("max-age=60")], plain(), NotStored::Status),
-        ("§3 not final", 103, &[cc("max-age=60")], plain(), NotStored::Status),
-        ("RFC 6585 §4", 429, &[cc("max-age=60")], keep_errors, NotStored::Status),
-        ("RFC 6585 §6", 511, &[cc("max-age=60")], keep_errors, NotStored::Status),
-        ("§3.1 the proxy's own", 407, &[cc("max-age=60")], keep_errors, NotStored::Status),
-        ("the operator's word", 503, &[cc("max-age=60")], plain(), NotStored::ErrorAnswer),
-        ("the operator's word", 415, &[cc("public, s-maxage=60")], plain(), NotStored::ErrorAnswer),
-        ("never by ttl", 503, &[], Operator { drop_errors: false, ..ttl(60) }, NotStored::NoLifetime),
-        ("never by ttl", 403, &[], ttl(60), NotStored::NoLifetime),
         ("§5.2.2.3", 299, &[cc("must-understand, max-age=60")], plain(), NotStored::NotUnderstood),
         ("§5.2.2.3 unreadable", 200, &[cc("must-understand, no-store, x y, max-age=60")], plain(), NotStored::NoStore),
-        ("a cookie", 200, &[cc("max-age=60"), cookie], plain(), NotStored::SetCookie),
-        ("a cookie, s-maxage isn't public", 200, &[cc("s-maxage=60"), cookie], plain(), NotStored::SetCookie),
-        ("a cookie, pass", 200, &[cc("public, max-age=60"), cookie], cookies(SetCookie::Pass), NotStored::SetCookie),
         ("§4.1", 200, &[cc("max-age=60"), ("vary", "accept, *")], plain(), NotStored::VaryAny),
         ("§5.2.2.4 no validator", 200, &[cc("no-cache, max-age=60")], plain(), NotStored::NoValidator),
         ("§5.2.2.4 no validator, ttl", 200, &[cc("no-cache")], ttl(60), NotStored::NoValidator),
@@ -93,10 +84,46 @@ fn what_is_not_stored_and_why() {
             plain(),
             NotStored::NoStore,
         ),
-    ];
-    for (why, status, lines, op, want) in cases {
-        assert_eq!(ask(*status, lines, op).unwrap_err(), *want, "{why}: {status} {lines:?}");
-    }
+        (
+            "RFC 9213 §2.2 nor does Expires",
+            200,
+            &[MINUTE_LATER, ("cdn-cache-control", "none")],
+            plain(),
+            NotStored::NoLifetime,
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_not_stored_because_of_its_status() {
+    let keep_errors = Operator { drop_errors: false, ..plain() };
+    all_refused(&[
+        ("§3 partial", 206, &[cc("max-age=60")], plain(), NotStored::Status),
+        ("§3 not modified", 304, &[cc("max-age=60")], plain(), NotStored::Status),
+        ("§3 not final", 103, &[cc("max-age=60")], plain(), NotStored::Status),
+        ("RFC 6585 §4", 429, &[cc("max-age=60")], keep_errors, NotStored::Status),
+        ("RFC 6585 §6", 511, &[cc("max-age=60")], keep_errors, NotStored::Status),
+        ("§3.1 the proxy's own", 407, &[cc("max-age=60")], keep_errors, NotStored::Status),
+        ("the operator's word", 503, &[cc("max-age=60")], plain(), NotStored::ErrorAnswer),
+        ("the operator's word", 415, &[cc("public, s-maxage=60")], plain(), NotStored::ErrorAnswer),
+        ("never by ttl", 503, &[], Operator { drop_errors: false, ..ttl(60) }, NotStored::NoLifetime),
+        ("never by ttl", 403, &[], ttl(60), NotStored::NoLifetime),
+    ]);
+}
+
+#[test]
+fn what_is_not_stored_because_of_a_cookie() {
+    let cookies = |set_cookie| Operator { set_cookie, ..plain() };
+    let cookie = ("set-cookie", "a=1");
+    all_refused(&[
+        ("a cookie", 200, &[cc("max-age=60"), cookie], plain(), NotStored::SetCookie),
+        ("a cookie, s-maxage isn't public", 200, &[cc("s-maxage=60"), cookie], plain(), NotStored::SetCookie),
+        ("a cookie, pass", 200, &[cc("public, max-age=60"), cookie], cookies(SetCookie::Pass), NotStored::SetCookie),
+    ]);
+}
+
+#[test]
+fn what_is_not_stored_because_of_the_question() {
     let fields = fields_of(&[cc("max-age=60")]);
     let of = |q: Question<'_>| consider(&q, StatusCode::OK, &fields, NOW, NOW, &plain()).unwrap_err();
     assert_eq!(of(Question { request_no_store: true, ..GET }), NotStored::RequestNoStore, "§5.2.1.5");
