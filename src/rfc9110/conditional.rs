@@ -1,8 +1,8 @@
 //! Preconditions as a cache evaluates them (RFC 9110 §13, RFC 9111 §4.3.2).
 
-use super::Validators;
 use super::date::{self, DateField};
 use super::etag::{self, EntityTag};
+use super::validators::Validators;
 use crate::clock::Now;
 use http::HeaderMap;
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};

@@ -4,7 +4,8 @@
 
 use super::date;
 use super::etag::EntityTag;
-use super::{Validators, fields};
+use super::fields;
+use super::validators::Validators;
 use crate::clock::Now;
 use http::HeaderMap;
 use http::header::{IF_RANGE, RANGE};
