@@ -1,8 +1,8 @@
 //! Preconditions as a cache evaluates them (RFC 9110 §13, RFC 9111 §4.3.2).
 
-use super::Validators;
 use super::date::{self, DateField};
 use super::etag::{self, EntityTag};
+use super::validators::Validators;
 use crate::clock::Now;
 use http::HeaderMap;
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
@@ -28,14 +28,13 @@ pub fn has_precondition_for_origin(request: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rfc9110::fields_of;
+    use crate::rfc9110::{Lines, fields_of};
 
     const OLD: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const NEW: &str = "Mon, 07 Nov 1994 08:49:37 GMT";
 
     #[test]
     fn not_modified_by_section_13_2_2() {
-        type Lines<'a> = &'a [(&'a str, &'a str)];
         let cases: &[(&str, Lines<'_>, Lines<'_>, bool)] = &[
             ("unconditional", &[], &[("etag", "\"a\"")], false),
             ("§13.1.2 same", &[("if-none-match", "\"a\"")], &[("etag", "\"a\"")], true),

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn tags_and_what_only_looks_like_one() {
-        let cases: &[(&str, &[u8], Option<(bool, &[u8])>)] = &[
+        type Read<'a> = Option<(bool, &'a [u8])>;
+        let cases: &[(&str, &[u8], Read<'_>)] = &[
             ("§8.8.3 strong", b"\"xyzzy\"", Some((false, b"xyzzy"))),
             ("§8.8.3 weak", b"W/\"xyzzy\"", Some((true, b"xyzzy"))),
             ("§8.8.3 empty", b"\"\"", Some((false, b""))),

@@ -126,6 +126,9 @@ const END_TO_END: [HeaderName; 22] = [
 
 /// Removes the fields that end at the next hop: `Connection`, what it names, and those known to be such (§7.6.1).
 /// What is for all recipients stays even where `Connection` names it.
+///
+/// Do this before a request's key, partition and `Vary` selection are taken: they have to be of what the origin sees, or
+/// `Connection: accept-language` would store the origin's default answer as that of a language.
 pub fn strip_hop_by_hop(fields: &mut HeaderMap) {
     let named: Vec<HeaderName> = list_bytes(fields, &CONNECTION)
         .filter_map(|option| HeaderName::from_bytes(option).ok())

@@ -4,7 +4,8 @@
 
 use super::date;
 use super::etag::EntityTag;
-use super::{Validators, fields};
+use super::fields;
+use super::validators::Validators;
 use crate::clock::Now;
 use http::HeaderMap;
 use http::header::{IF_RANGE, RANGE};
@@ -100,7 +101,7 @@ fn if_range_holds(request: &HeaderMap, stored: &Validators<'_>, now: Now) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rfc9110::fields_of;
+    use crate::rfc9110::{Lines, fields_of};
 
     const PART: Ranged = Ranged::Part { first: 0, last: 4 };
     const OLD: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -144,9 +145,9 @@ mod tests {
 
     #[test]
     fn if_range_wants_a_strong_match() {
-        let all: &[(&str, &str)] = &[("etag", "\"a\""), ("last-modified", OLD), ("date", NEW)];
-        let weak: &[(&str, &str)] = &[("etag", "W/\"a\""), ("last-modified", OLD), ("date", OLD)];
-        let cases: &[(&str, &str, &[(&str, &str)], Ranged)] = &[
+        let all: Lines<'_> = &[("etag", "\"a\""), ("last-modified", OLD), ("date", NEW)];
+        let weak: Lines<'_> = &[("etag", "W/\"a\""), ("last-modified", OLD), ("date", OLD)];
+        let cases: &[(&str, &str, Lines<'_>, Ranged)] = &[
             ("§13.1.5 same tag", "\"a\"", all, PART),
             ("§13.1.5 other tag", "\"b\"", all, Ranged::Whole),
             ("§13.1.5 weak in the request", "W/\"a\"", all, Ranged::Whole),

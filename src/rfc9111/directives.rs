@@ -280,7 +280,7 @@ fn narrower(had: Option<Option<u64>>, new: Option<u64>) -> Option<Option<u64>> {
 /// One member of a directive list.
 pub(super) enum Member<'a> {
     /// Its name in lower case, and its argument without quotes.
-    Directive(String, Option<Cow<'a, [u8]>>),
+    Directive(Cow<'a, str>, Option<Cow<'a, [u8]>>),
     /// It doesn't fit the grammar.
     Malformed(&'a [u8]),
 }
@@ -304,7 +304,16 @@ impl<'a> Member<'a> {
             }
             Some(_) => return Member::Malformed(member),
         };
-        Member::Directive(name.to_ascii_lowercase(), argument)
+        Member::Directive(lower_case(name), argument)
+    }
+}
+
+/// Without allocating where it is in lower case already, as it mostly is.
+fn lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
     }
 }
 

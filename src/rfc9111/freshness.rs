@@ -28,7 +28,8 @@ pub struct Facts {
     pub stale_if_error: u64,
     /// `no-cache`: never used without validation (§5.2.2.4).
     pub always_validate: bool,
-    /// `must-revalidate`, `proxy-revalidate`, `s-maxage` or `no-cache`: never used stale (§4.2.4).
+    /// `must-revalidate`, `proxy-revalidate`, `s-maxage`, `no-cache`, or a `Cache-Control` that can't be read: never
+    /// used stale (§4.2.4).
     pub must_revalidate: bool,
     /// `immutable`: a client's reload needs no validation while it is fresh (RFC 8246 §2.1).
     pub immutable: bool,
@@ -119,7 +120,7 @@ fn age_value(response: &HeaderMap) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rfc9110::fields_of;
+    use crate::rfc9110::{Lines, fields_of};
 
     /// Wed, 01 Jul 2026 00:00:00 GMT.
     const JULY: u64 = 1_782_864_000_000;
@@ -146,7 +147,7 @@ mod tests {
     fn initial_age_by_4_2_3() {
         let before = "Tue, 30 Jun 2026 23:59:50 GMT";
         let after = "Wed, 01 Jul 2026 00:00:30 GMT";
-        let cases: &[(&str, &[(&str, &str)], u64)] = &[
+        let cases: &[(&str, Lines<'_>, u64)] = &[
             ("nothing said, the answer took 2 s", &[], 2_000),
             ("Age is relative to the question", &[("age", "5")], 7_000),
             ("Date is older", &[("date", before), ("age", "5")], 12_000),

@@ -89,7 +89,8 @@ fn split_scheme(reference: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// `None` for an authority with user information or a port that is no number.
+/// `None` for an authority without a host, or with a port that is no number. User information counts as part of the
+/// host, so that it never equals ours.
 fn host_and_port<'a>(authority: &'a str, scheme: &str) -> Option<(&'a str, u16)> {
     let default = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
     let after_host = authority.rfind(']').unwrap_or(0);
@@ -99,7 +100,7 @@ fn host_and_port<'a>(authority: &'a str, scheme: &str) -> Option<(&'a str, u16)>
     };
     let digits = port.bytes().all(|b| b.is_ascii_digit());
     let port = if port.is_empty() { default } else { port.parse().ok().filter(|_| digits)? };
-    (!host.is_empty() && !authority.contains('@')).then_some((host, port))
+    (!host.is_empty()).then_some((host, port))
 }
 
 /// A path and query without dot segments (RFC 3986 §5.2.4), beginning with a slash.
@@ -178,6 +179,7 @@ mod tests {
             ("§4.4 another scheme", "https://shop.example/a", None),
             ("§4.4 another host, network path", "//other.example/a", None),
             ("user information", "http://shop.example@other.example/a", None),
+            ("user information that looks like a port", "http://shop.example:80@other.example/a", None),
             ("user information of our own", "http://me@shop.example/a", None),
             ("scheme without authority", "http:a", None),
             ("no hierarchy", "mailto:me@shop.example", None),

@@ -6,7 +6,7 @@
 
 use super::directives::{Extent, ResponseDirectives};
 use super::freshness::{FOREVER, Source};
-use super::storing::{Lifetime, Operator};
+use super::operator::{Lifetime, Operator};
 use super::targeted::{Surrogate, targeted};
 use crate::clock::{Now, millis};
 use crate::rfc9110::date::{self, DateField};

@@ -11,6 +11,7 @@ pub mod directives;
 pub mod freshness;
 pub mod invalidation;
 mod lifetime;
+mod operator;
 pub mod reuse;
 pub mod storing;
 pub mod targeted;
