@@ -449,8 +449,8 @@ async fn a_bad_head_is_named_so() {
         format!("HTTP/1.1 200 OK\r\n{many}\r\n"),
         format!("HTTP/1.1 200 OK\r\nx: {huge}\r\n\r\n"),
     ] {
-        let error = answered(&bytes).await.unwrap_err();
         let start: String = bytes.chars().take(80).collect();
+        let Err(error) = answered(&bytes).await else { panic!("{start:?} was taken") };
         assert_eq!((error.kind, error.sent), (AskErrorKind::BadAnswer, true), "{start:?}: {error}");
     }
     assert_eq!(answered("HTTP/1.1 200 OK\r\n").await.unwrap_err().kind, AskErrorKind::Closed);
@@ -586,7 +586,6 @@ async fn an_upload_shorter_than_it_said_is_the_clients_fault() {
     let (answer, ()) = bench
         .with(request, async {
             let mut raw = bench.accept().await;
-            raw.until("ab").await;
             raw.closed().await;
         })
         .await;
@@ -630,6 +629,7 @@ async fn endpoints_take_turns_by_weight() {
         let asked = origin.ask(get("/"), &HostChoice::Endpoint, &a.timeouts, None);
         let (answer, who) = tokio::join!(asked, async {
             let (who, mut raw) = serve.await;
+            raw.head().await;
             raw.send("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
             who
         });
