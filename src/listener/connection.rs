@@ -82,7 +82,9 @@ fn builder(limits: &Limits) -> http1::Builder {
         .ignore_invalid_headers(false)
         .allow_multiple_spaces_in_request_line_delimiters(false)
         .preserve_header_case(false)
-        .max_buf_size(limits.header_bytes.max(HYPER_BUFFER));
+        // A head that comes in one read may be longer than the buffer's limit, hence both.
+        .max_buf_size(limits.header_bytes.max(HYPER_BUFFER))
+        .max_header_size(limits.header_bytes);
     if limits.header_count != HYPER_FIELDS {
         http.max_headers(limits.header_count);
     }

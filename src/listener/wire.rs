@@ -273,6 +273,11 @@ impl AsyncWrite for Wire {
             this.hint = (bytes, 0);
             ready!(this.write_hint(cx))?;
         }
+        // After an answer hyper may be content with the read that has been blocked since before: the wait for the
+        // next head begins here.
+        if this.reads_head() && this.head.deadline.is_none() {
+            drop(this.wait_for_head(cx));
+        }
         Pin::new(&mut this.stream).poll_flush(cx)
     }
 

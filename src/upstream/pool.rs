@@ -32,7 +32,7 @@ const KEPT: usize = 64;
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a connection that was just given back may take to be ready: its task has only to come round once.
 const READY: Duration = Duration::from_millis(100);
-/// Bytes of an answer's head.
+/// Bytes of an answer's head, and of its trailers.
 const HEAD_BYTES: usize = 256 << 10;
 /// Fields of an answer.
 const HEAD_FIELDS: usize = 256;
@@ -78,7 +78,7 @@ impl Pool {
     pub(super) async fn open(self: &Arc<Self>, stream: Stream, tasks: &Tasks) -> Result<Lease, AskError> {
         let heard = stream.heard();
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS);
+        builder.max_buf_size(HEAD_BYTES).max_header_size(HEAD_BYTES).max_headers(HEAD_FIELDS);
         let handshake = builder.handshake(TokioIo::new(stream)).await;
         let (sender, driver) = handshake.map_err(|e| AskError::unsent(AskErrorKind::Connect).because(e))?;
         let pulse = Arc::new(Pulse::new());
