@@ -12,8 +12,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use std::fmt;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +55,7 @@ pub(super) async fn selected(
 ) -> Answer {
     let (head, body) = request.into_parts();
     must_be_json(&head.headers)?;
-    let asked: Asked =
+    let Object(asked): Object<Asked> =
         serde_json::from_slice(&read(body).await?).map_err(|error| Problem::bad_request(error.to_string()))?;
     let selector = asked.selector().map_err(Problem::bad_request)?;
     if selector.target == Target::All {
@@ -83,6 +87,29 @@ async fn read(body: Body) -> Result<bytes::Bytes, Problem> {
             let detail = format!("the body took longer than {} s", BODY_TIMEOUT.as_secs());
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly", detail))
         }
+    }
+}
+
+/// Something written as a JSON object; by itself serde takes an array of a struct's values as well.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
     }
 }
 
@@ -184,8 +211,8 @@ fn purged(house: &dyn House, By(caller, peer): &By, selector: &Selector) -> Resu
 /// A selector as its JSON says it.
 struct Said<'a>(&'a Selector);
 
-impl std::fmt::Display for Said<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Selector { target, api, soft, dry_run } = self.0;
         let mut said = match target {
             Target::All => json!({ "all": true }),

@@ -28,7 +28,8 @@ use tokio_util::sync::CancellationToken;
 const CONNECTIONS: usize = 64;
 /// From accept, or the end of the last answer, to the end of a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a request's head; 431 beyond.
+/// Bytes of a request's head. hyper looks at it when a read has not completed the head: up to twice as much can pass,
+/// more gets 431.
 const HEADER_BYTES: usize = 32 << 10;
 /// Fields of a request; 431 beyond.
 const HEADER_COUNT: usize = 64;

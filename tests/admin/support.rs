@@ -6,8 +6,9 @@ use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::tasks::Tasks;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -118,7 +119,38 @@ pub async fn probe() -> Port {
     port
 }
 
+/// Everything the program has logged so far in this process, one JSON object a line.
+pub fn events() -> Vec<Value> {
+    let text = String::from_utf8(page().0.lock().unwrap().clone()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn page() -> &'static Page {
+    static PAGE: OnceLock<Page> = OnceLock::new();
+    PAGE.get_or_init(|| {
+        let page = Page::default();
+        let copy = page.clone();
+        tracing_subscriber::fmt().json().with_writer(move || copy.clone()).init();
+        page
+    })
+}
+
 async fn bound() -> (Port, TcpListener) {
+    page();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (clock, stop) = (Clock::steppable(), CancellationToken::new());
@@ -165,9 +197,10 @@ impl Answer {
 /// Sends `request` as it is and reads until the other end closes.
 pub async fn raw(address: SocketAddr, request: &str) -> Answer {
     let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(request.as_bytes()).await.unwrap();
+    // A request that is refused before its end may meet a closed socket.
+    drop(socket.write_all(request.as_bytes()).await);
     let mut text = Vec::new();
-    socket.read_to_end(&mut text).await.unwrap();
+    drop(socket.read_to_end(&mut text).await);
     Answer::of(&String::from_utf8(text).unwrap())
 }
 
