@@ -112,3 +112,36 @@ fn log_end(peer: SocketAddr, ended: hyper::Result<()>) {
         tracing::debug!(%peer, %error, "admin connection broke");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_loop_survives_accepts_that_fail() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (real, tried) = (accepting(listener), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&tried);
+        let accept = move || -> Accepting {
+            match count.fetch_add(1, Ordering::SeqCst) {
+                0..3 => Box::pin(async { Err(io::Error::other("out of descriptors")) }),
+                _ => real(),
+            }
+        };
+        let (tasks, stop) = (Tasks::default(), CancellationToken::new());
+        let router = Router::new().route("/", get(|| async { "here" }));
+        tasks.spawn(serve(accept, router, tasks.clone(), stop.clone()));
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        socket.read_to_string(&mut text).await.unwrap();
+        assert!(text.ends_with("here"), "{text}");
+        assert!(tried.load(Ordering::SeqCst) > 3);
+        stop.cancel();
+        tasks.ended().await;
+    }
+}

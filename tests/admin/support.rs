@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Remembers what it was asked, answers with what can be told apart.
 #[derive(Default)]
-pub struct Double {
-    pub purges: Mutex<Vec<Selector>>,
-    pub reasons: Mutex<Vec<String>>,
+pub(crate) struct Double {
+    pub(crate) purges: Mutex<Vec<Selector>>,
+    pub(crate) reasons: Mutex<Vec<String>>,
     /// When there, a dry run waits here.
-    pub scan: Mutex<Option<mpsc::Receiver<()>>>,
+    pub(crate) scan: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
 impl Double {
@@ -80,12 +80,12 @@ impl House for Double {
 }
 
 /// An admin port that stops when it is dropped.
-pub struct Port {
-    pub address: SocketAddr,
-    pub double: Arc<Double>,
-    pub clock: Clock,
-    pub tasks: Tasks,
-    pub stop: CancellationToken,
+pub(crate) struct Port {
+    pub(crate) address: SocketAddr,
+    pub(crate) double: Arc<Double>,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: Tasks,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Drop for Port {
@@ -94,11 +94,11 @@ impl Drop for Port {
     }
 }
 
-pub async fn port() -> Port {
+pub(crate) async fn port() -> Port {
     port_with(false).await
 }
 
-pub async fn port_with(metrics_public: bool) -> Port {
+pub(crate) async fn port_with(metrics_public: bool) -> Port {
     let token =
         |name: &str, role| Token { name: name.into(), role, sha256: Sha256::digest(format!("{name}-secret")).into() };
     let tokens = vec![
@@ -113,14 +113,14 @@ pub async fn port_with(metrics_public: bool) -> Port {
     port
 }
 
-pub async fn probe() -> Port {
+pub(crate) async fn probe() -> Port {
     let (port, listener) = bound().await;
     port.tasks.spawn(admin::run_probe(listener, port.double.clone(), port.tasks.clone(), port.stop.clone()));
     port
 }
 
 /// Everything the program has logged so far in this process, one JSON object a line.
-pub fn events() -> Vec<Value> {
+pub(crate) fn events() -> Vec<Value> {
     let text = String::from_utf8(page().0.lock().unwrap().clone()).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -159,31 +159,31 @@ async fn bound() -> (Port, TcpListener) {
 
 /// An answer, taken apart.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    pub body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// From the bytes of one whole answer.
-    pub fn of(text: &str) -> Answer {
+    pub(crate) fn of(text: &str) -> Answer {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head: head.to_ascii_lowercase(), body: body.into() }
     }
 
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
     /// Asserts that this is the problem `name`, and gives its detail.
     #[track_caller]
-    pub fn problem(&self, status: u16, name: &str) -> String {
+    pub(crate) fn problem(&self, status: u16, name: &str) -> String {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.field("content-type"), Some("application/problem+json"), "{self:?}");
         let problem = self.json();
@@ -195,7 +195,7 @@ impl Answer {
 }
 
 /// Sends `request` as it is and reads until the other end closes.
-pub async fn raw(address: SocketAddr, request: &str) -> Answer {
+pub(crate) async fn raw(address: SocketAddr, request: &str) -> Answer {
     let mut socket = TcpStream::connect(address).await.unwrap();
     // A request that is refused before its end may meet a closed socket.
     drop(socket.write_all(request.as_bytes()).await);
@@ -205,17 +205,17 @@ pub async fn raw(address: SocketAddr, request: &str) -> Answer {
 }
 
 /// A request without a body. `who` names a token; `""` shows none.
-pub async fn call(port: &Port, who: &str, method: &str, path: &str) -> Answer {
+pub(crate) async fn call(port: &Port, who: &str, method: &str, path: &str) -> Answer {
     raw(port.address, &format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{}Connection: close\r\n\r\n", bearer(who))).await
 }
 
 /// A request with a body of JSON.
-pub async fn send(port: &Port, who: &str, path: &str, body: &str) -> Answer {
+pub(crate) async fn send(port: &Port, who: &str, path: &str, body: &str) -> Answer {
     let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\n{}Connection: close\r\n", bearer(who));
     let length = body.len();
     raw(port.address, &format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")).await
 }
 
-pub fn bearer(who: &str) -> String {
+pub(crate) fn bearer(who: &str) -> String {
     if who.is_empty() { String::new() } else { format!("Authorization: Bearer {who}-secret\r\n") }
 }
