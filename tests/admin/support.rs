@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +21,8 @@ pub(crate) struct Double {
     pub(crate) reasons: Mutex<Vec<String>>,
     /// When there, a dry run waits here.
     pub(crate) scan: Mutex<Option<mpsc::Receiver<()>>>,
+    /// Dry runs under way, and the most there were at once.
+    pub(crate) scans: (AtomicUsize, AtomicUsize),
 }
 
 impl Double {
@@ -48,10 +51,13 @@ impl House for Double {
     }
 
     fn purge(&self, selector: &Selector) -> Result<Purged, BadSelector> {
-        if selector.dry_run
-            && let Some(gate) = &*self.scan.lock().unwrap()
-        {
-            gate.recv().unwrap();
+        if selector.dry_run {
+            let (now, most) = &self.scans;
+            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+            if let Some(gate) = &*self.scan.lock().unwrap() {
+                gate.recv().unwrap();
+            }
+            now.fetch_sub(1, SeqCst);
         }
         let mut purges = self.purges.lock().unwrap();
         purges.push(selector.clone());
@@ -61,7 +67,9 @@ impl House for Double {
             Target::Path { path, .. } if path.contains("..") => Err(BadSelector::BadPath("the path has dots".into())),
             Target::Path { .. } => Ok(Purged { invalidated: Some(12), epoch: purges.len() as u64 }),
             _ if selector.dry_run => Ok(Purged { invalidated: Some(1), epoch: 0 }),
-            _ => Ok(Purged { invalidated: None, epoch: purges.len() as u64 }),
+            Target::All | Target::Api(_) | Target::Prefix { .. } | Target::Tag(_) | Target::User(_) => {
+                Ok(Purged { invalidated: None, epoch: purges.len() as u64 })
+            }
         }
     }
 
