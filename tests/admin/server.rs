@@ -2,6 +2,8 @@
 
 use crate::support::{Answer, bearer, port, raw};
 use std::cell::Cell;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -94,6 +96,21 @@ async fn a_body_that_does_not_come_gets_408() {
     let json = "Content-Type: application/json\r\nContent-Length: 9\r\nConnection: close";
     let half = format!("POST /v1/purge HTTP/1.1\r\nHost: x\r\n{}{json}\r\n\r\n{{", bearer("operator"));
     Answer::of(&what_becomes_of(&half).await).problem(408, "body-too-slow");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
+    let port = port().await;
+    port.double.more_metrics.store(1 << 20, SeqCst);
+    let mut socket = TcpStream::connect(port.address).await.unwrap();
+    socket.write_all(format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{}\r\n", bearer("viewer")).as_bytes()).await.unwrap();
+    socket.read_exact(&mut [0; 12]).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    while port.tasks.running() > 1 {
+        assert!(begun.elapsed().as_secs() < 300, "still there");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(begun.elapsed().as_secs() >= 120);
 }
 
 #[tokio::test]
