@@ -1,5 +1,7 @@
 //! What is counted and what is written, through the public door.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
+
 use freshgate::clock::Clock;
 use freshgate::gateway::{Kind, Outcome};
 use freshgate::telemetry::{Lines, Record, Settings, Telemetry};

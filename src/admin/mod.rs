@@ -11,6 +11,7 @@ mod problem;
 mod purge;
 mod read;
 mod routes;
+mod selector;
 mod server;
 mod settings;
 mod tokens;

@@ -4,6 +4,7 @@ use super::guard::Peer;
 use super::house::House;
 use super::problem::Problem;
 use super::read::{Named, TheHouse, named_api, no_such_api};
+use super::selector;
 use super::settings::Role;
 use super::tokens::Caller;
 use crate::purge::{BadSelector, Purged, Selector, Target};
@@ -12,7 +13,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,9 +51,7 @@ pub(super) async fn selected(
 ) -> Answer {
     let (head, body) = request.into_parts();
     must_be_json(&head.headers)?;
-    let asked: Asked =
-        serde_json::from_slice(&read(body).await?).map_err(|error| Problem::bad_request(error.to_string()))?;
-    let selector = asked.selector().map_err(Problem::bad_request)?;
+    let selector = selector::parsed(&read(body).await?).map_err(Problem::bad_request)?;
     if selector.target == Target::All {
         by.needs(Role::Administrator)?;
     }
@@ -86,63 +84,6 @@ async fn read(body: Body) -> Result<bytes::Bytes, Problem> {
     }
 }
 
-/// The body of `POST /v1/purge`, as written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    api: Option<String>,
-    path: Option<String>,
-    prefix: Option<String>,
-    tag: Option<String>,
-    user: Option<String>,
-    all: Option<bool>,
-    host: Option<String>,
-    #[serde(default)]
-    soft: bool,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-impl Asked {
-    /// As meant. `api` is a target when it stands alone, and narrows when it doesn't.
-    fn selector(self) -> Result<Selector, String> {
-        let Asked { mut api, path, prefix, tag, user, all, host, soft, dry_run } = self;
-        not_empty("api", api.as_deref())?;
-        not_empty("tag", tag.as_deref())?;
-        not_empty("user", user.as_deref())?;
-        not_empty("host", host.as_deref())?;
-        let narrows = host.is_some();
-        let target = match (path, prefix, tag, user, all) {
-            (None, None, None, None, None) => match api.take() {
-                Some(api) => Target::Api(api),
-                None => return Err("one of path, prefix, tag, user, api and all must be given".into()),
-            },
-            (Some(path), None, None, None, None) => Target::Path { host, path: public("path", path)? },
-            (None, Some(path), None, None, None) => Target::Prefix { host, path: public("prefix", path)? },
-            (None, None, Some(tag), None, None) => Target::Tag(tag),
-            (None, None, None, Some(user), None) => Target::User(user),
-            (None, None, None, None, Some(true)) => Target::All,
-            (None, None, None, None, Some(false)) => return Err("`all` can only be true".into()),
-            _ => return Err("only one of path, prefix, tag, user and all can be given".into()),
-        };
-        if target == Target::All && api.is_some() {
-            return Err("`all` can't be narrowed by `api`; give `api` alone to clear one API".into());
-        }
-        if narrows && !matches!(target, Target::Path { .. } | Target::Prefix { .. }) {
-            return Err("`host` only goes with path or prefix".into());
-        }
-        Ok(Selector { target, api, soft, dry_run })
-    }
-}
-
-fn not_empty(member: &str, value: Option<&str>) -> Result<(), String> {
-    if value == Some("") { Err(format!("`{member}` must not be empty")) } else { Ok(()) }
-}
-
-fn public(member: &str, path: String) -> Result<String, String> {
-    if path.starts_with('/') { Ok(path) } else { Err(format!("`{member}` must begin with /")) }
-}
-
 /// Who purges, from where.
 struct By(Caller, SocketAddr);
 
@@ -171,7 +112,7 @@ async fn scanned(house: Arc<dyn House>, by: By, selector: Selector) -> Result<Re
 
 fn purged(house: &dyn House, By(caller, peer): &By, selector: &Selector) -> Result<Purged, BadSelector> {
     let purged = house.purge(selector);
-    let (token, selector) = (&caller.name, Said(selector));
+    let (token, selector) = (&caller.name, selector::Said(selector));
     match &purged {
         Ok(Purged { invalidated, epoch }) => {
             tracing::info!(target: "audit", token, %peer, %selector, epoch, invalidated, "purge");
@@ -179,34 +120,6 @@ fn purged(house: &dyn House, By(caller, peer): &By, selector: &Selector) -> Resu
         Err(bad) => tracing::info!(target: "audit", token, %peer, %selector, refused = %bad, "purge"),
     }
     purged
-}
-
-/// A selector as its JSON says it.
-struct Said<'a>(&'a Selector);
-
-impl std::fmt::Display for Said<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Selector { target, api, soft, dry_run } = self.0;
-        let mut said = match target {
-            Target::All => json!({ "all": true }),
-            Target::Api(api) => json!({ "api": api }),
-            Target::Path { host: None, path } => json!({ "path": path }),
-            Target::Path { host, path } => json!({ "path": path, "host": host }),
-            Target::Prefix { host: None, path } => json!({ "prefix": path }),
-            Target::Prefix { host, path } => json!({ "prefix": path, "host": host }),
-            Target::Tag(tag) => json!({ "tag": tag }),
-            Target::User(user) => json!({ "user": user }),
-        };
-        if let Some(api) = api {
-            said["api"] = json!(api);
-        }
-        for (name, set) in [("soft", soft), ("dry_run", dry_run)] {
-            if *set {
-                said[name] = json!(true);
-            }
-        }
-        said.fmt(f)
-    }
 }
 
 fn refused(bad: &BadSelector) -> Problem {

@@ -28,7 +28,8 @@ use tokio_util::sync::CancellationToken;
 const CONNECTIONS: usize = 64;
 /// From accept, or the end of the last answer, to the end of a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a request's head; 431 beyond.
+/// Bytes of a request's head. hyper looks at it when a read has not completed the head: up to twice as much can pass,
+/// more gets 431.
 const HEADER_BYTES: usize = 32 << 10;
 /// Fields of a request; 431 beyond.
 const HEADER_COUNT: usize = 64;
@@ -109,5 +110,38 @@ async fn connection(socket: TcpStream, peer: SocketAddr, router: Router, stop: C
 fn log_end(peer: SocketAddr, ended: hyper::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "admin connection broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_loop_survives_accepts_that_fail() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (real, tried) = (accepting(listener), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&tried);
+        let accept = move || -> Accepting {
+            match count.fetch_add(1, Ordering::SeqCst) {
+                0..3 => Box::pin(async { Err(io::Error::other("out of descriptors")) }),
+                _ => real(),
+            }
+        };
+        let (tasks, stop) = (Tasks::default(), CancellationToken::new());
+        let router = Router::new().route("/", get(|| async { "here" }));
+        tasks.spawn(serve(accept, router, tasks.clone(), stop.clone()));
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        socket.read_to_string(&mut text).await.unwrap();
+        assert!(text.ends_with("here"), "{text}");
+        assert!(tried.load(Ordering::SeqCst) > 3);
+        stop.cancel();
+        tasks.ended().await;
     }
 }

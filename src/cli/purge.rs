@@ -24,7 +24,7 @@ const LONGEST: usize = 64 << 10;
 /// Asks a running gateway to purge.
 #[derive(Clone, clap::Args)]
 #[command(group = clap::ArgGroup::new("target").args(["path", "prefix", "tag", "user", "all"]))]
-#[command(group = clap::ArgGroup::new("what").args(["target", "api"]).required(true).multiple(true))]
+#[command(group = clap::ArgGroup::new("what").args(["path", "prefix", "tag", "user", "all", "api"]).required(true).multiple(true))]
 pub struct Args {
     /// One public path, with every query, for every caller
     #[arg(long)]

@@ -1,5 +1,7 @@
 //! The admin port over real sockets, with a double of the gateway behind it.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
+
 mod cli;
 mod guard;
 mod purge;

@@ -1,6 +1,9 @@
 //! The connection itself: limits, keep-alive, stopping.
 
 use crate::support::{Answer, bearer, port, raw};
+use std::cell::Cell;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -12,7 +15,7 @@ async fn heads_are_limited_in_bytes_and_fields() {
     assert_eq!(raw(port.address, &request(&many(60))).await.status, 200);
     assert_eq!(raw(port.address, &request(&many(80))).await.status, 431);
     assert_eq!(raw(port.address, &request(&format!("X: {}\r\n", "a".repeat(16 << 10)))).await.status, 200);
-    assert_eq!(raw(port.address, &request(&format!("X: {}\r\n", "a".repeat(40 << 10)))).await.status, 431);
+    assert_eq!(raw(port.address, &request(&format!("X: {}\r\n", "a".repeat(128 << 10)))).await.status, 431);
 }
 
 #[tokio::test]
@@ -55,6 +58,61 @@ async fn a_stop_closes_idle_connections_and_the_port() {
     assert!(TcpStream::connect(port.address).await.is_err());
 }
 
+/// Reads one answer of `/livez`.
+async fn whole_answer(socket: &mut TcpStream) {
+    let mut text = Vec::new();
+    while !text.ends_with(b"\"alive\"}") {
+        assert_ne!(socket.read_buf(&mut text).await.unwrap(), 0, "closed");
+    }
+}
+
+/// Sends `half` of something, then nothing. The clock is stopped, so it runs ahead while everybody waits.
+async fn what_becomes_of(half: &str) -> String {
+    let port = port().await;
+    let mut socket = TcpStream::connect(port.address).await.unwrap();
+    socket.write_all(half.as_bytes()).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let mut text = String::new();
+    socket.read_to_string(&mut text).await.unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    text
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_come_ends_the_connection() {
+    assert_eq!(what_becomes_of("").await, "");
+    let half = what_becomes_of("GET /livez HTTP/1.1\r\nHost: x\r\n").await;
+    assert!(!half.contains("200"), "{half}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_ends() {
+    let answered = what_becomes_of("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(Answer::of(&answered).status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_gets_408() {
+    let json = "Content-Type: application/json\r\nContent-Length: 9\r\nConnection: close";
+    let half = format!("POST /v1/purge HTTP/1.1\r\nHost: x\r\n{}{json}\r\n\r\n{{", bearer("operator"));
+    Answer::of(&what_becomes_of(&half).await).problem(408, "body-too-slow");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
+    let port = port().await;
+    port.double.more_metrics.store(1 << 20, SeqCst);
+    let mut socket = TcpStream::connect(port.address).await.unwrap();
+    socket.write_all(format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{}\r\n", bearer("viewer")).as_bytes()).await.unwrap();
+    socket.read_exact(&mut [0; 12]).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    while port.tasks.running() > 1 {
+        assert!(begun.elapsed().as_secs() < 300, "still there");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(begun.elapsed().as_secs() >= 120);
+}
+
 #[tokio::test]
 async fn connections_over_the_bound_wait_for_one_to_end() {
     let port = port().await;
@@ -62,14 +120,22 @@ async fn connections_over_the_bound_wait_for_one_to_end() {
     for _ in 0..64 {
         let mut socket = TcpStream::connect(port.address).await.unwrap();
         socket.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        socket.read_exact(&mut [0; 12]).await.unwrap();
+        whole_answer(&mut socket).await;
         open.push(socket);
     }
     assert_eq!(port.tasks.running(), 65, "the loop and 64 connections");
-    let next = raw(port.address, "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let answered = Cell::new(false);
+    let next = async {
+        let answer = raw(port.address, "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        answered.set(true);
+        answer
+    };
     let (answer, ()) = tokio::join!(next, async {
-        tokio::task::yield_now().await;
-        assert_eq!(port.tasks.running(), 65);
+        for socket in &mut open {
+            socket.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            whole_answer(socket).await;
+        }
+        assert!(!answered.get(), "64 answers later the one over the bound still waits");
         drop(open.pop());
     });
     assert_eq!(answer.status, 200);

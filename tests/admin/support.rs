@@ -6,19 +6,25 @@ use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::tasks::Tasks;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 /// Remembers what it was asked, answers with what can be told apart.
 #[derive(Default)]
-pub struct Double {
-    pub purges: Mutex<Vec<Selector>>,
-    pub reasons: Mutex<Vec<String>>,
+pub(crate) struct Double {
+    pub(crate) purges: Mutex<Vec<Selector>>,
+    pub(crate) reasons: Mutex<Vec<String>>,
     /// When there, a dry run waits here.
-    pub scan: Mutex<Option<mpsc::Receiver<()>>>,
+    pub(crate) scan: Mutex<Option<mpsc::Receiver<()>>>,
+    /// Dry runs under way, and the most there were at once.
+    pub(crate) scans: (AtomicUsize, AtomicUsize),
+    /// How often the one line of the metrics comes after the first.
+    pub(crate) more_metrics: AtomicUsize,
 }
 
 impl Double {
@@ -47,10 +53,13 @@ impl House for Double {
     }
 
     fn purge(&self, selector: &Selector) -> Result<Purged, BadSelector> {
-        if selector.dry_run
-            && let Some(gate) = &*self.scan.lock().unwrap()
-        {
-            gate.recv().unwrap();
+        if selector.dry_run {
+            let (now, most) = &self.scans;
+            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+            if let Some(gate) = &*self.scan.lock().unwrap() {
+                gate.recv().unwrap();
+            }
+            now.fetch_sub(1, SeqCst);
         }
         let mut purges = self.purges.lock().unwrap();
         purges.push(selector.clone());
@@ -60,7 +69,9 @@ impl House for Double {
             Target::Path { path, .. } if path.contains("..") => Err(BadSelector::BadPath("the path has dots".into())),
             Target::Path { .. } => Ok(Purged { invalidated: Some(12), epoch: purges.len() as u64 }),
             _ if selector.dry_run => Ok(Purged { invalidated: Some(1), epoch: 0 }),
-            _ => Ok(Purged { invalidated: None, epoch: purges.len() as u64 }),
+            Target::All | Target::Api(_) | Target::Prefix { .. } | Target::Tag(_) | Target::User(_) => {
+                Ok(Purged { invalidated: None, epoch: purges.len() as u64 })
+            }
         }
     }
 
@@ -74,17 +85,17 @@ impl House for Double {
     }
 
     fn metrics(&self) -> String {
-        "freshgate_build_info 1\n".into()
+        "freshgate_build_info 1\n".repeat(1 + self.more_metrics.load(SeqCst))
     }
 }
 
 /// An admin port that stops when it is dropped.
-pub struct Port {
-    pub address: SocketAddr,
-    pub double: Arc<Double>,
-    pub clock: Clock,
-    pub tasks: Tasks,
-    pub stop: CancellationToken,
+pub(crate) struct Port {
+    pub(crate) address: SocketAddr,
+    pub(crate) double: Arc<Double>,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: Tasks,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Drop for Port {
@@ -93,11 +104,11 @@ impl Drop for Port {
     }
 }
 
-pub async fn port() -> Port {
+pub(crate) async fn port() -> Port {
     port_with(false).await
 }
 
-pub async fn port_with(metrics_public: bool) -> Port {
+pub(crate) async fn port_with(metrics_public: bool) -> Port {
     let token =
         |name: &str, role| Token { name: name.into(), role, sha256: Sha256::digest(format!("{name}-secret")).into() };
     let tokens = vec![
@@ -112,13 +123,44 @@ pub async fn port_with(metrics_public: bool) -> Port {
     port
 }
 
-pub async fn probe() -> Port {
+pub(crate) async fn probe() -> Port {
     let (port, listener) = bound().await;
     port.tasks.spawn(admin::run_probe(listener, port.double.clone(), port.tasks.clone(), port.stop.clone()));
     port
 }
 
+/// Everything the program has logged so far in this process, one JSON object a line.
+pub(crate) fn events() -> Vec<Value> {
+    let text = String::from_utf8(page().0.lock().unwrap().clone()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn page() -> &'static Page {
+    static PAGE: OnceLock<Page> = OnceLock::new();
+    PAGE.get_or_init(|| {
+        let page = Page::default();
+        let copy = page.clone();
+        tracing_subscriber::fmt().json().with_writer(move || copy.clone()).init();
+        page
+    })
+}
+
 async fn bound() -> (Port, TcpListener) {
+    page();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (clock, stop) = (Clock::steppable(), CancellationToken::new());
@@ -127,31 +169,31 @@ async fn bound() -> (Port, TcpListener) {
 
 /// An answer, taken apart.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    pub body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// From the bytes of one whole answer.
-    pub fn of(text: &str) -> Answer {
+    pub(crate) fn of(text: &str) -> Answer {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head: head.to_ascii_lowercase(), body: body.into() }
     }
 
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
     /// Asserts that this is the problem `name`, and gives its detail.
     #[track_caller]
-    pub fn problem(&self, status: u16, name: &str) -> String {
+    pub(crate) fn problem(&self, status: u16, name: &str) -> String {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.field("content-type"), Some("application/problem+json"), "{self:?}");
         let problem = self.json();
@@ -163,26 +205,27 @@ impl Answer {
 }
 
 /// Sends `request` as it is and reads until the other end closes.
-pub async fn raw(address: SocketAddr, request: &str) -> Answer {
+pub(crate) async fn raw(address: SocketAddr, request: &str) -> Answer {
     let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(request.as_bytes()).await.unwrap();
+    // A request that is refused before its end may meet a closed socket.
+    drop(socket.write_all(request.as_bytes()).await);
     let mut text = Vec::new();
-    socket.read_to_end(&mut text).await.unwrap();
+    drop(socket.read_to_end(&mut text).await);
     Answer::of(&String::from_utf8(text).unwrap())
 }
 
 /// A request without a body. `who` names a token; `""` shows none.
-pub async fn call(port: &Port, who: &str, method: &str, path: &str) -> Answer {
+pub(crate) async fn call(port: &Port, who: &str, method: &str, path: &str) -> Answer {
     raw(port.address, &format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{}Connection: close\r\n\r\n", bearer(who))).await
 }
 
 /// A request with a body of JSON.
-pub async fn send(port: &Port, who: &str, path: &str, body: &str) -> Answer {
+pub(crate) async fn send(port: &Port, who: &str, path: &str, body: &str) -> Answer {
     let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\n{}Connection: close\r\n", bearer(who));
     let length = body.len();
     raw(port.address, &format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")).await
 }
 
-pub fn bearer(who: &str) -> String {
+pub(crate) fn bearer(who: &str) -> String {
     if who.is_empty() { String::new() } else { format!("Authorization: Bearer {who}-secret\r\n") }
 }

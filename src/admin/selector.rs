@@ -1,0 +1,123 @@
+//! A selector as JSON says it: read from the body of `POST /v1/purge`, written into the audit.
+
+use crate::purge::{Selector, Target};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// The selector that `body` means, or which member is wrong and why.
+pub(super) fn parsed(body: &[u8]) -> Result<Selector, String> {
+    let Object(asked): Object<Asked> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    asked.selector()
+}
+
+/// Something written as a JSON object; by itself serde takes an array of a struct's values as well.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
+    }
+}
+
+/// The body of `POST /v1/purge`, as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    api: Option<String>,
+    path: Option<String>,
+    prefix: Option<String>,
+    tag: Option<String>,
+    user: Option<String>,
+    all: Option<bool>,
+    host: Option<String>,
+    #[serde(default)]
+    soft: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Asked {
+    /// As meant. `api` is a target when it stands alone, and narrows when it doesn't.
+    fn selector(self) -> Result<Selector, String> {
+        let Asked { mut api, path, prefix, tag, user, all, host, soft, dry_run } = self;
+        not_empty("api", api.as_deref())?;
+        not_empty("tag", tag.as_deref())?;
+        not_empty("user", user.as_deref())?;
+        not_empty("host", host.as_deref())?;
+        let narrows = host.is_some();
+        let target = match (path, prefix, tag, user, all) {
+            (None, None, None, None, None) => match api.take() {
+                Some(api) => Target::Api(api),
+                None => return Err("one of path, prefix, tag, user, api and all must be given".into()),
+            },
+            (Some(path), None, None, None, None) => Target::Path { host, path: public("path", path)? },
+            (None, Some(path), None, None, None) => Target::Prefix { host, path: public("prefix", path)? },
+            (None, None, Some(tag), None, None) => Target::Tag(tag),
+            (None, None, None, Some(user), None) => Target::User(user),
+            (None, None, None, None, Some(true)) => Target::All,
+            (None, None, None, None, Some(false)) => return Err("`all` can only be true".into()),
+            _ => return Err("only one of path, prefix, tag, user and all can be given".into()),
+        };
+        if target == Target::All && api.is_some() {
+            return Err("`all` can't be narrowed by `api`; give `api` alone to clear one API".into());
+        }
+        if narrows && !matches!(target, Target::Path { .. } | Target::Prefix { .. }) {
+            return Err("`host` only goes with path or prefix".into());
+        }
+        Ok(Selector { target, api, soft, dry_run })
+    }
+}
+
+fn not_empty(member: &str, value: Option<&str>) -> Result<(), String> {
+    if value == Some("") { Err(format!("`{member}` must not be empty")) } else { Ok(()) }
+}
+
+fn public(member: &str, path: String) -> Result<String, String> {
+    if path.starts_with('/') { Ok(path) } else { Err(format!("`{member}` must begin with /")) }
+}
+
+/// A selector as its JSON says it.
+pub(super) struct Said<'a>(pub(super) &'a Selector);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Selector { target, api, soft, dry_run } = self.0;
+        let mut said = match target {
+            Target::All => json!({ "all": true }),
+            Target::Api(api) => json!({ "api": api }),
+            Target::Path { host: None, path } => json!({ "path": path }),
+            Target::Path { host, path } => json!({ "path": path, "host": host }),
+            Target::Prefix { host: None, path } => json!({ "prefix": path }),
+            Target::Prefix { host, path } => json!({ "prefix": path, "host": host }),
+            Target::Tag(tag) => json!({ "tag": tag }),
+            Target::User(user) => json!({ "user": user }),
+        };
+        if let Some(api) = api {
+            said["api"] = json!(api);
+        }
+        for (name, set) in [("soft", soft), ("dry_run", dry_run)] {
+            if *set {
+                said[name] = json!(true);
+            }
+        }
+        said.fmt(f)
+    }
+}
