@@ -53,13 +53,12 @@ set_up
 run fmt cargo fmt --check
 run clippy cargo clippy --locked --all-targets -- -D warnings
 run doc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
-run test cargo test --locked --no-fail-fast
 if cargo deny --version >/dev/null 2>&1; then
     run deny cargo deny --locked check
 else
     skip deny "cargo-deny isn't installed: cargo install --locked cargo-deny"
 fi
+# Last, so that its own summary stays in sight. Documentation's examples are among them.
+run test cargo test --locked --no-fail-fast
 
-all=$(printf ', %s' "${passed[@]}")
-printf '\nPASSED: %s\n' "${all:2}"
-((${#skipped[@]} == 0)) || printf 'skipped: %s\n' "${skipped[@]}"
+printf '\nPASSED: %s%s\n' "${passed[*]}" "${skipped[*]:+; skipped: ${skipped[*]}}"
