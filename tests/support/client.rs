@@ -140,12 +140,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         self.asked.push_back(method.to_owned());
         // The gateway may have closed already; then reading its answer tells more than a failed write.
-        let _ = self.wire.send(format!("{head}\r\n{body}").as_bytes()).await;
+        let _ = within("a request to be taken", self.wire.send(format!("{head}\r\n{body}").as_bytes())).await;
     }
 
     /// Sends bytes as they are. Their answers are read as answers to GET.
     pub async fn send_raw(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.wire.send(bytes.as_ref()).await;
+        let _ = within("bytes to be taken", self.wire.send(bytes.as_ref())).await;
     }
 
     /// Ends the sending side; answers can still be read.
