@@ -1,7 +1,8 @@
 //! A client that sends what it is told and reads strictly what comes back.
 
 use super::gate::within;
-use super::wire::{Fields, Framing, Head, Piece, Reading, Wire, declared};
+use super::message::{Fields, Framing, Head, declared};
+use super::wire::{Piece, Reading, Wire};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Deref;

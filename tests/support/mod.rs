@@ -16,12 +16,14 @@
 
 mod client;
 mod gate;
+mod message;
 mod origin;
 mod reply;
 mod wire;
 
 pub use client::{Answer, Client};
 pub use gate::{Gate, within};
+pub use message::{Fields, Request};
 pub use origin::{Conn, Origin};
 pub use reply::Reply;
-pub use wire::{Fields, Piece, Request};
+pub use wire::Piece;
