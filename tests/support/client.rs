@@ -1,7 +1,8 @@
 //! A client that sends what it is told and reads strictly what comes back.
 
 use super::gate::within;
-use super::wire::{Fields, Framing, Head, Piece, Reading, Wire, declared};
+use super::message::{Fields, Framing, Head, declared};
+use super::wire::{Piece, Reading, Wire};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -140,12 +141,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         self.asked.push_back(method.to_owned());
         // The gateway may have closed already; then reading its answer tells more than a failed write.
-        let _ = self.wire.send(format!("{head}\r\n{body}").as_bytes()).await;
+        let _ = within("a request to be taken", self.wire.send(format!("{head}\r\n{body}").as_bytes())).await;
     }
 
     /// Sends bytes as they are. Their answers are read as answers to GET.
     pub async fn send_raw(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.wire.send(bytes.as_ref()).await;
+        let _ = within("bytes to be taken", self.wire.send(bytes.as_ref())).await;
     }
 
     /// Ends the sending side; answers can still be read.

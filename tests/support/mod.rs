@@ -17,6 +17,7 @@
 mod client;
 mod gate;
 mod gateway;
+mod message;
 mod origin;
 mod reply;
 mod wire;
@@ -24,6 +25,7 @@ mod wire;
 pub use client::{Answer, Client};
 pub use gate::{Gate, within};
 pub use gateway::{Gateway, TOKEN};
+pub use message::{Fields, Request};
 pub use origin::{Conn, Origin};
 pub use reply::Reply;
-pub use wire::{Fields, Piece, Request};
+pub use wire::Piece;

@@ -1,8 +1,9 @@
 //! An origin that does as the test tells it, and remembers what it was asked.
 
 use super::gate::within;
+use super::message::{Fields, Framing, Request, declared};
 use super::reply::{Reply, Then};
-use super::wire::{Fields, Framing, Piece, Reading, Request, Wire, declared};
+use super::wire::{Piece, Reading, Wire};
 use freshgate::tasks::Tasks;
 use std::future::Future;
 use std::net::SocketAddr;

@@ -66,7 +66,8 @@ const WALK: &[(&str, &[&str])] = &[
         "So purge: from the command line (the program is in target/release unless it is installed), or with curl.",
         &[
             "freshgate purge --path /bookstore/v1/books/1",
-            "curl -s $FRESHGATE_ADMIN/v1/purge -H \"Authorization: Bearer $FRESHGATE_TOKEN\" -d '{\"prefix\":\"/bookstore/v1/books\"}'",
+            "curl -s $FRESHGATE_ADMIN/v1/purge -H \"Authorization: Bearer $FRESHGATE_TOKEN\" \\\n        \
+             -H 'Content-Type: application/json' -d '{\"prefix\":\"/bookstore/v1/books\"}'",
             "curl -s $API/books/1",
         ],
     ),
@@ -96,5 +97,16 @@ mod tests {
         assert!(text.contains("ORIGIN=http://127.0.0.1:9003\n"), "{text}");
         assert!(text.contains("export FRESHGATE_TOKEN=s3cret\n"), "{text}");
         assert!(text.contains("\n8. "), "{text}");
+    }
+
+    #[test]
+    fn every_body_to_send_is_json() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let text = welcome(address, address, address, "t");
+        let bodies: Vec<&str> = text.split("-d '").skip(1).filter_map(|rest| rest.split('\'').next()).collect();
+        assert_eq!(bodies.len(), 4);
+        for body in bodies {
+            assert!(serde_json::from_str::<serde_json::Value>(body).is_ok(), "{body}");
+        }
     }
 }

@@ -134,9 +134,12 @@ fn etag(body: &[u8]) -> String {
     format!("\"{digest}\"")
 }
 
+/// A value as JSON, with a line end for those who read it in a terminal.
 fn bytes(value: &impl Serialize) -> Bytes {
     // Serialising our own structs fails only for maps with odd keys; there are none.
-    serde_json::to_vec(value).map(Bytes::from).unwrap_or_default()
+    let mut json = serde_json::to_vec(value).unwrap_or_default();
+    json.push(b'\n');
+    json.into()
 }
 
 fn json(status: StatusCode, body: Bytes) -> Answer {

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Everything that must hold, with all set-up: formatting, lints, documentation, tests, licences and advisories.
+# Stops at the first stage that fails, with its exit code not zero. Needs Rust; the rest it sees to, on Debian.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+# Debian packages that building and testing need, and a command that each one brings.
+packages=(gcc libc6-dev)
+commands=(cc /usr/include/stdlib.h)
+
+passed=() skipped=() stage=set-up
+trap 'code=$?; ((code == 0)) || printf "\nFAILED: %s (passed before: %s)\n" "$stage" "${passed[*]:-none}" >&2' EXIT
+
+run() {
+    stage=$1
+    shift
+    printf '\n== %s: %s\n' "$stage" "$*"
+    "$@"
+    passed+=("$stage")
+}
+
+skip() {
+    printf '\n== %s: skipped, %s\n' "$1" "$2"
+    skipped+=("$1 ($2)")
+}
+
+there() { if [[ $1 == /* ]]; then [[ -e $1 ]]; else command -v "$1" >/dev/null; fi; }
+
+set_up() {
+    local missing=() as_root=() i
+    for i in "${!packages[@]}"; do
+        there "${commands[$i]}" || missing+=("${packages[$i]}")
+    done
+    if ((${#missing[@]})); then
+        ((EUID == 0)) || as_root=(sudo -n)
+        if ! there apt-get || { ((EUID != 0)) && ! sudo -n true 2>/dev/null; }; then
+            echo "missing, and can't be installed from here: ${missing[*]}" >&2
+            return 1
+        fi
+        "${as_root[@]}" apt-get update -q
+        "${as_root[@]}" apt-get install -qy --no-install-recommends "${missing[@]}"
+    fi
+    if ! there cargo; then
+        echo "Rust is missing: https://rustup.rs" >&2
+        return 1
+    fi
+    if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+        rustup component add rustfmt clippy
+    fi
+}
+
+set_up
+run fmt cargo fmt --check
+run clippy cargo clippy --locked --all-targets -- -D warnings
+run doc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+if cargo deny --version >/dev/null 2>&1; then
+    run deny cargo deny --locked check
+else
+    skip deny "cargo-deny isn't installed: cargo install --locked cargo-deny"
+fi
+# Last, so that its own summary stays in sight. Documentation's examples are among them.
+run test cargo test --locked --no-fail-fast
+
+printf '\nPASSED: %s%s\n' "${passed[*]}" "${skipped[*]:+; skipped: ${skipped[*]}}"
