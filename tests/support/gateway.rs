@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The administrator's secret in [`Gateway`]s.
-pub const TOKEN: &str = "a secret for tests";
+pub const TOKEN: &str = "a-secret-for-tests";
 
 /// A running gateway.
 pub struct Gateway {
@@ -27,7 +27,10 @@ pub struct Gateway {
 impl Gateway {
     /// One API `test/v1` at `/` before `origin`, with more lines of its `[[api]]` table (and further tables).
     pub async fn before(origin: &Origin, api: &str) -> Gateway {
-        let one = format!("[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n{api}\n", origin.url());
+        let one = format!(
+            "[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n{api}\n",
+            origin.url()
+        );
         Gateway::with("", &one).await
     }
 
