@@ -1,4 +1,5 @@
 //! Origins over real sockets: what goes out, when a connection is used again, and what each failure is called.
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 
 mod wire_support;
 
