@@ -23,5 +23,5 @@ pub use freshness::Facts;
 pub use invalidation::{invalidates, is_safe, targets};
 pub use reuse::{Reuse, reuse, usable_on_error};
 pub use storing::{Lifetime, NotStored, Operator, Question, SetCookie, Sharing, consider};
-pub use validation::{add_validators, freshen, is_strong, strip_conditionals};
+pub use validation::{add_validators, freshen, identifies, is_strong, strip_conditionals};
 pub use vary::{Selection, Vary, effective};

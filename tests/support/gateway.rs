@@ -27,7 +27,10 @@ pub struct Gateway {
 impl Gateway {
     /// One API `test/v1` at `/` before `origin`, with more lines of its `[[api]]` table (and further tables).
     pub async fn before(origin: &Origin, api: &str) -> Gateway {
-        let one = format!("[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n{api}\n", origin.url());
+        let one = format!(
+            "[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n{api}\n",
+            origin.url()
+        );
         Gateway::with("", &one).await
     }
 
