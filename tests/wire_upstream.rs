@@ -228,6 +228,24 @@ async fn a_post_is_not_sent_twice_when_its_connection_closes() {
 }
 
 #[tokio::test]
+async fn an_unsafe_request_is_not_sent_twice_even_without_a_body() {
+    let bench = bench().await;
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+        let mut raw = bench.warm().await;
+        let request = Request::builder().method(method).uri("/").body(Body::empty()).unwrap();
+        let (answer, ()) = bench
+            .with(request, async {
+                raw.head().await;
+                drop(raw);
+            })
+            .await;
+        let error = answer.unwrap_err();
+        assert_eq!((error.kind, error.sent), (AskErrorKind::Closed, true));
+        assert!(bench.nobody_else());
+    }
+}
+
+#[tokio::test]
 async fn a_get_is_repeated_once_when_its_idle_connection_closes() {
     let bench = bench().await;
     let mut raw = bench.warm().await;

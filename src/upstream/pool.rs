@@ -52,8 +52,6 @@ struct Connection {
 pub(super) struct Lease {
     connection: Connection,
     pool: Arc<Pool>,
-    /// Whether it has served another exchange before.
-    pub(super) reused: bool,
     progress: Option<Arc<Progress>>,
 }
 
@@ -69,7 +67,7 @@ impl Pool {
             let ready =
                 connection.sender.is_ready() || matches!(timeout(READY, connection.sender.ready()).await, Ok(Ok(())));
             if ready {
-                return Some(Lease { connection, pool: self.clone(), reused: true, progress: None });
+                return Some(Lease { connection, pool: self.clone(), progress: None });
             }
         }
     }
@@ -84,7 +82,7 @@ impl Pool {
         let pulse = Arc::new(Pulse::new());
         tasks.spawn(tend(driver.with_upgrades(), pulse.clone()));
         let connection = Connection { sender, pulse, heard, alarm: Alarm::default() };
-        Ok(Lease { connection, pool: self.clone(), reused: false, progress: None })
+        Ok(Lease { connection, pool: self.clone(), progress: None })
     }
 
     fn pop(&self) -> Option<Connection> {
@@ -127,7 +125,7 @@ impl Lease {
     /// The answer has ended cleanly: keeps the connection for the next request, unless this one's body is still
     /// under way (an answer that came early).
     pub(super) fn give_back(self) {
-        let Lease { connection, pool, progress, .. } = self;
+        let Lease { connection, pool, progress } = self;
         if progress.is_none_or(|p| p.ended()) && !connection.sender.is_closed() {
             connection.pulse.idle();
             pool.push(connection);
