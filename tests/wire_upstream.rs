@@ -184,6 +184,22 @@ async fn one_connection_serves_one_exchange_after_the_other() {
 }
 
 #[tokio::test]
+async fn a_connection_with_a_doubtful_past_is_not_used_again() {
+    for answer in [
+        "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
+    ] {
+        let bench = bench().await;
+        let (first, _raw) = bench.with(get("/"), bench.answer_first(answer)).await;
+        assert_eq!(text(first.unwrap()).await.unwrap(), "ok");
+        let good = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood";
+        let (second, _raw) = bench.with(get("/"), bench.answer_first(good)).await;
+        assert_eq!(text(second.unwrap()).await.unwrap(), "good", "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn exchanges_at_the_same_time_never_share_a_connection() {
     let bench = bench().await;
     let (a, b, serve) = tokio::join!(bench.ask(get("/a")), bench.ask(get("/b")), async {
