@@ -1,6 +1,7 @@
 //! Clients' connections over real sockets: limits, deadlines, what follows an early answer, interim answers, stopping.
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 
+mod wire_feed;
 mod wire_support;
 
 use bytes::Bytes;
@@ -19,7 +20,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
-use wire_support::{Raw, data, fed, soon};
+use wire_feed::{data, fed};
+use wire_support::{Raw, soon};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(150);

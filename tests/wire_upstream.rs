@@ -1,6 +1,7 @@
 //! Origins over real sockets: what goes out, when a connection is used again, and what each failure is called.
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 
+mod wire_feed;
 mod wire_support;
 
 use bytes::Bytes;
@@ -17,7 +18,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use wire_support::{Raw, data, fed, soon};
+use wire_feed::{data, fed};
+use wire_support::{Raw, soon};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(100);
