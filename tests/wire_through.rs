@@ -10,6 +10,7 @@ use freshgate::tasks::Tasks;
 use freshgate::upstream::{Endpoint, HostChoice, InterimFn, Origin, Timeouts, TlsClient};
 use http::header::{CONNECTION, EXPECT, HeaderMap, TRANSFER_ENCODING, UPGRADE};
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use wire_support::{Raw, soon};
@@ -90,6 +91,53 @@ async fn early_hints_and_trailers_pass_through() {
     assert!(client.head().await.starts_with("HTTP/1.1 200 OK\r\n"));
     origin.send("4\r\ndown\r\n0\r\nx-down: 2\r\n\r\n").await;
     assert_eq!(client.until("\r\n\r\n").await, "4\r\ndown\r\n0\r\nx-down: 2\r\n\r\n");
+}
+
+#[derive(Clone)]
+struct Echo;
+
+impl Handler for Echo {
+    async fn handle(&self, request: Request<Body>, _: Arc<Client>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        Response::builder().header("x-path", path).body(Body::full(body)).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once_get_their_own_answers_over_few_connections() {
+    const CLIENTS: usize = 16;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let settings = Arc::new(Settings::default());
+    let (_stopper, stopped) = stop();
+    let (tasks, connections, clients) = (Tasks::default(), Tasks::default(), Tasks::default());
+    let gate = Gate::new(&settings.limits);
+    tasks.spawn(run(listener, gate, settings, Echo, connections.clone(), stopped));
+    let endpoint = Endpoint { tls: false, host: "127.0.0.1".into(), port, base: String::new(), weight: 1 };
+    let origin = Arc::new(Origin::new(vec![endpoint], TlsClient::default(), Tasks::default()));
+    let (done, mut results) = tokio::sync::mpsc::unbounded_channel();
+    for client in 0..CLIENTS {
+        let (origin, done) = (origin.clone(), done.clone());
+        clients.spawn(async move {
+            for turn in 0..100 {
+                let path = format!("/{client}/{turn}");
+                let body = if turn % 2 == 0 { Body::empty() } else { Body::full(path.clone().repeat(turn * 20)) };
+                let request = Request::post(&path).body(body).unwrap();
+                let asked = origin.ask(request, &HostChoice::Endpoint, &Timeouts::default(), None).await;
+                let answer = asked.unwrap();
+                assert_eq!(answer.headers()["x-path"], path.as_str());
+                let body = answer.into_body().collect().await.unwrap().to_bytes();
+                assert_eq!(body, if turn % 2 == 0 { String::new() } else { path.repeat(turn * 20) });
+            }
+            done.send(()).unwrap();
+        });
+    }
+    drop(done);
+    for _ in 0..CLIENTS {
+        soon(results.recv()).await.unwrap();
+    }
+    assert!(connections.running() <= CLIENTS, "{} connections", connections.running());
 }
 
 #[tokio::test]
