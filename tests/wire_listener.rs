@@ -456,10 +456,11 @@ async fn interim_answers_stand_between_whole_messages_even_under_backpressure() 
 }
 
 #[tokio::test]
-async fn a_tunnel_echoes_and_may_be_silent() {
+async fn a_tunnel_echoes_may_be_silent_and_keeps_its_place() {
     let tasks = Tasks::default();
     let spawner = tasks.clone();
-    let server = serve(Limits { idle_timeout: SHORT, header_timeout: SHORT, ..limits() }, move |mut request, _| {
+    let limits = Limits { connections_per_address: 2, idle_timeout: SHORT, header_timeout: SHORT, ..limits() };
+    let server = serve(limits, move |mut request, _| {
         let upgrade = hyper::upgrade::on(&mut request);
         spawner.spawn(async move {
             let Ok(tunnel) = upgrade.await else { return };
@@ -485,6 +486,14 @@ async fn a_tunnel_echoes_and_may_be_silent() {
     }
     raw.send("pong").await;
     raw.until("pong").await;
+    let mut second = server.connect().await;
+    second.send("GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nping").await;
+    second.until("ping").await;
+    let mut third = server.connect().await;
+    // Refused at once, so this may fail already.
+    drop(third.stream.write_all(b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n").await);
+    third.closed().await;
+    assert_eq!(server.calls(), 2);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@
 //! close our half, and read and drop for a bounded while. The other way round: when the answer to an HTTP/1.0 client
 //! breaks off, the end of the connection would look like the end of the message, so there we do send RST.
 
+use super::gate::Pass;
 use super::settings::Limits;
 use crate::alarm::{Alarm, later};
 use crate::client::Hints;
@@ -114,6 +115,8 @@ pub(super) struct Wire {
     /// An interim answer that is being written, and how much of it has been.
     hint: (Vec<u8>, usize),
     closing: Closing,
+    /// The connection's place; a tunnel keeps it after hyper has let go of the socket.
+    _pass: Pass,
 }
 
 #[derive(Default)]
@@ -140,9 +143,9 @@ struct Closing {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, line: Arc<Line>, limits: WireLimits) -> Self {
+    pub(super) fn new(stream: TcpStream, pass: Pass, line: Arc<Line>, limits: WireLimits) -> Self {
         let (head, stall, hint, closing) = Default::default();
-        Wire { stream, line, limits, head, stall, hint, closing }
+        Wire { stream, line, limits, head, stall, hint, closing, _pass: pass }
     }
 
     /// Whether hyper reads a head; notes the begin of each such wait.
