@@ -1,6 +1,5 @@
 //! Running out of descriptors delays connections and ends nothing.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 
 mod wire_support;
 

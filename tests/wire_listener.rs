@@ -570,6 +570,23 @@ async fn a_client_that_takes_nothing_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_its_time_is_not_idle() {
+    const SIZE: usize = 32 << 20;
+    let limits = Limits { idle_timeout: SHORT, header_timeout: SHORT, ..limits() };
+    let server = serve(limits, async |_, _| say(vec![b'.'; SIZE])).await;
+    let mut raw = server.connect().await;
+    raw.send("GET / HTTP/1.1\r\n\r\n").await;
+    raw.head().await;
+    for _ in 0..3 {
+        server.connect().await.closed().await;
+        let mut some = vec![0; 1 << 20];
+        soon(raw.stream.read_exact(&mut some)).await.unwrap();
+    }
+    let rest = raw.rest().await.unwrap().len();
+    assert!(rest > SIZE - (4 << 20) && rest <= SIZE - (3 << 20), "{rest}");
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_never_looks_whole() {
     let server = serve(limits(), async |_, _| {
         let (feed, body) = fed();
