@@ -1,9 +1,11 @@
 //! Step 1: is the request sane, which API answers it, who is calling?
 
 use super::problem::Problem;
+use super::tunnel;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use crate::rfc9110::fields::{has_token, strip_hop_by_hop};
+use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
@@ -21,7 +23,12 @@ pub(super) struct Admitted {
     pub(super) query: Option<String>,
     pub(super) routed: Arc<Routed>,
     pub(super) identity: Identity,
+    /// The end-to-end fields: key, partition and `Vary` see what the origin sees, and nothing that `Connection` takes away.
     pub(super) fields: HeaderMap,
+    /// Whether the client takes trailers.
+    pub(super) trailers: bool,
+    /// The protocol to switch to, if the client asks for one that the API lists.
+    pub(super) protocol: Option<String>,
     pub(super) has_body: bool,
     /// The client's side of a tunnel, should there be one.
     pub(super) upgrade: Option<OnUpgrade>,
@@ -46,17 +53,13 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let routed = Arc::new(mounted.route(&parts.method, &path));
     let has_body = !body.is_end_stream();
     let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
-    let admitted = Admitted {
-        method: parts.method,
-        host,
-        path,
-        query,
-        routed,
-        identity,
-        fields: parts.headers,
-        has_body,
-        upgrade,
-    };
+    let mut fields = parts.headers;
+    let trailers = has_token(&fields, &TE, "trailers");
+    let protocol = tunnel::wanted(&fields, &routed.rules.upgrade);
+    strip_hop_by_hop(&mut fields);
+    let method = parts.method;
+    let admitted =
+        Admitted { method, host, path, query, routed, identity, fields, trailers, protocol, has_body, upgrade };
     Ok((admitted, body))
 }
 

@@ -80,7 +80,7 @@ impl Gateway {
             Ok(admitted) => admitted,
             Err(problem) => return (problem.response(), problem.outcome(Kind::Refused, None)),
         };
-        if let Some(protocol) = tunnel::wanted(&admitted) {
+        if let Some(protocol) = admitted.protocol.clone() {
             return self.tunnel(admitted, body, &protocol, client).await;
         }
         match admitted.method {
