@@ -216,6 +216,6 @@ fn content(resource: Resource, versions: &[u32], request: &Message) -> String {
     let who = request.field("authorization").unwrap_or("-");
     let language = request.field("accept-language").unwrap_or("-");
     let list: Vec<String> = versions.iter().map(u32::to_string).collect();
-    let padding = if matches!(resource, Resource::View(..)) { 700 } else { 10 };
+    let padding = if matches!(resource, Resource::View(_, 2..)) { 5_000 } else { 10 };
     format!("{}|{who}|{language}|{}|{}", resource.target(), list.join(","), "x".repeat(padding))
 }

@@ -140,7 +140,7 @@ impl Reader {
         use Resource::{Author, Book, Catalogue, Cover, List, Mine, Page, Reviews, Root, Shelf, View};
         let dice = &mut self.dice;
         let book = if dice.permille(500) { dice.index(2) } else { dice.index(BOOKS) };
-        match dice.below(100) {
+        match dice.below(if self.all.mode.views > 2 { 130 } else { 100 }) {
             0..20 => Book(book),
             20..32 => List,
             32..44 => Catalogue,

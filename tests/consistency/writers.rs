@@ -90,10 +90,10 @@ pub async fn purge(all: Arc<Reading>, shop: Arc<Shop>, admin: SocketAddr, mut di
 fn choose(dice: &mut Dice) -> Purge {
     let book = if dice.permille(500) { dice.index(2) } else { dice.index(BOOKS) };
     match dice.below(100) {
-        0..4 => Purge::All,
-        4..8 => Purge::Api,
-        8..12 => Purge::Clear,
-        12..25 => Purge::Path(Resource::Book(book)),
+        0 => Purge::All,
+        1 => Purge::Api,
+        2 => Purge::Clear,
+        3..25 => Purge::Path(Resource::Book(book)),
         25..33 => Purge::Path(Resource::List),
         33..40 => Purge::Path(Resource::Catalogue),
         40..45 => Purge::Path(Resource::Root),
