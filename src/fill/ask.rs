@@ -218,7 +218,7 @@ impl Fills {
         let origin_ms = times[1].mono - times[0].mono;
         let fields = rfc9111::freshen(&stored.fields.unpack(fields.len()), fields);
         let judged = self.judge(question, at, stored.status, &fields, times);
-        let (keep, unkept, shared) = match judged {
+        let (keep, mut unkept, shared) = match judged {
             Ok(keep) => {
                 let shared = keep.shared;
                 (keep, None, shared)
@@ -229,6 +229,9 @@ impl Fills {
         };
         let mut entry = self.entry(question, at, stored.status, keep);
         entry.held = entry.held.union(&stored.held);
+        if entry.held.settles(at.time) {
+            unkept.get_or_insert("settling"); // by a tag, which the question didn't know of yet
+        }
         if !stored.etag().is_some_and(rfc9111::is_strong) {
             // A weak validator says that it is good enough, not that it is the same: it stays as old as it was.
             entry.asked_at = stored.asked_at;
