@@ -149,9 +149,14 @@ impl Fills {
             return self.alone(question).await;
         }
         let mut failed = false;
+        let mut refused: Option<Arc<Flight<Place>>> = None;
         loop {
             let flight = match self.enter(&question, &comer) {
                 Turn::Lead(flight) => return self.lead(question, flight).await,
+                // Its body still grows; to wait for the same answer again would lead round in circles.
+                Turn::Join(flight) if refused.is_some_and(|last| Arc::ptr_eq(&last, &flight)) => {
+                    return self.alone(question).await;
+                }
                 Turn::Join(flight) => flight,
             };
             let Some(_counted) = Counted::up_to(&self.waiting, self.settings.waiting) else {
@@ -170,6 +175,7 @@ impl Fills {
                 Some(Answer::Shared(_)) => {}
             }
             comer.refused = true;
+            refused = Some(flight);
         }
     }
 
