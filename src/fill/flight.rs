@@ -117,14 +117,15 @@ fn may_join(asked: &Asked, comer: &Comer) -> bool {
     if comer.refused && asked.at < comer.began_at {
         return false;
     }
-    let settled = !asked.held.settles(asked.time) || comer.began_time <= asked.time;
+    // In one millisecond either may have been first.
+    let settled = !asked.held.settles(asked.time) || comer.began_time < asked.time;
     settled && asked.held.standing(asked.at, asked.at) == Standing::Current
 }
 
 /// Whether one who joined may take the answer: `held` is all its cells, tags included; it was asked for at `asked_at`
 /// and `asked_time` and confirmed at `confirmed_at`.
 pub fn may_take(held: &Held, asked_at: Epoch, confirmed_at: Epoch, asked_time: u64, comer: &Comer) -> bool {
-    if held.settles(asked_time) && comer.began_time > asked_time {
+    if held.settles(asked_time) && comer.began_time >= asked_time {
         return false;
     }
     match held.standing(asked_at, confirmed_at) {
