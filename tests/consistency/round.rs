@@ -61,10 +61,10 @@ impl Round {
         })
         .await;
         let events = history.take();
-        if !broken {
+        let verdict = check(&events, mode.reach);
+        if !broken && verdict.stale == 0 {
             settled(&all, &events, seed).await;
         }
-        let verdict = check(&events, mode.reach);
         let mut tally = Tally::of(&events, &verdict);
         tally.broken = all.broken.load(Ordering::SeqCst);
         tally.evicted = usize::try_from(gateway.running.store().evicted()).unwrap();
