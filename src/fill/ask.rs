@@ -22,7 +22,7 @@ pub struct Question {
     /// The shared key, where it isn't the same.
     pub shared_key: Option<Vec<u8>>,
     /// API, rules and place.
-    pub routed: Arc<Routed>,
+    pub routed: Routed,
     /// The authenticated caller.
     pub user: Option<Arc<str>>,
     /// The request's fields as the client sent them; `Vary` is about these.
@@ -292,7 +292,7 @@ impl Fills {
     }
 
     fn is_too_old(&self, entry: &Entry) -> bool {
-        let age = self.clock.now().mono.saturating_sub(entry.asked_time);
+        let age = self.clock.mono().saturating_sub(entry.asked_time);
         u128::from(age) > self.settings.max_fill_time.as_millis()
     }
 
