@@ -6,6 +6,7 @@ mod find;
 mod forward;
 mod outcome;
 mod problem;
+mod purge_method;
 mod read;
 mod status;
 mod tunnel;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// Bytes that a request's body may have; `None` is no limit.
     pub request_body: Option<u64>,
+    /// Whether a token may purge by the method PURGE; `None` forwards PURGE like any other method.
+    pub may_purge: Option<Box<dyn Fn(&[u8]) -> bool + Send + Sync>>,
 }
 
 /// An API that is being served.
@@ -88,6 +91,9 @@ impl Gateway {
         };
         if let Some(protocol) = admitted.protocol.clone() {
             return Box::pin(self.tunnel(admitted, body, &protocol, client)).await;
+        }
+        if let Some(purged) = self.purged(&admitted) {
+            return purged;
         }
         match admitted.method {
             Method::GET | Method::HEAD => self.read(admitted, body, client, comer, now).await,
