@@ -68,10 +68,10 @@ impl Gateway {
 
     /// The cells of all that a write of `method` here touches.
     fn hold_reached(&self, routed: &Routed, method: &Method, locations: &[Place]) -> Held {
-        let mounted = &*routed.mounted;
+        let mounted = &routed.mounted;
         let standing = routed.standing();
         let named = named(&mounted.api.purges, method, &routed.relative);
-        let paths: Vec<Place> = named.iter().filter_map(|n| named_place(mounted, routed, n)).collect();
+        let paths: Vec<Place> = named.iter().filter_map(|n| named_place(mounted, n)).collect();
         let mut scopes = standing.reached(routed.rules.invalidate);
         scopes.extend(paths.iter().chain(locations).map(|place| place.path(&mounted.origin)));
         scopes.extend(named.iter().filter_map(|n| match n {
@@ -98,13 +98,16 @@ impl Gateway {
     }
 }
 
-fn named_place(mounted: &Mounted, routed: &Routed, named: &Named<'_>) -> Option<Place> {
+fn named_place(mounted: &Arc<Mounted>, named: &Named<'_>) -> Option<Place> {
     match named {
-        Named::Path(relative) => {
-            Some(mounted.place(&mounted.sent(&routed.rules, &format!("{}{relative}", mounted.api.path))))
-        }
+        Named::Path(relative) => Some(read_at(mounted, &format!("{}{relative}", mounted.api.path))),
         Named::Pattern(..) | Named::Tag(_) => None,
     }
+}
+
+/// The place of a public path of this API as a read of it sees it: routes may differ in `strip_prefix`.
+fn read_at(mounted: &Arc<Mounted>, path: &str) -> Place {
+    mounted.route(&Method::GET, path).place
 }
 
 fn meaning(response: &Response<Body>, login: &[String]) -> Meaning {
@@ -127,7 +130,7 @@ fn leads_to_login(response: &Response<Body>, login: &[String]) -> bool {
 /// What `Location` and `Content-Location` of the same origin name. They may be written as the client sees paths or as
 /// the origin does; both are meant then.
 fn locations(routed: &Routed, host: &str, response: &Response<Body>) -> Vec<Place> {
-    let mounted = &*routed.mounted;
+    let mounted = &routed.mounted;
     let mut places = Vec::new();
     let scheme = |tls| if tls { "https" } else { "http" };
     let endpoints = mounted.api.upstream.iter().map(|e| (scheme(e.tls), e.authority()));
@@ -143,7 +146,7 @@ fn locations(routed: &Routed, host: &str, response: &Response<Body>) -> Vec<Plac
             add(Place::new(&path));
             add(mounted.place(&path));
             if mounted.covers(&path) {
-                add(mounted.place(&mounted.sent(&routed.rules, &path)));
+                add(read_at(mounted, &path));
             }
         }
     }
