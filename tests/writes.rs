@@ -313,6 +313,31 @@ async fn location_and_content_location_of_the_same_origin() {
     assert!(gone(&mut client, &["/v1/books/8"]).await.is_empty(), "a write that was refused names nothing");
 }
 
+/// Only the API that was written to was looked at.
+#[tokio::test]
+async fn location_may_lead_to_another_api_of_this_host() {
+    let (one, two) = (origin().await, origin_named("two").await);
+    let apis = [
+        api("one", "/one", &one.url(), "strip_prefix = true"),
+        api("two", "/two", &two.url(), "strip_prefix = true"),
+        api("hosted", "/two", &two.url(), "host = \"b.example\""),
+    ];
+    let gateway = Gateway::with("", &apis.concat()).await;
+    let mut client = gateway.client().await.host("a.example");
+    for reference in ["/two/books/8", "../two/books/8", "http://a.example/two/books/8"] {
+        warm(&mut client, &["/two/books/8", "/two/books"]).await;
+        let field = format!("location={reference}");
+        client.request("POST", "/one/orders", &[("x-status", "303"), ("x-field", &field)], "{}").await;
+        assert_eq!(gone(&mut client, &["/two/books/8", "/two/books"]).await, ["/two/books/8"], "{reference}");
+    }
+    for reference in ["http://b.example/two/books/8", "/two/books/9", "/one/books/8"] {
+        warm(&mut client, &["/two/books/8"]).await;
+        let field = format!("location={reference}");
+        client.request("POST", "/one/orders", &[("x-status", "303"), ("x-field", &field)], "{}").await;
+        assert_eq!(gone(&mut client, &["/two/books/8"]).await, [""; 0], "{reference}");
+    }
+}
+
 const PURGES: &str = r#"
 invalidate = "self"
 [[api.purge]]
