@@ -229,6 +229,8 @@ impl Fills {
         };
         let mut entry = self.entry(question, at, stored.status, keep);
         entry.held = entry.held.union(&stored.held);
+        // Tags, new and old, may be settling where what was known before isn't.
+        let unkept = unkept.or_else(|| entry.held.settles(at.time).then_some("settling"));
         if !stored.etag().is_some_and(rfc9111::is_strong) {
             // A weak validator says that it is good enough, not that it is the same: it stays as old as it was.
             entry.asked_at = stored.asked_at;

@@ -51,7 +51,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
     let mut fields = parts.headers;
     let trailers = has_token(&fields, &TE, "trailers");
-    let protocol = tunnel::wanted(&fields, &routed.rules.upgrade);
+    let protocol = tunnel::wanted(&parts.method, &fields, &routed.rules.upgrade);
     strip_hop_by_hop(&mut fields);
     let method = parts.method;
     let admitted =

@@ -31,6 +31,10 @@ pub(super) const METHOD: Past = Past(Fwd::Method, None);
 /// A path of more segments than answers are stored for.
 const TOO_DEEP: Past = Past(Fwd::Bypass, Some("path-too-deep"));
 
+/// Scopes beyond which a stored answer is fetched anew instead of being confirmed: each 304 adds its tags to those that
+/// the answer has (DESIGN rule 9), which must end somewhere.
+const MAX_CONFIRMED: usize = 256;
+
 /// One read on its way: the request and what was looked up for it.
 struct Reading<'a> {
     admitted: &'a Admitted,
@@ -184,7 +188,7 @@ impl Gateway {
             origin: Arc::clone(&served.origin),
             tally: Arc::clone(&served.tally),
             interim: interim(reading.client),
-            stored: stored.filter(|entry| entry.content.get().is_some()).cloned(),
+            stored: stored.filter(|entry| entry.content.get().is_some() && entry.held.len() <= MAX_CONFIRMED).cloned(),
         })
     }
 }

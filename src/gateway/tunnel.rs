@@ -8,15 +8,17 @@ use super::{Gateway, deliver, forward, read};
 use crate::body::Body;
 use crate::client::Client;
 use crate::rfc9110::fields::{has_token, list};
+use crate::rfc9111;
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 
-/// The protocol to switch to, if the client asks for one that the API lists. Others are ignored (RFC 9110 §7.8).
-pub(super) fn wanted(fields: &HeaderMap, allowed: &[String]) -> Option<String> {
-    if allowed.is_empty() || !has_token(fields, &CONNECTION, "upgrade") {
+/// The protocol to switch to, if the client asks for one that the API lists. Others are ignored (RFC 9110 §7.8), and
+/// so is what a write offers: an origin may apply the write and stay with HTTP, so it goes the way of all writes.
+pub(super) fn wanted(method: &Method, fields: &HeaderMap, allowed: &[String]) -> Option<String> {
+    if !rfc9111::is_safe(method) || allowed.is_empty() || !has_token(fields, &CONNECTION, "upgrade") {
         return None;
     }
     let mut offered = list(fields, &UPGRADE).map(str::to_ascii_lowercase);
