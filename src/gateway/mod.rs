@@ -94,7 +94,7 @@ impl Gateway {
 
     /// When the request came, in epochs and in time; before anything else is looked at.
     fn comer(&self) -> Comer {
-        Comer { began_at: self.store.scopes.epoch(), began_time: self.clock.now().mono, refused: false }
+        Comer { began_at: self.store.scopes.epoch(), began_time: self.clock.now().mono }
     }
 
     fn served(&self, mounted: &Mounted) -> &Served {
