@@ -229,6 +229,8 @@ impl Fills {
         };
         let mut entry = self.entry(question, at, stored.status, keep);
         entry.held = entry.held.union(&stored.held);
+        // Its tags are known only now: a write that named one of them may still be settling.
+        let unkept = unkept.or_else(|| entry.held.settles(at.time).then_some("settling"));
         if !stored.etag().is_some_and(rfc9111::is_strong) {
             // A weak validator says that it is good enough, not that it is the same: it stays as old as it was.
             entry.asked_at = stored.asked_at;
