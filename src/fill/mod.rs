@@ -27,6 +27,9 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use unshared::Unshared;
 
+/// Who has waited for so many answers in vain asks for himself and waits for nobody any more.
+const MOST_WAITS: usize = 3;
+
 /// Bounds on fills; each comes from the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -143,14 +146,15 @@ impl Fills {
     }
 
     /// Gets an answer to `question`: asks, or waits for one who has asked already.
-    pub async fn get(self: &Arc<Self>, question: Question, mut comer: Comer) -> Got {
+    pub async fn get(self: &Arc<Self>, question: Question, comer: Comer) -> Got {
         let question = Arc::new(question);
         if self.is_unshared(&question.key, comer.began_time) {
             return self.alone(question).await;
         }
         let mut failed = false;
-        loop {
-            let flight = match self.enter(&question, &comer) {
+        let mut refused = None;
+        for _ in 0..MOST_WAITS {
+            let flight = match self.enter(&question, &comer, refused.as_ref()) {
                 Turn::Lead(flight) => return self.lead(question, flight).await,
                 Turn::Join(flight) => flight,
             };
@@ -169,22 +173,23 @@ impl Fills {
                 Some(Answer::Failed(_)) | None => failed = true,
                 Some(Answer::Shared(_)) => {}
             }
-            comer.refused = true;
+            refused = Some(flight);
         }
+        self.alone(question).await
     }
 
     /// Asks in the background unless somebody does already; nobody waits for it.
     pub fn refresh(self: &Arc<Self>, question: Question, comer: &Comer) {
         let question = Arc::new(question);
-        if let Turn::Lead(flight) = self.enter(&question, comer) {
+        if let Turn::Lead(flight) = self.enter(&question, comer, None) {
             let (sender, _) = oneshot::channel();
             self.start(question, flight, sender);
         }
     }
 
-    fn enter(&self, question: &Question, comer: &Comer) -> Turn<Place> {
+    fn enter(&self, question: &Question, comer: &Comer, refused: Option<&Arc<Flight<Place>>>) -> Turn<Place> {
         let ask = || self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.mono());
-        self.flights.enter(&question.key, comer, ask, || Place(watch::Sender::new(None)))
+        self.flights.enter(&question.key, comer, refused, ask, || Place(watch::Sender::new(None)))
     }
 
     /// Asks on everybody's behalf, in a task that goes on when this caller leaves.
@@ -202,7 +207,9 @@ impl Fills {
                 ask::Asked::Shared(shared, growing) => {
                     fills.unshared.forget(&question.key);
                     let (body, recorder) = growing.unzip();
-                    (Answer::Shared(shared.clone()), Got::Shared { shared, body, joined: false }, recorder)
+                    // What nobody else may take is said at once: they would refuse it one after the other.
+                    let told = if shared.unkept.is_none() { Answer::Shared(shared.clone()) } else { Answer::Unshared };
+                    (told, Got::Shared { shared, body, joined: false }, recorder)
                 }
                 ask::Asked::Own { response, reason, origin_ms } => {
                     let seconds = unshared_for(response.status()).as_secs();
