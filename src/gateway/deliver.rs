@@ -91,7 +91,9 @@ fn whole(
         (None, false) => Body::full(content.body.clone()),
         (Some(trailers), false) => {
             let trailers = (**trailers).clone();
-            let body = Full::new(content.body.clone()).with_trailers(async move { Some(Ok(trailers)) });
+            // Mapped so that its length isn't known: after a Content-Length no trailers could come.
+            let chunked = Full::new(content.body.clone()).map_frame(|frame| frame);
+            let body = chunked.with_trailers(async move { Some(Ok(trailers)) });
             Body::stream(body.map_err(|never: Infallible| match never {}))
         }
     };
