@@ -10,7 +10,7 @@
 //! whatever was invalidated since, because any read that ended in between could have seen it; all others take it only
 //! if it is current at that moment. (To compare with the *last* invalidation instead is wrong: a cell keeps only its
 //! newest epoch, and a later purge would hide the one that matters.) Who refuses asks for himself and from then on
-//! joins only questions asked after he began, so he can't be sent round in circles.
+//! joins only questions asked after he began, and never the one that he refused, so he can't be sent round in circles.
 //!
 //! This is a core without I/O: tasks and sockets are [`super`]'s business.
 
@@ -70,11 +70,19 @@ impl<A, S: BuildHasher> Flights<A, S> {
         Flights { shards: (0..shards.max(1)).map(|_| Mutex::new(HashMap::new())).collect(), hasher }
     }
 
-    /// Joins the question in flight for `key`, or makes one with `ask` (which takes hold of the scopes and notes the
-    /// epoch) and `place` in the same step, so that two who come together don't both ask.
-    pub fn enter(&self, key: &[u8], comer: &Comer, ask: impl FnOnce() -> Asked, place: impl FnOnce() -> A) -> Turn<A> {
+    /// Joins the question in flight for `key`, unless it is `refused`, or makes one with `ask` (which takes hold of the
+    /// scopes and notes the epoch) and `place` in the same step, so that two who come together don't both ask.
+    pub fn enter(
+        &self,
+        key: &[u8],
+        comer: &Comer,
+        refused: Option<&Arc<Flight<A>>>,
+        ask: impl FnOnce() -> Asked,
+        place: impl FnOnce() -> A,
+    ) -> Turn<A> {
         let mut shard = self.shard(key);
         if let Some(flight) = shard.get(key)
+            && !refused.is_some_and(|refused| Arc::ptr_eq(refused, flight))
             && may_join(&flight.asked, comer)
         {
             return Turn::Join(Arc::clone(flight));
