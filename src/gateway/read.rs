@@ -40,7 +40,7 @@ impl Gateway {
     /// Answers GET and HEAD.
     pub(super) async fn read(
         self: &Arc<Self>,
-        admitted: Admitted,
+        mut admitted: Admitted,
         body: Body,
         client: &Client,
         comer: Comer,
@@ -54,6 +54,8 @@ impl Gateway {
         if let Some(past) = past(&admitted, &wishes) {
             return self.pass(&admitted, body, client, past).await;
         }
+        forward::drop_ignored_cookies(&mut admitted);
+        let rules = &admitted.routed.rules;
         let query = canonical_query(&rules.key, admitted.query.as_deref());
         let lookup = Lookup::new(&admitted, query.as_deref());
         let now = self.clock.now();
@@ -154,14 +156,14 @@ impl Gateway {
         *request.method_mut() = admitted.method.clone();
         *request.uri_mut() = forward::uri(admitted, false)?;
         let trusted = (self.settings.trusts)(client.address.ip());
-        *request.headers_mut() = forward::fields(admitted, client, trusted, false);
+        *request.headers_mut() = forward::fields(admitted, client, trusted);
         Some(request)
     }
 
     fn question(&self, reading: &Reading<'_>, stored: Option<&Arc<Entry>>) -> Option<Question> {
         let admitted = reading.admitted;
         let trusted = (self.settings.trusts)(reading.client.address.ip());
-        let mut sent = forward::fields(admitted, reading.client, trusted, true);
+        let mut sent = forward::fields(admitted, reading.client, trusted);
         strip_conditionals(&mut sent);
         let served = self.served(&admitted.routed.mounted);
         Some(Question {
