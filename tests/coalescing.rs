@@ -2,6 +2,16 @@
 
 mod support;
 
+use freshgate::clock::Clock;
+use freshgate::config::{self, Surroundings};
+use freshgate::fill::{Comer, Fills, Got, Question, Settings};
+use freshgate::policy::{Apis, write_key};
+use freshgate::store::{Store, Tally};
+use freshgate::tasks::Tasks;
+use freshgate::upstream::{self, HostChoice, TlsClient};
+use http::{HeaderMap, Method};
+use std::sync::Arc;
+use std::time::Duration;
 use support::{Answer, Client, Gate, Gateway, Origin, Piece, Reply, within};
 
 const TTL: &str = "ttl = \"10m\"";
@@ -734,4 +744,66 @@ async fn a_stop_of_the_origin_fails_nobody_for_longer_than_its_timeout() {
     assert_eq!(leader.answer().await.status, 504);
     assert!(answers(&mut others).await.iter().all(|a| a.status == 504));
     assert_eq!(origin.count(), 1, "they have waited as long as they are to wait");
+}
+
+/// Between a request's look into the store and its turn to ask, somebody else's question may have ended: then nothing is
+/// in flight, and it used to ask again. From outside that is a matter of microseconds, so here the looking is left out.
+#[tokio::test]
+async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
+    let origin = nth(|n| Reply::ok(n.to_string()).field("Cache-Control", "max-age=60")).await;
+    let around = Surroundings { env: &|_| None, memory_limit: None };
+    let loaded = config::parse(&one_api(&origin, ""), "test.toml", &around).unwrap_or_else(|faults| panic!("{faults}"));
+    let apis = Apis::new(loaded.config.apis);
+    let mounted = apis.find("a.example", "/a").unwrap();
+    let (clock, tasks) = (Clock::steppable(), Tasks::default());
+    let store = Arc::new(Store::new(&loaded.config.cache, 8));
+    let settings = Settings {
+        max_object_size: 1 << 20,
+        max_fill_time: Duration::from_secs(60),
+        write_stall: Duration::from_secs(60),
+        waiting: 10,
+        fills: 10,
+    };
+    let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone());
+    let asked = Arc::new(upstream::Origin::new(mounted.api.upstream.clone(), TlsClient::system(), tasks.clone()));
+    let comer = Comer { began_at: 0, began_time: clock.now().mono, refused: false };
+    let question = || {
+        let mut key = Vec::new();
+        write_key(&mut key, "a.example", "/a", None, b"");
+        Question {
+            key,
+            shared_key: None,
+            routed: Arc::new(mounted.route(&Method::GET, "/a")),
+            user: None,
+            fields: HeaderMap::new(),
+            sent: HeaderMap::new(),
+            uri: "/a".parse().unwrap(),
+            host: HostChoice::Endpoint,
+            origin: Arc::clone(&asked),
+            tally: Arc::new(Tally::default()),
+            interim: None,
+            stored: None,
+        }
+    };
+    let stored = async |fills: &Arc<Fills>| {
+        within("the end of a recording", async {
+            while fills.running() > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    };
+    assert!(matches!(fills.get(question(), comer).await, Got::Shared { joined: false, .. }));
+    stored(&fills).await;
+    assert!(matches!(fills.get(question(), comer).await, Got::Shared { joined: true, body: None, .. }));
+    fills.refresh(question(), &comer);
+    assert_eq!(origin.count(), 1);
+    // What is there isn't always good enough: stale, or the very answer that the request was not content with.
+    clock.step(Duration::from_secs(61));
+    assert!(matches!(fills.get(question(), comer).await, Got::Shared { joined: false, .. }));
+    stored(&fills).await;
+    let found = store.find(&question().key).unwrap()[0].clone();
+    let again = Question { stored: Some(found), ..question() };
+    assert!(matches!(fills.get(again, comer).await, Got::Shared { joined: false, .. }));
+    assert_eq!(origin.count(), 3);
 }

@@ -333,3 +333,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
