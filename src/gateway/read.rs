@@ -47,7 +47,7 @@ impl Gateway {
     /// Answers GET and HEAD.
     pub(super) async fn read(
         self: &Arc<Self>,
-        admitted: Admitted,
+        mut admitted: Admitted,
         body: Body,
         client: &Client,
         comer: Comer,
@@ -62,6 +62,8 @@ impl Gateway {
         if let Some(past) = past(&admitted, &wishes) {
             return Box::pin(self.pass(admitted, body, client, past)).await;
         }
+        forward::drop_ignored_cookies(&mut admitted);
+        let rules = &admitted.routed.rules;
         let query = canonical_query(&rules.key, admitted.uri.query());
         let lookup = Lookup::new(&admitted, query.as_deref());
         let found = find(&self.store, &lookup, &admitted, &wishes, now);
@@ -166,14 +168,14 @@ impl Gateway {
         *request.uri_mut() = forward::uri(admitted, false)?;
         let trusted = (self.settings.trusts)(client.address.ip());
         let fields = std::mem::take(&mut admitted.fields);
-        *request.headers_mut() = forward::fields(admitted, fields, client, trusted, false);
+        *request.headers_mut() = forward::fields(admitted, fields, client, trusted);
         Some(request)
     }
 
     fn question(&self, reading: &Reading<'_>, stored: Option<&Arc<Entry>>) -> Option<Question> {
         let admitted = reading.admitted;
         let trusted = (self.settings.trusts)(reading.client.address.ip());
-        let mut sent = forward::fields(admitted, admitted.fields.clone(), reading.client, trusted, true);
+        let mut sent = forward::fields(admitted, admitted.fields.clone(), reading.client, trusted);
         strip_conditionals(&mut sent);
         let served = self.served(&admitted.routed.mounted);
         Some(Question {
