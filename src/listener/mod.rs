@@ -3,6 +3,7 @@
 mod accept;
 mod connection;
 mod gate;
+mod scan;
 mod service;
 mod settings;
 mod stop;

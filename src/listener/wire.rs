@@ -17,6 +17,7 @@
 //! close our half, and read and drop for a bounded while. The other way round: when the answer to an HTTP/1.0 client
 //! breaks off, the end of the connection would look like the end of the message, so there we do send RST.
 
+use super::scan::Scanner;
 use super::settings::Limits;
 use crate::alarm::{Alarm, later};
 use crate::client::Hints;
@@ -109,6 +110,7 @@ pub(super) struct Wire {
     stream: TcpStream,
     line: Arc<Line>,
     limits: WireLimits,
+    scanner: Scanner,
     head: HeadWait,
     stall: Stall,
     /// An interim answer that is being written, and how much of it has been.
@@ -141,8 +143,8 @@ struct Closing {
 
 impl Wire {
     pub(super) fn new(stream: TcpStream, line: Arc<Line>, limits: WireLimits) -> Self {
-        let (head, stall, hint, closing) = Default::default();
-        Wire { stream, line, limits, head, stall, hint, closing }
+        let (scanner, head, stall, hint, closing) = Default::default();
+        Wire { stream, line, limits, scanner, head, stall, hint, closing }
     }
 
     /// Whether hyper reads a head; notes the begin of each such wait.
@@ -234,6 +236,9 @@ impl AsyncRead for Wire {
             return this.wait_for_head(cx);
         };
         if buf.filled().len() > before {
+            if !this.line.tunnel.load(Relaxed) {
+                this.scanner.scan(&mut buf.filled_mut()[before..]);
+            }
             this.heard();
         } else {
             this.closing.client_closed = true;
