@@ -25,6 +25,7 @@ use crate::upstream::Origin;
 use admit::{Admitted, admit};
 use http::{Method, Request, Response};
 use problem::Problem;
+use status::{Fwd, Status};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -78,7 +79,7 @@ impl Gateway {
         let comer = self.comer();
         let (admitted, body) = match admit(request, &self.apis, self.settings.request_body) {
             Ok(admitted) => admitted,
-            Err(problem) => return (problem.response(), problem.outcome(Kind::Refused, None)),
+            Err(problem) => return (problem.response(Status::default()), problem.outcome(Kind::Refused, None)),
         };
         if let Some(protocol) = tunnel::wanted(&admitted) {
             return self.tunnel(admitted, body, &protocol, client).await;
@@ -106,7 +107,7 @@ impl Gateway {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let Some(request) = self.request(admitted, client, body) else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Refused, api));
+            return (problem.response(Status::default()), problem.outcome(Kind::Refused, api));
         };
         let write = write::Write {
             routed: Arc::clone(&admitted.routed),
@@ -124,9 +125,9 @@ impl Gateway {
         });
         let Ok(written) = receiver.await else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Failed, api));
+            return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
         };
-        let status = status::Status::fwd(status::Fwd::Method);
+        let status = Status::fwd(Fwd::Method);
         let outcome = Outcome {
             api,
             kind: Kind::Write,
@@ -137,13 +138,13 @@ impl Gateway {
         };
         match written.answer {
             Ok(response) => {
-                let status = status::Status { fwd_status: Some(response.status()), ..status };
+                let status = Status { fwd_status: Some(response.status()), ..status };
                 (deliver::own(read::asked(admitted), response, &status), outcome)
             }
             Err(error) => {
                 let problem = Problem::of(&error);
                 let outcome = Outcome { kind: Kind::Failed, reason: Some(problem.name), ..outcome };
-                (read::failed(&problem, status), outcome)
+                (problem.response(status), outcome)
             }
         }
     }

@@ -38,7 +38,7 @@ impl Gateway {
         let (Some(mut request), Ok(value)) = (self.request(&admitted, client, body), HeaderValue::try_from(protocol))
         else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Failed, api));
+            return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
         };
         request.headers_mut().insert(UPGRADE, value.clone());
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -61,7 +61,7 @@ impl Gateway {
             Err(error) => {
                 let problem = Problem::of(&error);
                 let failed = problem.outcome(Kind::Failed, outcome.api);
-                (read::failed(&problem, status), failed)
+                (problem.response(status), failed)
             }
         }
     }
