@@ -4,7 +4,7 @@ use super::settings::{ErrorAnswers, Precedence, Rules, SetCookie, Share, Ttl};
 use crate::clock::Now;
 use crate::rfc9110::fields::strip_hop_by_hop;
 use crate::rfc9111::{self, Facts, Lifetime, NotStored, Operator, Question, Selection, Sharing, Vary};
-use http::header::{AGE, AUTHORIZATION, HeaderName};
+use http::header::{AGE, AUTHORIZATION, CONTENT_TYPE, FORWARDED, HeaderName};
 use http::{HeaderMap, Method, StatusCode};
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ pub const TAG_FIELDS: [HeaderName; 3] =
 /// Fields between an origin and its surrogate, which clients don't get.
 const SURROGATE_FIELDS: [HeaderName; 2] =
     [HeaderName::from_static("surrogate-control"), HeaderName::from_static("freshgate-cache-control")];
+
+/// What the origin sees in it, and in `Forwarded`, is ours, so that an answer that varies on it matches no other request.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Longest tag and most tags of one answer that count; more than that makes it unstorable, since a purge could miss it.
 const MAX_TAG: usize = 1024;
@@ -71,6 +74,9 @@ pub fn keep(
     if !rules.cache {
         return Err("cache-off");
     }
+    if is_stream(fields) {
+        return Err("endless-type");
+    }
     let authorization = asker.authenticated || asker.fields.contains_key(AUTHORIZATION);
     // RFC 9111 §3.5 is met by `shares` below: what it doesn't allow to be shared stays in the caller's partition.
     let question = Question { method: asker.method, authorization: false, request_no_store: asker.no_store };
@@ -80,6 +86,9 @@ pub fn keep(
     let Vary::Fields(mut names) = rfc9111::effective(asker.fields, fields, storable.only_by_ttl) else {
         return Err(NotStored::VaryAny.name());
     };
+    if names.iter().any(|name| *name == FORWARDED || *name == X_FORWARDED_FOR) {
+        return Err("vary-client-address");
+    }
     names.extend(rules.key.headers.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
     let mut kept = fields.clone();
     strip_hop_by_hop(&mut kept);
@@ -93,6 +102,16 @@ pub fn keep(
         selection: Selection::capture(&names, asker.fields),
         tags,
         fields: kept,
+    })
+}
+
+/// Media types whose answers go on as long as both sides like, or belong to one call: never joined, never stored.
+fn is_stream(fields: &HeaderMap) -> bool {
+    fields.get_all(CONTENT_TYPE).iter().any(|value| {
+        let essence = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        let begins = |with: &[u8]| essence.get(..with.len()).is_some_and(|b| b.eq_ignore_ascii_case(with));
+        let ends = |with: &[u8]| begins(with) && essence.len() == with.len();
+        ends(b"text/event-stream") || ends(b"multipart/x-mixed-replace") || begins(b"application/grpc")
     })
 }
 
