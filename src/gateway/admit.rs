@@ -1,9 +1,11 @@
 //! Step 1: is the request sane, which API answers it, who is calling?
 
 use super::problem::Problem;
+use super::tunnel;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use crate::rfc9110::fields::{has_token, strip_hop_by_hop};
+use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
@@ -21,16 +23,18 @@ pub(super) struct Admitted {
     pub(super) query: Option<String>,
     pub(super) routed: Arc<Routed>,
     pub(super) identity: Identity,
+    /// The end-to-end ones: key, partition and `Vary` have to be of what the origin sees.
     pub(super) fields: HeaderMap,
     pub(super) has_body: bool,
-    /// The client's side of a tunnel, should there be one.
-    pub(super) upgrade: Option<OnUpgrade>,
+    /// Whether the client takes trailer fields (RFC 9110 §10.1.4).
+    pub(super) trailers: bool,
+    /// The protocol to switch to, and the client's side of the tunnel.
+    pub(super) upgrade: Option<(String, OnUpgrade)>,
 }
 
 /// Admits `request` or says why not. The body comes apart, since it is used once.
 pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>) -> Result<(Admitted, Body), Problem> {
     let (mut parts, body) = request.into_parts();
-    let upgrade = parts.extensions.remove::<OnUpgrade>();
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         let detail = format!("{} is not served here", parts.method);
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-refused", detail).closing());
@@ -45,6 +49,10 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     };
     let routed = Arc::new(mounted.route(&parts.method, &path));
     let has_body = !body.is_end_stream();
+    let protocol = tunnel::wanted(&routed.rules.upgrade, &parts.method, &parts.headers);
+    let upgrade = protocol.zip(parts.extensions.remove::<OnUpgrade>());
+    let trailers = has_token(&parts.headers, &TE, "trailers");
+    strip_hop_by_hop(&mut parts.headers);
     let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
     let admitted = Admitted {
         method: parts.method,
@@ -55,6 +63,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
         identity,
         fields: parts.headers,
         has_body,
+        trailers,
         upgrade,
     };
     Ok((admitted, body))

@@ -3,7 +3,6 @@
 use super::admit::Admitted;
 use crate::client::Client;
 use crate::policy::{HostHeader, canonical_query, kept_cookies};
-use crate::rfc9110::fields::{has_token, strip_hop_by_hop};
 use crate::upstream::HostChoice;
 use http::header::{COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, VIA};
 use http::{HeaderMap, HeaderValue, Uri};
@@ -18,11 +17,9 @@ pub(super) const VIA_VALUE: HeaderValue = HeaderValue::from_static("1.1 freshgat
 /// The fields that the origin is sent, without Host.
 pub(super) fn fields(admitted: &Admitted, client: &Client, trusted: bool, cacheable: bool) -> HeaderMap {
     let mut fields = admitted.fields.clone();
-    let trailers = has_token(&fields, &TE, "trailers");
-    strip_hop_by_hop(&mut fields);
     fields.remove(HOST);
     fields.remove(EXPECT); // answered here: hyper says 100 when the body is first read
-    if trailers {
+    if admitted.trailers {
         fields.insert(TE, HeaderValue::from_static("trailers"));
     }
     if cacheable && fields.contains_key(COOKIE) {

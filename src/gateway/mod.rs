@@ -77,12 +77,12 @@ impl Gateway {
     /// Answers a request.
     pub async fn handle(self: &Arc<Self>, request: Request<Body>, client: &Client) -> (Response<Body>, Outcome) {
         let comer = self.comer();
-        let (admitted, body) = match admit(request, &self.apis, self.settings.request_body) {
+        let (mut admitted, body) = match admit(request, &self.apis, self.settings.request_body) {
             Ok(admitted) => admitted,
             Err(problem) => return (problem.response(Status::default()), problem.outcome(Kind::Refused, None)),
         };
-        if let Some(protocol) = tunnel::wanted(&admitted) {
-            return self.tunnel(admitted, body, &protocol, client).await;
+        if let Some(upgrade) = admitted.upgrade.take() {
+            return self.tunnel(admitted, body, upgrade, client).await;
         }
         match admitted.method {
             Method::GET | Method::HEAD => self.read(admitted, body, client, comer).await,

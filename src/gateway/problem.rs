@@ -52,6 +52,10 @@ impl Problem {
         Problem::new(StatusCode::GATEWAY_TIMEOUT, "only-if-cached", detail)
     }
 
+    pub(super) fn broken(name: &'static str) -> Self {
+        Problem::new(StatusCode::BAD_GATEWAY, name, "the origin could not be reached or broke its answer")
+    }
+
     /// What a client hears of a question that got no answer.
     pub(super) fn of(error: &AskError) -> Self {
         let name = error.kind.name();
@@ -64,9 +68,7 @@ impl Problem {
             Whose::Origin if error.kind.is_timeout() => {
                 Problem::new(StatusCode::GATEWAY_TIMEOUT, name, "the origin took too long to answer")
             }
-            Whose::Origin => {
-                Problem::new(StatusCode::BAD_GATEWAY, name, "the origin could not be reached or broke its answer")
-            }
+            Whose::Origin => Problem::broken(name),
             Whose::Ours => {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, name, "the gateway could not send this request on")
             }

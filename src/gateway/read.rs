@@ -94,7 +94,10 @@ impl Gateway {
     ) -> (Response<Body>, Outcome) {
         let Some(question) = self.question(reading, stored.as_ref()) else {
             let problem = Problem::unsendable();
-            return (problem.response(Status::default()), problem.outcome(Kind::Failed, Some(Arc::clone(&reading.api))));
+            return (
+                problem.response(Status::default()),
+                problem.outcome(Kind::Failed, Some(Arc::clone(&reading.api))),
+            );
         };
         let got = self.fills.get(question, comer).await;
         let now = self.clock.now();
