@@ -116,7 +116,11 @@ async fn a_body_has_one_length() {
         ("TE identity", "400", post(&[b"Transfer-Encoding: identity"], "")),
         ("TE quoted", "400", post(&[b"Transfer-Encoding: \"chunked\""], both)),
         ("TE with a vertical tab", "400", post(&[b"Transfer-Encoding: \x0bchunked"], both)),
-        ("TE in HTTP/1.0", "400", format!("POST /x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{both}").into()),
+        (
+            "TE in HTTP/1.0",
+            "400",
+            format!("POST /x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{both}").into(),
+        ),
     ])
     .await;
 }

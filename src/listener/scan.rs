@@ -126,7 +126,9 @@ impl Scanner {
             }
             Place::Field if line.is_empty() => self.body()?,
             Place::Field => return self.field(line, cut),
-            Place::ChunkSize => chunk_size(line).map_or(Place::Lost, |n| if n == 0 { Place::Trailer } else { Place::Chunk(n) }),
+            Place::ChunkSize => {
+                chunk_size(line).map_or(Place::Lost, |n| if n == 0 { Place::Trailer } else { Place::Chunk(n) })
+            }
             Place::ChunkEnd if line.is_empty() => Place::ChunkSize,
             Place::Trailer if line.is_empty() => Place::Request,
             Place::Trailer => Place::Trailer,

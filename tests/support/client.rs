@@ -196,6 +196,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         within("some of a body", self.wire.at_least(&mut self.reading, n)).await
     }
 
+    /// So many bytes of another protocol, after a 101.
+    pub async fn tunnelled(&mut self, n: usize) -> Vec<u8> {
+        within("bytes of a tunnel", self.wire.exactly(n)).await
+    }
+
     /// Waits until the other side ends the connection; gives what it sent before.
     pub async fn closed(&mut self) -> Vec<u8> {
         within("the end of the connection", self.wire.rest()).await

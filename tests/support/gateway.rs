@@ -27,15 +27,27 @@ pub struct Gateway {
 impl Gateway {
     /// One API `test/v1` at `/` before `origin`, with more lines of its `[[api]]` table (and further tables).
     pub async fn before(origin: &Origin, api: &str) -> Gateway {
-        let one = format!("[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n{api}\n", origin.url());
+        let one = format!(
+            "[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n{api}\n",
+            origin.url()
+        );
         Gateway::with("", &one).await
     }
 
     /// A gateway with these `[[api]]` tables; `rest` is what else belongs into the file (`[server.limits]`, `[cache]`).
     pub async fn with(rest: &str, apis: &str) -> Gateway {
+        Gateway::from_parts("", rest, apis).await
+    }
+
+    /// The same, believing what proxies of this network say.
+    pub async fn trusting(network: &str, apis: &str) -> Gateway {
+        Gateway::from_parts(&format!("trusted_proxies = [\"{network}\"]\n"), "", apis).await
+    }
+
+    async fn from_parts(server: &str, rest: &str, apis: &str) -> Gateway {
         let sha = sha256(TOKEN);
         let text = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n{server}[admin]\nlisten = \"127.0.0.1:0\"\n\
              [[admin.tokens]]\nname = \"test\"\nrole = \"administrator\"\nsha256 = \"{sha}\"\n{rest}\n{apis}"
         );
         let around = Surroundings { env: &|_| None, memory_limit: None };

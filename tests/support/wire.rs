@@ -71,6 +71,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.stream.read_buf(&mut self.buffer).await.is_ok_and(|n| n > 0)
     }
 
+    /// Sends back what comes until it ends.
+    pub async fn echo(&mut self) {
+        while self.has_more() || self.more().await {
+            let bytes = std::mem::take(&mut self.buffer);
+            if self.send(&bytes).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// So many bytes, whatever they are; fewer when the connection ends.
+    pub async fn exactly(&mut self, n: usize) -> Vec<u8> {
+        while self.buffer.len() < n && self.more().await {}
+        self.buffer.drain(..n.min(self.buffer.len())).collect()
+    }
+
     /// Everything until the peer ends the connection.
     pub async fn rest(&mut self) -> Vec<u8> {
         while self.more().await {}
