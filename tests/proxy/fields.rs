@@ -27,7 +27,8 @@ async fn every_method_passes_as_it_is() {
 
 #[tokio::test]
 async fn what_belongs_to_a_connection_ends_there() {
-    let hop = [("Connection", "X-Mine"), ("Keep-Alive", "timeout=9"), ("Proxy-Connection", "keep-alive"), ("X-Mine", "1")];
+    let hop =
+        [("Connection", "X-Mine"), ("Keep-Alive", "timeout=9"), ("Proxy-Connection", "keep-alive"), ("X-Mine", "1")];
     let answer = move |r: Request| {
         let said = Reply::ok("hi").field("Cache-Control", r.get("x-say").unwrap_or("no-store").to_owned());
         let said = hop.iter().fold(said, |reply, (name, value)| reply.field(name, value));
@@ -53,7 +54,8 @@ async fn what_belongs_to_a_connection_ends_there() {
 async fn connection_cannot_take_away_what_is_for_all() {
     let origin = echo().await;
     let gateway = Gateway::before(&origin, "").await;
-    let names = "Host, Authorization, Cookie, Content-Length, Content-Type, Cache-Control, X-Forwarded-For, Via, If-Match";
+    let names =
+        "Host, Authorization, Cookie, Content-Length, Content-Type, Cache-Control, X-Forwarded-For, Via, If-Match";
     let fields = [
         ("Connection", names),
         ("Authorization", "Bearer x"),
@@ -152,7 +154,11 @@ async fn the_origin_sees_the_host_that_the_operator_chose() {
         let gateway = Gateway::before(&origin, &line).await;
         for method in ["GET", "PUT"] {
             gateway.client().await.host("A.example:81").request(method, "/x", &[], "").await;
-            assert_eq!(last(&origin).get("host"), Some(expected.unwrap_or(&origin.addr.to_string())), "{rule} {method}");
+            assert_eq!(
+                last(&origin).get("host"),
+                Some(expected.unwrap_or(&origin.addr.to_string())),
+                "{rule} {method}"
+            );
         }
     }
 }

@@ -12,13 +12,13 @@ async fn switching(protocol: &'static str) -> Origin {
             conn.reply(&Reply::ok("ordinary"), &request.method).await;
             return;
         }
-        conn.send(format!("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: {protocol}\r\n\r\n")).await;
+        conn.send(format!("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: {protocol}\r\n\r\n"))
+            .await;
         conn.send("hello ").await;
         conn.echo().await;
     })
     .await
 }
-
 
 #[tokio::test]
 async fn a_listed_protocol_is_carried_both_ways() {
@@ -86,7 +86,8 @@ async fn an_origin_that_switches_to_something_else_has_broken_its_answer() {
 
 #[tokio::test]
 async fn a_101_that_nobody_asked_for_opens_nothing() {
-    let raw = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+    let raw =
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
     let origin = Origin::always(Reply::raw(raw)).await;
     let gateway = Gateway::before(&origin, "upgrade = [\"websocket\"]\nttl = \"10m\"").await;
     for method in ["GET", "HEAD", "POST", "OPTIONS"] {
