@@ -4,7 +4,7 @@ use super::problem::Problem;
 use super::tunnel;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
-use crate::rfc9110::fields::{has_token, strip_hop_by_hop};
+use crate::rfc9110::fields::{has_token, strip_hop_by_hop, strip_twins};
 use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
@@ -53,6 +53,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let upgrade = protocol.zip(parts.extensions.remove::<OnUpgrade>());
     let trailers = has_token(&parts.headers, &TE, "trailers");
     strip_hop_by_hop(&mut parts.headers);
+    strip_twins(&mut parts.headers);
     let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
     let admitted = Admitted {
         method: parts.method,

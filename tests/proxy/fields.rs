@@ -111,6 +111,28 @@ async fn via_is_added_both_ways_and_to_what_others_said() {
     }
 }
 
+#[tokio::test]
+async fn an_underscore_makes_no_twin_of_a_field_that_is_believed() {
+    let reply = |r: Request| Reply::ok(format!("for {}", r.get("x_api_key").unwrap_or("nobody")));
+    let origin = Origin::start(move |r| std::future::ready(reply(r))).await;
+    let gateway = Gateway::before(&origin, "ttl = \"10m\"").await;
+    let mut client = gateway.client().await;
+    let twins = [
+        ("X_Forwarded_For", "1.2.3.4"),
+        ("X-Forwarded_Host", "b"),
+        ("Transfer_Encoding", "chunked"),
+        ("Content_Length", "9"),
+    ];
+    client.request("GET", "/fields", &[&twins[..], &[("X_Own", "1")]].concat(), "").await;
+    let seen = last(&origin);
+    for (name, _) in twins {
+        assert_eq!(seen.get(name), None, "{name}");
+    }
+    assert_eq!(seen.get("x_own"), Some("1"), "others pass");
+    assert_eq!(client.get_with("/x", &[("X_Api_Key", "alice")]).await.text(), "for alice");
+    assert_eq!(client.get("/x").await.text(), "for nobody", "hers alone");
+}
+
 const CLAIMS: [(&str, &str); 4] = [
     ("X-Forwarded-For", "203.0.113.9"),
     ("X-Forwarded-Host", "shop.example"),
