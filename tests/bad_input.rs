@@ -23,8 +23,9 @@ async fn wrong(gateway: &Gateway, rows: &[(&str, &str, Vec<u8>)]) -> Vec<String>
     for (what, expected, bytes) in rows {
         let follower = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
         let answer = refused(gateway, &[bytes, &follower[..]].concat()).await;
-        let answers = answer.matches("HTTP/1.").count();
-        if status(&answer) != *expected || answers != 1 {
+        let answers = answer.matches("HTTP/1.1 ").count() + answer.matches("HTTP/1.0 ").count();
+        let fields = ["application/problem+json", "via: 1.1 freshgate", "cache-status: freshgate; detail="];
+        if status(&answer) != *expected || answers != 1 || !fields.iter().all(|field| answer.contains(field)) {
             wrong.push(format!("{what}: {answers} answers, expected one {expected}: {answer:?}"));
         }
     }
@@ -206,4 +207,68 @@ async fn a_head_has_its_bounds() {
         ("a long target", "431", get(&format!("/{long}"))),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn what_came_before_is_answered_and_what_comes_after_is_not() {
+    let origin = Origin::start(|r| async move { Reply::ok(r.target) }).await;
+    let gateway = Gateway::before(&origin, "").await;
+    for bad in [
+        "GET /bad HTTP/1.1\nHost: a\r\n\r\n",
+        "GET /bad HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let mut client = gateway.client().await;
+        let (first, last) = (get("/first"), get("/last"));
+        client.send_raw([&first[..], bad.as_bytes(), &last].concat()).await;
+        assert_eq!(client.answer().await.text(), "/first");
+        assert_eq!(client.answer().await.status, 400, "{bad:?}");
+        assert_eq!(client.closed().await, b"");
+        assert!(origin.requests().iter().all(|r| r.target == "/first"));
+    }
+}
+
+#[tokio::test]
+async fn a_bad_head_is_found_however_it_is_cut() {
+    let origin = Origin::always(Reply::ok("reached")).await;
+    let gateway = Gateway::before(&origin, "").await;
+    let bad = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    for cut in (1..bad.len() - 5).step_by(7) {
+        let mut client = gateway.client().await;
+        client.send_raw(&bad[..cut]).await;
+        tokio::task::yield_now().await;
+        client.send_raw(&bad[cut..]).await;
+        assert_eq!(client.answer().await.status, 400, "cut at {cut}");
+        assert_eq!(client.closed().await, b"");
+    }
+    assert_eq!(origin.count(), 0);
+}
+
+#[tokio::test]
+async fn odd_but_proper_requests_pass() {
+    let origin = Origin::start(|r| async move { Reply::ok(format!("{} {}", r.target, r.body.len())) }).await;
+    let gateway = Gateway::before(&origin, "").await;
+    let line = |text: &str| text.as_bytes().to_vec();
+    for (bytes, expected) in [
+        (line("\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n"), "/x 0"),
+        (line("GET http://a/x HTTP/1.1\r\nHost: a\r\n\r\n"), "/x 0"),
+        (line("GET http://A:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"), "/ 0"),
+        (line("GET /x HTTP/1.1\r\nhost:a\r\nX-Empty:\r\nX-High: \u{e9}\r\n\r\n"), "/x 0"),
+        (line("GET /a//b/./c/../d%7e%2f HTTP/1.1\r\nHost: a\r\n\r\n"), "/a/b/d~%2F 0"),
+        (line("GET /x?a=%zz&b=c HTTP/1.1\r\nHost: a\r\n\r\n"), "/x?a=%zz&b=c 0"),
+        (
+            line(
+                "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n5;x=\"y\"\r\n\n#\n\n\n\r\n0\r\n\r\n",
+            ),
+            "/x 5",
+        ),
+        (line("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 005\r\n\r\nhello"), "/x 5"),
+        (line("GET /x HTTP/1.0\r\nHost: a\r\n\r\n"), "/x 0"),
+    ] {
+        let mut client = gateway.client().await;
+        client.send_raw(&bytes).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.text()), (200, expected), "{}", String::from_utf8_lossy(&bytes));
+    }
+    assert!(origin.faults().is_empty(), "{:?}", origin.faults());
 }

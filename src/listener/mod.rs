@@ -3,6 +3,7 @@
 mod accept;
 mod connection;
 mod gate;
+mod refusal;
 mod scan;
 mod service;
 mod settings;

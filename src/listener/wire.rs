@@ -17,6 +17,7 @@
 //! close our half, and read and drop for a bounded while. The other way round: when the answer to an HTTP/1.0 client
 //! breaks off, the end of the connection would look like the end of the message, so there we do send RST.
 
+use super::refusal;
 use super::scan::Scanner;
 use super::settings::Limits;
 use crate::alarm::{Alarm, later};
@@ -189,6 +190,12 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
+    /// Puts our words in place of a refusal that hyper has written itself; what is left of them goes out with the flush.
+    fn refuse(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.hint = (refusal::in_place_of(bytes)?, 0);
+        Some(bytes.len())
+    }
+
     /// Reads and drops what the client still sends; ready when it has closed, is done sending, or has had enough.
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut more = self.line.abandoned.load(Relaxed) || self.head.begun && self.reads_head();
@@ -251,6 +258,9 @@ impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         ready!(this.write_hint(cx))?;
+        if let Some(taken) = this.refuse(buf) {
+            return Poll::Ready(Ok(taken));
+        }
         let polled = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.stall.watch(polled, this.limits.stall, cx)
     }
@@ -262,6 +272,9 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         ready!(this.write_hint(cx))?;
+        if let Some(taken) = bufs.first().and_then(|first| this.refuse(first)) {
+            return Poll::Ready(Ok(taken));
+        }
         let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.stall.watch(polled, this.limits.stall, cx)
     }
