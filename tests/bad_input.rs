@@ -1,9 +1,11 @@
 //! Bytes that are no proper request: refused with the client's own fault as status, the connection closed, and nothing
 //! of it ever at an origin.
 
+#![cfg(test)]
+
 mod support;
 
-use support::{Client, Gateway, Origin, Reply, within};
+use support::{Gateway, Origin, Reply};
 
 /// A whole answer as bytes until the close.
 async fn refused(gateway: &Gateway, bytes: &[u8]) -> String {

@@ -142,7 +142,7 @@ async fn a_client_that_does_not_read_stops_the_origin() {
             let count = Arc::clone(&count);
             async move {
                 conn.request().await;
-                conn.send(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")).await;
+                conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
                 let chunk = [format!("{MIB:x}\r\n").into_bytes(), vec![b'x'; MIB], b"\r\n".to_vec()].concat();
                 while count.load(SeqCst) < 200 * MIB && conn.send(&chunk).await {
                     count.fetch_add(MIB, SeqCst);

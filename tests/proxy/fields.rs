@@ -30,7 +30,7 @@ async fn what_belongs_to_a_connection_ends_there() {
     let hop =
         [("Connection", "X-Mine"), ("Keep-Alive", "timeout=9"), ("Proxy-Connection", "keep-alive"), ("X-Mine", "1")];
     let answer = move |r: Request| {
-        let said = Reply::ok("hi").field("Cache-Control", r.get("x-say").unwrap_or("no-store").to_owned());
+        let said = Reply::ok("hi").field("Cache-Control", r.get("x-say").unwrap_or("no-store"));
         let said = hop.iter().fold(said, |reply, (name, value)| reply.field(name, value));
         said.field("Upgrade", "h2").field("Connection", "Cache-Control").field("X-Kept", "1")
     };

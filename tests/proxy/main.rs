@@ -1,5 +1,7 @@
 //! What passes through, both ways: fields, bodies, other protocols, and breaks.
 
+#![cfg(test)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
