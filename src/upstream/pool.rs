@@ -34,8 +34,6 @@ const IDLE: Duration = Duration::from_secs(60);
 const READY: Duration = Duration::from_millis(100);
 /// Bytes of an answer's head, and of its trailers.
 const HEAD_BYTES: usize = 256 << 10;
-/// Fields of an answer.
-const HEAD_FIELDS: usize = 256;
 
 /// The idle connections of one endpoint.
 #[derive(Default)]
@@ -74,7 +72,8 @@ impl Pool {
     pub(super) async fn open(self: &Arc<Self>, stream: Stream, tasks: &Tasks) -> Result<Lease, AskError> {
         let heard = stream.heard();
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(HEAD_BYTES).max_header_size(HEAD_BYTES).max_headers(HEAD_FIELDS);
+        // A hundred fields, hyper's default: any other number of them is parsed on the heap, for each answer.
+        builder.max_buf_size(HEAD_BYTES).max_header_size(HEAD_BYTES);
         let handshake = builder.handshake(TokioIo::new(stream)).await;
         let (sender, driver) = handshake.map_err(|e| AskError::unsent(AskErrorKind::Connect).because(e))?;
         let pulse = Arc::new(Pulse::new());
