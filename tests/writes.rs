@@ -1,9 +1,12 @@
 //! What a write invalidates: by method, by answer, by place, by spelling, by name.
 
+#![cfg(test)]
+
 mod support;
 
 use support::{Client, Gate, Gateway, Origin, Reply};
 
+type Covers<'a> = &'a dyn Fn(&str) -> bool;
 type Fields<'a> = &'a [(&'a str, &'a str)];
 
 /// Answers everything with 200, unless the request says `x-status` and with it `x-field: name=value`.
@@ -150,7 +153,7 @@ async fn how_far_a_write_reaches() {
     let origin = origin().await;
     let own = |label: &str| label.starts_with("own");
     let inside = |label: &str| !["above the API", "outside"].contains(&label);
-    let cases: [(&str, &dyn Fn(&str) -> bool); 4] = [
+    let cases: [(&str, Covers<'_>); 4] = [
         ("self", &own),
         ("collection", &|l| own(l) || l.starts_with("parent")),
         ("tree", &|l| inside(l) && !l.starts_with("sibling") && !["lookalike", "uncle"].contains(&l)),
@@ -481,7 +484,7 @@ paths = ["/books/{id}/notes"]
 async fn a_writes_own_answer_is_not_served_to_reads() {
     let origin = Origin::start(async |r| {
         let reply = Reply::ok(&r.method).field("cache-control", "public, max-age=600");
-        reply.field("content-location", r.target.clone()).field("etag", "\"1\"")
+        reply.field("content-location", r.target).field("etag", "\"1\"")
     })
     .await;
     let gateway = Gateway::before(&origin, "").await;

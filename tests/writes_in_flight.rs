@@ -1,5 +1,7 @@
 //! Writes and purges that meet questions in flight, and writes whose outcome nobody knows.
 
+#![cfg(test)]
+
 mod support;
 
 use serde_json::json;
