@@ -341,6 +341,52 @@ async fn location_may_lead_to_another_api_of_this_host() {
     }
 }
 
+/// RFC 9875. Groups are tags as well, but an origin's, whichever API it was read through.
+#[tokio::test]
+async fn cache_groups_that_an_answer_names() {
+    let (origin, other) = (
+        Origin::start(async |r| match (r.target.strip_prefix("/books/"), r.method.as_str()) {
+            (Some(groups), "GET") => Reply::ok("").field("cache-groups", groups.replace('+', ", ").replace('\'', "\"")),
+            _ => Reply::status(r.get("x-status").map_or(200, |s| s.parse().unwrap_or(500)))
+                .field("cache-group-invalidation", r.get("x-groups").unwrap_or_default()),
+        })
+        .await,
+        Origin::always(Reply::ok("").field("cache-groups", "\"a\"")).await,
+    );
+    let apis = [
+        api("one", "/one", &origin.url(), "strip_prefix = true\ninvalidate = \"self\""),
+        api("same", "/same", &origin.url(), "strip_prefix = true"),
+        api("other", "/other", &other.url(), "strip_prefix = true"),
+    ];
+    let gateway = Gateway::with("", &apis.concat()).await;
+    let mut client = gateway.client().await;
+    let reads = [
+        "/one/books/'a'",
+        "/one/books/'A'",
+        "/one/books/'b'+'a'",
+        "/one/books/a",
+        "/same/books/'a';x",
+        "/other/books/a",
+    ];
+    let of_a = ["/one/books/'a'", "/one/books/'b'+'a'", "/same/books/'a';x"];
+    for (method, status, groups, reached) in [
+        ("POST", "200", "\"x\", \"a\";v=1", &of_a[..]),
+        ("DELETE", "303", "\"a\"", &of_a),
+        ("POST", "200", "\"b\"", &of_a[1..2]),
+        ("POST", "200", "a", &[]),
+        ("POST", "404", "\"a\"", &[]),
+        ("OPTIONS", "200", "\"a\"", &[]),
+        ("GET", "200", "\"a\"", &[]),
+    ] {
+        warm(&mut client, &reads).await;
+        client.request(method, "/one/orders", &[("x-status", status), ("x-groups", groups)], "").await;
+        assert_eq!(gone(&mut client, &reads).await, reached, "{method} {status} {groups}");
+    }
+    warm(&mut client, &reads).await;
+    gateway.purge(serde_json::json!({ "tag": "a", "api": "one/v1" })).await;
+    assert_eq!(gone(&mut client, &reads).await, of_a[..2]);
+}
+
 const PURGES: &str = r#"
 invalidate = "self"
 [[api.purge]]
