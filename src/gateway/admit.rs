@@ -9,7 +9,6 @@ use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
-use std::sync::Arc;
 
 /// A request that may go on.
 #[derive(Debug)]
@@ -17,11 +16,9 @@ pub(super) struct Admitted {
     pub(super) method: Method,
     /// The Host, canonical, with its port.
     pub(super) host: String,
-    /// The public path, canonical.
-    pub(super) path: String,
-    /// The query as written.
-    pub(super) query: Option<String>,
-    pub(super) routed: Arc<Routed>,
+    /// The target as written.
+    pub(super) uri: Uri,
+    pub(super) routed: Routed,
     pub(super) identity: Identity,
     /// The end-to-end fields: key, partition and `Vary` see what the origin sees, and nothing that `Connection` takes away.
     pub(super) fields: HeaderMap,
@@ -45,12 +42,11 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let host = host(&parts.uri, &parts.headers)?;
     framing(&parts.headers, body_limit)?;
     let path = canonical_path(parts.uri.path()).map_err(Problem::bad_target)?.into_owned();
-    let query = parts.uri.query().map(String::from);
-    check_query(query.as_deref().unwrap_or_default()).map_err(Problem::bad_target)?;
+    check_query(parts.uri.query().unwrap_or_default()).map_err(Problem::bad_target)?;
     let Some(mounted) = apis.find(&host, &path) else {
         return Err(Problem::new(StatusCode::NOT_FOUND, "no-api", "no API answers on this host and path"));
     };
-    let routed = Arc::new(mounted.route(&parts.method, &path));
+    let routed = mounted.route(&parts.method, path);
     let has_body = !body.is_end_stream();
     let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
     let mut fields = parts.headers;
@@ -59,7 +55,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     strip_hop_by_hop(&mut fields);
     let method = parts.method;
     let admitted =
-        Admitted { method, host, path, query, routed, identity, fields, trailers, protocol, has_body, upgrade };
+        Admitted { method, host, uri: parts.uri, routed, identity, fields, trailers, protocol, has_body, upgrade };
     Ok((admitted, body))
 }
 

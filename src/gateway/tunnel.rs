@@ -36,7 +36,8 @@ impl Gateway {
     ) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let below = admitted.upgrade.take();
-        let (Some(mut request), Ok(value)) = (self.request(&admitted, client, body), HeaderValue::try_from(protocol))
+        let (Some(mut request), Ok(value)) =
+            (self.request(&mut admitted, client, body), HeaderValue::try_from(protocol))
         else {
             let problem = Problem::unsendable();
             return (problem.response(), problem.outcome(Kind::Failed, api));

@@ -58,7 +58,7 @@ impl Stored {
 
     /// What a fill would make of an answer.
     fn entry(&self, mounted: &Arc<Mounted>, path: &str, tag: &str, body: Vec<u8>) -> (Vec<u8>, Entry) {
-        let routed = mounted.route(&Method::GET, path);
+        let routed = mounted.route(&Method::GET, path.into());
         let asked = self.store.scopes.ask(&routed.standing().known(None), 0);
         let none = HeaderMap::new();
         let asker =
