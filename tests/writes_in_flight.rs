@@ -431,23 +431,25 @@ async fn what_is_asked_for_while_a_write_settles_is_not_joined() {
 /// At the end of settling everything is invalidated once more: the write may have been applied until then.
 #[tokio::test]
 async fn settling_ends_with_another_invalidation() {
-    for (put, settings) in [
-        (Fate::Says(200), "write_settle = \"2s\""),
-        (Fate::Says(504), "timeouts = { first_byte = \"2s\" }"),
-        (Fate::Says(503), "timeouts = { first_byte = \"1s\" }\nwrite_settle = \"2s\""),
-    ] {
-        let origin = doing(put, Gate::closed()).await;
-        let gateway = Gateway::before(&origin, &format!("ttl = \"10m\"\n{settings}")).await;
-        let mut client = gateway.client().await;
-        client.put("/books/1", "{}").await;
-        let before = client.get("/books/1").await;
-        assert!(before.cache_says("detail=settling"), "{put:?}: {before:?}");
-        gateway.step(3); // by its clock the time is over, but its timer runs with the machine's
-        client.get("/books/1").await;
-        assert!(hit(&client.get("/books/1").await), "{put:?}");
-        within("the second invalidation", async { while hit(&client.get("/books/1").await) {} }).await;
-        assert!(hit(&client.get("/books/1").await), "{put:?}: there is no third");
-    }
+    tokio::join!(
+        settles(Fate::Says(200), "write_settle = \"2s\""),
+        settles(Fate::Says(504), "timeouts = { first_byte = \"2s\" }"),
+        settles(Fate::Says(503), "timeouts = { first_byte = \"1s\" }\nwrite_settle = \"2s\""),
+    );
+}
+
+async fn settles(put: Fate, settings: &str) {
+    let origin = doing(put, Gate::closed()).await;
+    let gateway = Gateway::before(&origin, &format!("ttl = \"10m\"\n{settings}")).await;
+    let mut client = gateway.client().await;
+    client.put("/books/1", "{}").await;
+    let before = client.get("/books/1").await;
+    assert!(before.cache_says("detail=settling"), "{put:?}: {before:?}");
+    gateway.step(3); // by its clock the time is over, but its timer runs with the machine's
+    client.get("/books/1").await;
+    assert!(hit(&client.get("/books/1").await), "{put:?}");
+    within("the second invalidation", async { while hit(&client.get("/books/1").await) {} }).await;
+    assert!(hit(&client.get("/books/1").await), "{put:?}: there is no third");
 }
 
 /// Sends the head of an upload and a part of its body.
