@@ -26,6 +26,7 @@ use crate::upstream::Origin;
 use admit::{Admitted, admit};
 use http::{Method, Request, Response};
 use problem::Problem;
+use status::{Fwd, Status};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -85,12 +86,12 @@ impl Gateway {
         now: Now,
     ) -> (Response<Body>, Outcome) {
         let comer = Comer { began_at: self.store.scopes.epoch(), began_time: now.mono };
-        let (admitted, body) = match admit(request, &self.apis, self.settings.request_body) {
+        let (mut admitted, body) = match admit(request, &self.apis, self.settings.request_body) {
             Ok(admitted) => admitted,
-            Err(problem) => return (problem.response(), problem.outcome(Kind::Refused, None)),
+            Err(problem) => return (problem.response(Status::default()), problem.outcome(Kind::Refused, None)),
         };
-        if let Some(protocol) = admitted.protocol.clone() {
-            return Box::pin(self.tunnel(admitted, body, &protocol, client)).await;
+        if let Some(upgrade) = admitted.upgrade.take() {
+            return Box::pin(self.tunnel(admitted, body, upgrade, client)).await;
         }
         if let Some(purged) = self.purged(&admitted) {
             return purged;
@@ -118,7 +119,7 @@ impl Gateway {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let Some(request) = self.request(&mut admitted, client, body) else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Refused, api));
+            return (problem.response(Status::default()), problem.outcome(Kind::Refused, api));
         };
         let write = write::Write {
             routed: admitted.routed.clone(),
@@ -136,9 +137,9 @@ impl Gateway {
         });
         let Ok(written) = receiver.await else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Failed, api));
+            return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
         };
-        let status = status::Status::fwd(status::Fwd::Method);
+        let status = Status::fwd(Fwd::Method);
         let outcome = Outcome {
             api,
             kind: Kind::Write,
@@ -149,13 +150,13 @@ impl Gateway {
         };
         match written.answer {
             Ok(response) => {
-                let status = status::Status { fwd_status: Some(response.status()), ..status };
+                let status = Status { fwd_status: Some(response.status()), ..status };
                 (deliver::own(read::asked(&admitted), response, &status), outcome)
             }
             Err(error) => {
                 let problem = Problem::of(&error);
                 let outcome = Outcome { kind: Kind::Failed, reason: Some(problem.name), ..outcome };
-                (read::failed(&problem, status), outcome)
+                (problem.response(status), outcome)
             }
         }
     }

@@ -2,11 +2,13 @@
 
 use super::Gateway;
 use super::admit::Admitted;
+use super::forward::VIA_VALUE;
 use super::outcome::{Kind, Outcome};
 use super::problem::Problem;
+use super::status::Status;
 use crate::body::Body;
 use crate::store::Severity;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, VIA};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ impl Gateway {
         if !allowed {
             let detail = "PURGE needs one Freshgate-Token field with the token of an operator or administrator";
             let problem = Problem::new(StatusCode::UNAUTHORIZED, "purge-token", detail).closing();
-            return Some((problem.response(), problem.outcome(Kind::Refused, api)));
+            return Some((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
         }
         // A purge is about what GET answers here, whatever route PURGE itself would take.
         let place = mounted.route(&Method::GET, admitted.routed.path.clone()).place();

@@ -79,7 +79,7 @@ impl Gateway {
             }
             Found::Ask { .. } if wishes.only_if_cached => {
                 let problem = Problem::not_cached();
-                (failed(&problem, Status::default()), problem.outcome(Kind::Refused, Some(reading.api)))
+                (problem.response(Status::default()), problem.outcome(Kind::Refused, Some(reading.api)))
             }
             Found::Ask { stored, fwd, why } => {
                 let part = admitted.fields.contains_key(RANGE) && stored.is_none();
@@ -107,7 +107,10 @@ impl Gateway {
     ) -> (Response<Body>, Outcome) {
         let Some(question) = self.question(reading, stored.as_ref()) else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Failed, Some(Arc::clone(&reading.api))));
+            return (
+                problem.response(Status::default()),
+                problem.outcome(Kind::Failed, Some(Arc::clone(&reading.api))),
+            );
         };
         let got = self.fills.get(question, comer).await;
         let now = self.clock.now();
@@ -124,7 +127,7 @@ impl Gateway {
             (Got::Failed(error), None) => reading.failed(&error, status),
             (Got::Overloaded, _) => {
                 let problem = Problem::overloaded();
-                (failed(&problem, status), problem.outcome(Kind::Refused, Some(Arc::clone(&reading.api))))
+                (problem.response(status), problem.outcome(Kind::Refused, Some(Arc::clone(&reading.api))))
             }
         }
     }
@@ -141,7 +144,7 @@ impl Gateway {
         let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
         let Some(request) = self.request(&mut admitted, client, body) else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Failed, api));
+            return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
         };
         let began = self.clock.mono();
         let served = self.served(&admitted.routed.mounted);
@@ -156,7 +159,7 @@ impl Gateway {
             }
             Err(error) => {
                 let problem = Problem::of(&error);
-                (failed(&problem, status), Outcome { origin_ms, ..problem.outcome(Kind::Failed, api) })
+                (problem.response(status), Outcome { origin_ms, ..problem.outcome(Kind::Failed, api) })
             }
         }
     }
@@ -272,7 +275,7 @@ impl Reading<'_> {
 
     fn failed(&self, error: &AskError, status: Status) -> (Response<Body>, Outcome) {
         let problem = Problem::of(error);
-        (failed(&problem, status), problem.outcome(Kind::Failed, Some(Arc::clone(&self.api))))
+        (problem.response(status), problem.outcome(Kind::Failed, Some(Arc::clone(&self.api))))
     }
 }
 
@@ -307,13 +310,6 @@ fn ttl(entry: &Entry, now: Now) -> Option<i64> {
 pub(super) fn asked(admitted: &Admitted) -> Asked<'_> {
     let routed = &admitted.routed;
     Asked { method: &admitted.method, fields: &admitted.fields, rules: &routed.rules, api: &routed.mounted.api }
-}
-
-/// A problem with our `Cache-Status`.
-pub(super) fn failed(problem: &Problem, status: Status) -> Response<Body> {
-    let mut response = problem.response();
-    Status { detail: Some(problem.name), ..status }.write(response.headers_mut());
-    response
 }
 
 /// Passes interim answers to the client.

@@ -18,6 +18,8 @@
 //! breaks off, the end of the connection would look like the end of the message, so there we do send RST.
 
 use super::gate::Pass;
+use super::refusal;
+use super::scan::Scanner;
 use super::settings::Limits;
 use crate::alarm::{Alarm, later};
 use crate::client::Hints;
@@ -110,6 +112,7 @@ pub(super) struct Wire {
     stream: TcpStream,
     line: Arc<Line>,
     limits: WireLimits,
+    scanner: Scanner,
     head: HeadWait,
     stall: Stall,
     /// An interim answer that is being written, and how much of it has been.
@@ -146,8 +149,8 @@ struct Closing {
 
 impl Wire {
     pub(super) fn new(stream: TcpStream, pass: Pass, line: Arc<Line>, limits: WireLimits) -> Self {
-        let (head, stall, hint, writing, closing) = Default::default();
-        Wire { stream, line, limits, head, stall, hint, writing, closing, _pass: pass }
+        let (scanner, head, stall, hint, writing, closing) = Default::default();
+        Wire { stream, line, limits, scanner, head, stall, hint, writing, closing, _pass: pass }
     }
 
     /// Whether hyper reads a head; notes the begin of each such wait.
@@ -190,6 +193,12 @@ impl Wire {
             self.hint = (Vec::new(), 0);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Puts our words in place of a refusal that hyper has written itself; what is left of them goes out with the flush.
+    fn refuse(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.hint = (refusal::in_place_of(bytes)?, 0);
+        Some(bytes.len())
     }
 
     /// Reads and drops what the client still sends; ready when it has closed, is done sending, or has had enough.
@@ -239,6 +248,9 @@ impl AsyncRead for Wire {
             return this.wait_for_head(cx);
         };
         if buf.filled().len() > before {
+            if !this.line.tunnel.load(Relaxed) {
+                this.scanner.scan(&mut buf.filled_mut()[before..]);
+            }
             this.heard();
         } else {
             this.closing.client_closed = true;
@@ -252,6 +264,9 @@ impl AsyncWrite for Wire {
         let this = &mut *self;
         this.writing = true;
         ready!(this.write_hint(cx))?;
+        if let Some(taken) = this.refuse(buf) {
+            return Poll::Ready(Ok(taken));
+        }
         let polled = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.stall.watch(polled, this.limits.stall, cx)
     }
@@ -264,6 +279,9 @@ impl AsyncWrite for Wire {
         let this = &mut *self;
         this.writing = true;
         ready!(this.write_hint(cx))?;
+        if let Some(taken) = bufs.first().and_then(|first| this.refuse(first)) {
+            return Poll::Ready(Ok(taken));
+        }
         let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.stall.watch(polled, this.limits.stall, cx)
     }

@@ -168,6 +168,11 @@ impl Conn {
         then == Then::Keep
     }
 
+    /// Gives back every byte until the other side ends.
+    pub async fn echo(&mut self) {
+        self.wire.echo().await;
+    }
+
     /// Waits until the other side ends the connection; gives what it sent before.
     pub async fn rest(&mut self) -> Vec<u8> {
         self.wire.rest().await
