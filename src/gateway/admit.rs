@@ -1,11 +1,10 @@
 //! Step 1: is the request sane, which API answers it, who is calling?
 
 use super::problem::Problem;
-use super::tunnel;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
-use crate::rfc9110::fields::{has_token, strip_hop_by_hop};
-use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
+use crate::rfc9110::fields::{has_token, list, strip_hop_by_hop};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
@@ -55,7 +54,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
     let mut fields = parts.headers;
     let trailers = has_token(&fields, &TE, "trailers");
-    let protocol = tunnel::wanted(&fields, &routed.rules.upgrade);
+    let protocol = protocol(&fields, &routed.rules.upgrade);
     strip_hop_by_hop(&mut fields);
     let method = parts.method;
     let admitted =
@@ -107,4 +106,13 @@ fn framing(fields: &HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
         }
         (Some(_) | None, _) => Ok(()),
     }
+}
+
+/// The protocol to switch to, if the client asks for one that the API lists. Others are ignored (RFC 9110 §7.8).
+fn protocol(fields: &HeaderMap, allowed: &[String]) -> Option<String> {
+    if allowed.is_empty() || !has_token(fields, &CONNECTION, "upgrade") {
+        return None;
+    }
+    let mut offered = list(fields, &UPGRADE).map(str::to_ascii_lowercase);
+    offered.find(|protocol| allowed.contains(protocol))
 }

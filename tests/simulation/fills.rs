@@ -188,13 +188,28 @@ impl Fill {
 
     fn put(&self, world: &mut World, entry: &Arc<Entry>, shared: bool) {
         let caller = if shared || world.bent == Bent::PrivateShared { 0 } else { self.caller };
-        let put = world.store.put(&World::key(self.path, caller), entry, &world.requests[self.language]);
+        let key = World::key(self.path, caller);
+        let before = self.youngest(world, &key);
+        let put = world.store.put(&key, entry, &world.requests[self.language]);
+        if let (Some(before), Some(after)) = (before, self.youngest(world, &key))
+            && before > after
+        {
+            tell!(world, "question {}: {after:?} is found where {before:?} was", self.id);
+            world.fault = Some(super::naive::Fault::Older);
+        }
         world.count(match put {
             Ok(()) => "stored",
             Err(freshgate::store::NotKept::Invalidated) => "not stored, it is invalidated",
             Err(freshgate::store::NotKept::OlderThanStored) => "not stored, a younger one is there",
         });
         tell!(world, "question {}: {put:?}", self.id);
+    }
+
+    /// When the answer that this request would be given now was asked for and confirmed.
+    fn youngest(&self, world: &World, key: &[u8]) -> Option<(u64, u64)> {
+        let variants = world.store.find(key)?;
+        let mut matching = variants.iter().filter(|entry| entry.selection.matches(&world.requests[self.language]));
+        matching.next().map(|entry| (entry.asked_at, entry.confirmed_at))
     }
 
     fn close(&mut self, world: &mut World) {
