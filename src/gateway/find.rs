@@ -3,7 +3,7 @@
 use super::admit::Admitted;
 use super::status::Fwd;
 use crate::clock::Now;
-use crate::policy::{Rules, may_use_shared, partition, write_key};
+use crate::policy::{may_use_shared, partition, write_key};
 use crate::rfc9111::{self, RequestDirectives, Reuse, is_strong};
 use crate::store::{Entry, Standing, Store};
 use std::sync::Arc;
@@ -38,9 +38,9 @@ impl Lookup {
         let rules = &admitted.routed.rules;
         let partition = partition(&rules.key, &admitted.identity, &admitted.fields);
         let mut key = Vec::with_capacity(
-            admitted.host.len() + admitted.path.len() + query.map_or(0, str::len) + partition.len() + 2,
+            admitted.host.len() + admitted.routed.path.len() + query.map_or(0, str::len) + partition.len() + 2,
         );
-        write_key(&mut key, &admitted.host, &admitted.path, query, &partition);
+        write_key(&mut key, &admitted.host, &admitted.routed.path, query, &partition);
         let shared_key = (!partition.is_empty()).then(|| key[..key.len() - partition.len()].to_vec());
         Lookup { key, shared_key }
     }
@@ -78,12 +78,12 @@ fn under(
     let Some(variants) = store.find(key) else { return nothing(Fwd::UriMiss) };
     let mut matching = variants.iter().filter(|entry| entry.selection.matches(&admitted.fields) && may(entry));
     match matching.next() {
-        Some(entry) => judge(&admitted.routed.rules, entry, wishes, now),
+        Some(entry) => judge(entry, wishes, now),
         None => nothing(Fwd::VaryMiss),
     }
 }
 
-fn judge(rules: &Rules, entry: &Arc<Entry>, wishes: &RequestDirectives, now: Now) -> Found {
+fn judge(entry: &Arc<Entry>, wishes: &RequestDirectives, now: Now) -> Found {
     let outdated = match entry.standing() {
         Standing::Current => false,
         Standing::Outdated => true,
@@ -99,8 +99,8 @@ fn judge(rules: &Rules, entry: &Arc<Entry>, wishes: &RequestDirectives, now: Now
         Reuse::Stale => Found::Stale(entry_()),
         Reuse::WhileRevalidating => Found::Refresh(entry_()),
         Reuse::Validate(why) if why.is_clients_wish() && now.mono < entry.asked_time + CLIENT_WISH_INTERVAL => {
-            let _ = rules;
-            Found::Fresh(entry_())
+            // The wish has been granted a moment ago; what else there is against this answer still counts.
+            judge(entry, &RequestDirectives::default(), now)
         }
         Reuse::Validate(why) => {
             let fwd = if why.is_clients_wish() { Fwd::Request } else { Fwd::Stale };

@@ -19,15 +19,15 @@ impl Gateway {
         self: &Arc<Self>,
         mut admitted: Admitted,
         body: Body,
-        protocol: &str,
+        (protocol, below): (String, OnUpgrade),
         client: &Client,
     ) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
-        let below = admitted.upgrade.take();
-        let (Some(mut request), Ok(value)) = (self.request(&admitted, client, body), HeaderValue::try_from(protocol))
+        let (Some(mut request), Ok(value)) =
+            (self.request(&mut admitted, client, body), HeaderValue::try_from(protocol.as_str()))
         else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Failed, api));
+            return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
         };
         request.headers_mut().insert(UPGRADE, value.clone());
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -36,11 +36,13 @@ impl Gateway {
         let status = Status { fwd: Some(Fwd::Bypass), detail: Some("upgrade"), ..Status::default() };
         let outcome = Outcome { api, kind: Kind::Pass, reason: Some("upgrade"), ..Outcome::default() };
         match served.origin.ask(request, &forward::host(&admitted), timeouts, None).await {
-            Ok(mut response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Ok(response) if has_switched(&response) && !has_token(response.headers(), &UPGRADE, &protocol) => {
+                let problem = Problem::broken("bad-answer");
+                (problem.response(status), problem.outcome(Kind::Failed, outcome.api))
+            }
+            Ok(mut response) if has_switched(&response) => {
                 let above = hyper::upgrade::on(&mut response);
-                if let Some(below) = below {
-                    self.background.spawn(join(below, above));
-                }
+                self.background.spawn(join(below, above));
                 let mut response = deliver::own(read::asked(&admitted), response, &status);
                 response.headers_mut().insert(UPGRADE, value);
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -50,10 +52,14 @@ impl Gateway {
             Err(error) => {
                 let problem = Problem::of(&error);
                 let failed = problem.outcome(Kind::Failed, outcome.api);
-                (read::failed(&problem, status), failed)
+                (problem.response(status), failed)
             }
         }
     }
+}
+
+fn has_switched(response: &Response<Body>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// Carries bytes both ways until both sides have ended.
