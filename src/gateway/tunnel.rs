@@ -7,6 +7,7 @@ use super::status::{Fwd, Status};
 use super::{Gateway, deliver, forward, read};
 use crate::body::Body;
 use crate::client::Client;
+use crate::rfc9110::fields::has_token;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;

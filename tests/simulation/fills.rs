@@ -13,6 +13,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Fill {
     pub id: usize,
     pub answer: Option<Answer>,
+    /// What it is joined by.
+    key: Vec<u8>,
     path: usize,
     caller: usize,
     language: usize,
@@ -57,7 +59,30 @@ impl Fill {
         );
         let flight = flight.cloned();
         let (path, caller, language, stored) = (by.path, by.caller, by.language, by.stored());
-        world.fills.push(Fill { id, answer: None, path, caller, language, stored, asked, flight, stage: Stage::Sent });
+        let key = by.key();
+        world.fills.push(Fill {
+            id,
+            answer: None,
+            key,
+            path,
+            caller,
+            language,
+            stored,
+            asked,
+            flight,
+            stage: Stage::Sent,
+        });
+        id
+    }
+
+    /// A question that needn't be asked: its answer is there already. Those who have joined are told.
+    pub fn found(world: &mut World, by: &Reader, flight: &Arc<Flight<usize>>, entry: &Arc<Entry>) -> usize {
+        let id = Fill::start(world, by, Some(flight), flight.asked.clone());
+        let mut fill = world.fills.pop().unwrap();
+        fill.answer = Some(Answer::Shared(Arc::clone(entry), said(entry)));
+        fill.stage = Stage::Over;
+        fill.close(world);
+        world.fills.push(fill);
         id
     }
 
@@ -214,10 +239,9 @@ impl Fill {
 
     fn close(&mut self, world: &mut World) {
         let Some(flight) = self.flight.take() else { return };
-        let key = World::key(self.path, self.caller);
-        world.flights.close(&key, &flight);
-        if world.open.get(&key).is_some_and(|open| Arc::ptr_eq(open, &flight)) {
-            world.open.remove(&key);
+        world.flights.close(&self.key, &flight);
+        if world.open.get(&self.key).is_some_and(|open| Arc::ptr_eq(open, &flight)) {
+            world.open.remove(&self.key);
         }
         self.asked.held = Held::default();
     }
