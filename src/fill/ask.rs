@@ -1,7 +1,8 @@
 //! One question to the origin: what is sent, what its answer means for the store, and recording it.
 
+use super::counted::Counted;
 use super::recording::{Ending, Recording, Room};
-use super::{Comer, Counted, Fills, may_take};
+use super::{Comer, Fills, may_take};
 use crate::body::{Body, BodyError};
 use crate::clock::Now;
 use crate::policy::{Asker, Keep, Routed, Scope, keep};

@@ -6,6 +6,7 @@
 //! at once, in parallel, as do those who come within the next moments ([`unshared`]).
 
 mod ask;
+mod counted;
 mod flight;
 mod recording;
 mod unshared;
@@ -20,6 +21,7 @@ use crate::policy::{may_use_shared, unshared_for};
 use crate::store::{Entry, Standing, Store};
 use crate::tasks::Tasks;
 use crate::upstream::AskError;
+use counted::Counted;
 use http::Response;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -100,23 +102,6 @@ pub enum Got {
     Failed(Arc<AskError>),
     /// Too many wait already (`limits.waiting_requests`).
     Overloaded,
-}
-
-/// Counts one in for as long as it lives, whatever becomes of the task that has it.
-struct Counted(Arc<AtomicUsize>);
-
-impl Counted {
-    fn up_to(counter: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let before = counter.fetch_add(1, Ordering::Relaxed);
-        let counted = Counted(Arc::clone(counter)); // taken back on every way out
-        (before < most).then_some(counted)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Fills {

@@ -2,13 +2,12 @@
 
 use super::Gateway;
 use super::admit::Admitted;
-use super::forward::VIA_VALUE;
 use super::outcome::{Kind, Outcome};
 use super::problem::Problem;
 use super::status::Status;
 use crate::body::Body;
 use crate::store::Severity;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, VIA};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use std::sync::Arc;
 
