@@ -22,7 +22,7 @@ pub struct Question {
     /// The shared key, where it isn't the same.
     pub shared_key: Option<Vec<u8>>,
     /// API, rules and place.
-    pub routed: Arc<Routed>,
+    pub routed: Routed,
     /// The authenticated caller.
     pub user: Option<Arc<str>>,
     /// The request's fields as the client sent them; `Vary` is about these.
@@ -114,14 +114,16 @@ impl Question {
         }
     }
 
-    fn request(&self) -> Request<Body> {
+    /// Sends it, with the validators of a stored answer if there is one.
+    async fn send(&self, stored: Option<&Entry>) -> Result<Response<Body>, AskError> {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.sent.clone();
-        if let Some(stored) = &self.stored {
+        if let Some(stored) = stored {
             rfc9111::add_validators(request.headers_mut(), stored.etag(), stored.last_modified());
         }
-        request
+        let timeouts = &self.routed.rules.timeouts;
+        self.origin.ask(request, &self.host, timeouts, self.interim.clone()).await
     }
 }
 
@@ -129,17 +131,21 @@ impl Fills {
     /// Asks the origin and decides what its answer is good for. `at` was noted before.
     pub(super) async fn ask(&self, question: &Arc<Question>, at: &AskedAt) -> Asked {
         let asked = self.clock.now();
-        let timeouts = &question.routed.rules.timeouts;
-        let answer = question.origin.ask(question.request(), &question.host, timeouts, question.interim.clone()).await;
+        let mut answer = question.send(question.stored.as_deref()).await;
+        if let (Ok(response), Some(stored)) = (&answer, &question.stored)
+            && response.status() == StatusCode::NOT_MODIFIED
+        {
+            if rfc9111::identifies(response.headers(), &stored.fields.unpack(0)) {
+                return self.confirmed(question, at, stored, response.headers(), [asked, self.clock.now()]);
+            }
+            answer = question.send(None).await; // it confirms something else; RFC 9111 §4.3.4
+        }
         let answered = self.clock.now();
         let origin_ms = answered.mono - asked.mono;
         let response = match answer {
             Ok(response) => response,
             Err(error) => return Asked::Failed(Arc::new(error)),
         };
-        if let (StatusCode::NOT_MODIFIED, Some(stored)) = (response.status(), &question.stored) {
-            return self.confirmed(question, at, stored, response.headers(), [asked, answered]);
-        }
         match self.judge(question, at, response.status(), response.headers(), [asked, answered]) {
             Err(reason) => Asked::Own { response, reason, origin_ms },
             Ok(keep) => {
@@ -286,7 +292,7 @@ impl Fills {
     }
 
     fn is_too_old(&self, entry: &Entry) -> bool {
-        let age = self.clock.now().mono.saturating_sub(entry.asked_time);
+        let age = self.clock.mono().saturating_sub(entry.asked_time);
         u128::from(age) > self.settings.max_fill_time.as_millis()
     }
 

@@ -183,7 +183,7 @@ impl Fills {
     }
 
     fn enter(&self, question: &Question, comer: &Comer) -> Turn<Place> {
-        let ask = || self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.now().mono);
+        let ask = || self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.mono());
         self.flights.enter(&question.key, comer, ask, || Place(watch::Sender::new(None)))
     }
 
@@ -206,7 +206,7 @@ impl Fills {
                 }
                 ask::Asked::Own { response, reason, origin_ms } => {
                     let seconds = unshared_for(response.status()).as_secs();
-                    fills.unshared.remember(&question.key, fills.clock.now().mono, seconds);
+                    fills.unshared.remember(&question.key, fills.clock.mono(), seconds);
                     (Answer::Unshared, Got::Own { response, reason, origin_ms }, None)
                 }
                 ask::Asked::Failed(error) => (Answer::Failed(Arc::clone(&error)), Got::Failed(error), None),
@@ -225,7 +225,7 @@ impl Fills {
 
     /// Asks for one caller only; what can be kept is kept all the same.
     async fn alone(self: &Arc<Self>, question: Arc<Question>) -> Got {
-        let asked = self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.now().mono);
+        let asked = self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.mono());
         match self.ask(&question, &asked).await {
             ask::Asked::Own { response, reason, origin_ms } => Got::Own { response, reason, origin_ms },
             ask::Asked::Failed(error) => Got::Failed(error),

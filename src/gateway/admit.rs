@@ -9,7 +9,6 @@ use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
-use std::sync::Arc;
 
 /// A request that may go on.
 #[derive(Debug)]
@@ -17,11 +16,9 @@ pub(super) struct Admitted {
     pub(super) method: Method,
     /// The Host, canonical, with its port.
     pub(super) host: String,
-    /// The public path, canonical.
-    pub(super) path: String,
-    /// The query as written.
-    pub(super) query: Option<String>,
-    pub(super) routed: Arc<Routed>,
+    /// The target as written.
+    pub(super) uri: Uri,
+    pub(super) routed: Routed,
     pub(super) identity: Identity,
     /// The end-to-end ones: key, partition and `Vary` have to be of what the origin sees.
     pub(super) fields: HeaderMap,
@@ -42,31 +39,21 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let host = host(&parts.uri, &parts.headers)?;
     framing(&parts.headers, body_limit)?;
     let path = canonical_path(parts.uri.path()).map_err(Problem::bad_target)?.into_owned();
-    let query = parts.uri.query().map(String::from);
-    check_query(query.as_deref().unwrap_or_default()).map_err(Problem::bad_target)?;
+    check_query(parts.uri.query().unwrap_or_default()).map_err(Problem::bad_target)?;
     let Some(mounted) = apis.find(&host, &path) else {
         return Err(Problem::new(StatusCode::NOT_FOUND, "no-api", "no API answers on this host and path"));
     };
-    let routed = Arc::new(mounted.route(&parts.method, &path));
+    let routed = mounted.route(&parts.method, path);
     let has_body = !body.is_end_stream();
-    let protocol = tunnel::wanted(&routed.rules.upgrade, &parts.method, &parts.headers);
-    let upgrade = protocol.zip(parts.extensions.remove::<OnUpgrade>());
-    let trailers = has_token(&parts.headers, &TE, "trailers");
-    strip_hop_by_hop(&mut parts.headers);
-    strip_twins(&mut parts.headers);
     let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
-    let admitted = Admitted {
-        method: parts.method,
-        host,
-        path,
-        query,
-        routed,
-        identity,
-        fields: parts.headers,
-        has_body,
-        trailers,
-        upgrade,
-    };
+    let mut fields = parts.headers;
+    let trailers = has_token(&fields, &TE, "trailers");
+    let protocol = tunnel::wanted(&routed.rules.upgrade, &parts.method, &fields);
+    let upgrade = protocol.zip(parts.extensions.remove::<OnUpgrade>());
+    strip_hop_by_hop(&mut fields);
+    strip_twins(&mut fields);
+    let admitted =
+        Admitted { method: parts.method, host, uri: parts.uri, routed, identity, fields, has_body, trailers, upgrade };
     Ok((admitted, body))
 }
 

@@ -4,7 +4,7 @@ use super::forward::VIA_VALUE;
 use super::status::Status;
 use crate::body::Body;
 use crate::clock::Now;
-use crate::policy::{Api, ClientCache, Rules, TAG_FIELDS};
+use crate::policy::{Api, ClientCache, Rules, SURROGATE_FIELDS, TAG_FIELDS};
 use crate::rfc9110::fields::strip_hop_by_hop;
 use crate::rfc9110::range::{self, Ranged};
 use crate::rfc9110::{Validators, conditional};
@@ -73,9 +73,6 @@ pub(super) fn own(asked: Asked<'_>, response: Response<Body>, status: &Status) -
     let (parts, body) = response.into_parts();
     let mut fields = parts.headers;
     strip_hop_by_hop(&mut fields);
-    for name in &TAG_FIELDS {
-        fields.remove(name);
-    }
     finish(asked, parts.status, fields, body, status)
 }
 
@@ -125,6 +122,9 @@ fn unsatisfiable(asked: Asked<'_>, mut fields: HeaderMap, content: &Content, cac
 }
 
 fn finish(asked: Asked<'_>, status: StatusCode, mut fields: HeaderMap, body: Body, cache: &Status) -> Response<Body> {
+    for name in TAG_FIELDS.iter().chain(&SURROGATE_FIELDS) {
+        fields.remove(name);
+    }
     if matches!(*asked.method, Method::GET | Method::HEAD) {
         tell_client_cache(asked.rules.client_cache, &mut fields);
     }

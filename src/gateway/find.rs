@@ -38,9 +38,9 @@ impl Lookup {
         let rules = &admitted.routed.rules;
         let partition = partition(&rules.key, &admitted.identity, &admitted.fields);
         let mut key = Vec::with_capacity(
-            admitted.host.len() + admitted.path.len() + query.map_or(0, str::len) + partition.len() + 2,
+            admitted.host.len() + admitted.routed.path.len() + query.map_or(0, str::len) + partition.len() + 2,
         );
-        write_key(&mut key, &admitted.host, &admitted.path, query, &partition);
+        write_key(&mut key, &admitted.host, &admitted.routed.path, query, &partition);
         let shared_key = (!partition.is_empty()).then(|| key[..key.len() - partition.len()].to_vec());
         Lookup { key, shared_key }
     }

@@ -28,6 +28,9 @@ pub(super) struct Past(Fwd, Option<&'static str>);
 /// A method that isn't answered from the cache.
 pub(super) const METHOD: Past = Past(Fwd::Method, None);
 
+/// A path of more segments than answers are stored for.
+const TOO_DEEP: Past = Past(Fwd::Bypass, Some("path-too-deep"));
+
 /// One read on its way: the request and what was looked up for it.
 struct Reading<'a> {
     admitted: &'a Admitted,
@@ -44,6 +47,7 @@ impl Gateway {
         body: Body,
         client: &Client,
         comer: Comer,
+        now: Now,
     ) -> (Response<Body>, Outcome) {
         let rules = &admitted.routed.rules;
         let wishes = if rules.client_directives {
@@ -52,11 +56,10 @@ impl Gateway {
             RequestDirectives::default()
         };
         if let Some(past) = past(&admitted, &wishes) {
-            return self.pass(&admitted, body, client, past).await;
+            return Box::pin(self.pass(admitted, body, client, past)).await;
         }
-        let query = canonical_query(&rules.key, admitted.query.as_deref());
+        let query = canonical_query(&rules.key, admitted.uri.query());
         let lookup = Lookup::new(&admitted, query.as_deref());
-        let now = self.clock.now();
         let found = find(&self.store, &lookup, &admitted, &wishes, now);
         let reading = Reading { admitted: &admitted, client, lookup, api: Arc::clone(&admitted.routed.mounted.id) };
         match found {
@@ -74,12 +77,16 @@ impl Gateway {
             }
             Found::Ask { stored, fwd, why } => {
                 let part = admitted.fields.contains_key(RANGE) && stored.is_none();
-                if admitted.method == Method::HEAD || part {
-                    let past = if part { Past(Fwd::Partial, None) } else { Past(fwd, why) };
+                let past = match (part, admitted.method == Method::HEAD) {
+                    (true, _) => Some(Past(Fwd::Partial, None)),
+                    (false, true) => Some(Past(fwd, why)),
+                    (false, false) => admitted.routed.place().is_too_deep().then_some(TOO_DEEP),
+                };
+                if let Some(past) = past {
                     drop(reading);
-                    return self.pass(&admitted, body, client, past).await;
+                    return Box::pin(self.pass(admitted, body, client, past)).await;
                 }
-                self.ask(&reading, stored, Past(fwd, why), comer).await
+                Box::pin(self.ask(&reading, stored, Past(fwd, why), comer)).await
             }
         }
     }
@@ -122,22 +129,22 @@ impl Gateway {
     /// Sends a request past the cache; nothing is stored, nothing invalidated.
     pub(super) async fn pass(
         &self,
-        admitted: &Admitted,
+        mut admitted: Admitted,
         body: Body,
         client: &Client,
         past: Past,
     ) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
-        let Some(request) = self.request(&admitted, client, body) else {
+        let Some(request) = self.request(&mut admitted, client, body) else {
             let problem = Problem::unsendable();
             return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
         };
-        let began = self.clock.now();
+        let began = self.clock.mono();
         let served = self.served(&admitted.routed.mounted);
         let rules = &admitted.routed.rules;
         let answer = served.origin.ask(request, &forward::host(&admitted), &rules.timeouts, interim(client)).await;
-        let origin_ms = Some(self.clock.now().mono - began.mono);
+        let origin_ms = Some(self.clock.mono() - began);
         match answer {
             Ok(response) => {
                 let status = Status { fwd_status: Some(response.status()), ..status };
@@ -151,26 +158,27 @@ impl Gateway {
         }
     }
 
-    /// The request for the origin, everything of the client's but what belongs to its connection.
-    pub(super) fn request(&self, admitted: &Admitted, client: &Client, body: Body) -> Option<Request<Body>> {
+    /// The request for the origin, everything of the client's but what belongs to its connection; takes the fields.
+    pub(super) fn request(&self, admitted: &mut Admitted, client: &Client, body: Body) -> Option<Request<Body>> {
         let mut request = Request::new(body);
         *request.method_mut() = admitted.method.clone();
         *request.uri_mut() = forward::uri(admitted, false)?;
         let trusted = (self.settings.trusts)(client.address.ip());
-        *request.headers_mut() = forward::fields(admitted, client, trusted, false);
+        let fields = std::mem::take(&mut admitted.fields);
+        *request.headers_mut() = forward::fields(admitted, fields, client, trusted, false);
         Some(request)
     }
 
     fn question(&self, reading: &Reading<'_>, stored: Option<&Arc<Entry>>) -> Option<Question> {
         let admitted = reading.admitted;
         let trusted = (self.settings.trusts)(reading.client.address.ip());
-        let mut sent = forward::fields(admitted, reading.client, trusted, true);
+        let mut sent = forward::fields(admitted, admitted.fields.clone(), reading.client, trusted, true);
         strip_conditionals(&mut sent);
         let served = self.served(&admitted.routed.mounted);
         Some(Question {
             key: reading.lookup.key.clone(),
             shared_key: reading.lookup.shared_key.clone(),
-            routed: Arc::clone(&admitted.routed),
+            routed: admitted.routed.clone(),
             user: None,
             fields: admitted.fields.clone(),
             sent,
@@ -279,7 +287,7 @@ fn past(admitted: &Admitted, wishes: &RequestDirectives) -> Option<Past> {
     if wishes.no_store {
         return Some(Past(Fwd::Request, Some("client-no-store")));
     }
-    admitted.routed.place.is_too_deep().then_some(Past(Fwd::Bypass, Some("path-too-deep")))
+    None
 }
 
 /// Answers of the origin that stale-if-error is for (RFC 5861 §4).

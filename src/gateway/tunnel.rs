@@ -28,14 +28,14 @@ impl Gateway {
     /// Asks the origin to switch; whatever else it answers is passed on.
     pub(super) async fn tunnel(
         self: &Arc<Self>,
-        admitted: Admitted,
+        mut admitted: Admitted,
         body: Body,
         (protocol, below): (String, OnUpgrade),
         client: &Client,
     ) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let (Some(mut request), Ok(value)) =
-            (self.request(&admitted, client, body), HeaderValue::try_from(protocol.as_str()))
+            (self.request(&mut admitted, client, body), HeaderValue::try_from(protocol.as_str()))
         else {
             let problem = Problem::unsendable();
             return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// A write on its way.
 pub(super) struct Write {
-    pub(super) routed: Arc<Routed>,
+    pub(super) routed: Routed,
     pub(super) method: Method,
     /// Scheme and authority as the client sees them, for `Location` of the same origin.
     pub(super) host: String,
@@ -45,10 +45,10 @@ enum Meaning {
 impl Gateway {
     /// Carries a write to its end. Everything it invalidates is invalidated when this returns.
     pub(super) async fn write(&self, served: &Served, write: Write) -> Written {
-        let began = self.clock.now();
+        let began = self.clock.mono();
         let rules = Arc::clone(&write.routed.rules);
         let answer = served.origin.ask(write.request, &write.to, &rules.timeouts, write.interim).await;
-        let origin_ms = self.clock.now().mono - began.mono;
+        let origin_ms = self.clock.mono() - began;
         let meaning = match &answer {
             Ok(response) => meaning(response, &rules.login),
             Err(error) if error.sent => Meaning::Unknown,
@@ -70,7 +70,7 @@ impl Gateway {
     fn hold_reached(&self, routed: &Routed, method: &Method, locations: &[Place]) -> Held {
         let mounted = &*routed.mounted;
         let standing = routed.standing();
-        let named = named(&mounted.api.purges, method, &routed.relative);
+        let named = named(&mounted.api.purges, method, routed.relative());
         let paths: Vec<Place> = named.iter().filter_map(|n| named_place(mounted, routed, n)).collect();
         let mut scopes = standing.reached(routed.rules.invalidate);
         scopes.extend(paths.iter().chain(locations).map(|place| place.path(&mounted.origin)));
@@ -88,7 +88,7 @@ impl Gateway {
             return;
         }
         // Settling is announced before the epoch is taken: an answer asked for after it then knows that it can't be kept.
-        held.settle(self.clock.now().mono + crate::clock::millis(settle));
+        held.settle(self.clock.mono() + crate::clock::millis(settle));
         self.store.scopes.raise(&held, Severity::Hard);
         let store = Arc::clone(&self.store);
         self.background.spawn(async move {
@@ -133,7 +133,7 @@ fn locations(routed: &Routed, host: &str, response: &Response<Body>) -> Vec<Plac
     let endpoints = mounted.api.upstream.iter().map(|e| (scheme(e.tls), e.authority()));
     let public = [true, false].map(|tls| (scheme(tls), host.to_owned()));
     for (scheme, authority) in endpoints.chain(public) {
-        for named in rfc9111::targets(scheme, &authority, &routed.sent, response.headers()) {
+        for named in rfc9111::targets(scheme, &authority, &routed.sent(), response.headers()) {
             let Ok(path) = canonical_path(named.split(['?', '#']).next().unwrap_or_default()) else { continue };
             let mut add = |place: Place| {
                 if !places.contains(&place) {

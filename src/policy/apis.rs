@@ -4,6 +4,7 @@ use super::scope::{Place, Standing};
 use super::settings::{Api, Rules};
 use super::target::without_port;
 use http::Method;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -33,26 +34,31 @@ pub struct Routed {
     pub mounted: Arc<Mounted>,
     /// The rules of the first route that matches, else of the API.
     pub rules: Arc<Rules>,
-    /// The path relative to the API: empty or begins with `/`.
-    pub relative: String,
-    /// The path at the origin, without the endpoint's base: begins with `/`.
-    pub sent: String,
-    /// The same as scopes name it, base included.
-    pub place: Place,
+    /// The public path, canonical.
+    pub path: String,
 }
 
 impl Routed {
+    /// The path relative to the API: empty or begins with `/`.
+    pub fn relative(&self) -> &str {
+        &self.path[self.mounted.api.path.len()..]
+    }
+
+    /// The path at the origin, without the endpoint's base: begins with `/`.
+    pub fn sent(&self) -> Cow<'_, str> {
+        self.mounted.sent(&self.rules, &self.path)
+    }
+
+    /// The same as scopes name it, base included.
+    pub fn place(&self) -> Place {
+        self.mounted.place(&self.sent())
+    }
+
     /// Where the request stands among the scopes.
     pub fn standing(&self) -> Standing<'_> {
         let m = &*self.mounted;
-        Standing {
-            api: &m.api,
-            id: &m.id,
-            origin: &m.origin,
-            root: &m.root,
-            place: &self.place,
-            relative: &self.relative,
-        }
+        let place = self.place();
+        Standing { api: &m.api, id: &m.id, origin: &m.origin, root: &m.root, place, relative: self.relative() }
     }
 }
 
@@ -62,9 +68,9 @@ impl Mounted {
     }
 
     /// The path at the origin of a public path of this API, without the endpoint's base.
-    pub fn sent(&self, rules: &Rules, path: &str) -> String {
+    pub fn sent<'a>(&self, rules: &Rules, path: &'a str) -> Cow<'a, str> {
         let rest = if rules.strip_prefix { &path[self.api.path.len()..] } else { path };
-        if rest.starts_with('/') { rest.into() } else { format!("/{rest}") }
+        if rest.starts_with('/') { Cow::Borrowed(rest) } else { Cow::Owned(format!("/{rest}")) }
     }
 
     /// The place of a path at the origin, given without the endpoint's base.
@@ -73,13 +79,11 @@ impl Mounted {
     }
 
     /// The request's route within this API; `path` is canonical and lies under the API's prefix.
-    pub fn route(self: &Arc<Self>, method: &Method, path: &str) -> Routed {
+    pub fn route(self: &Arc<Self>, method: &Method, path: String) -> Routed {
         let relative = &path[self.api.path.len()..];
         let found = self.api.routes.iter().find(|r| r.methods.contains(method) && r.path.matches(relative).is_some());
         let rules = Arc::clone(found.map_or(&self.api.rules, |route| &route.rules));
-        let sent = self.sent(&rules, path);
-        let place = self.place(&sent);
-        Routed { relative: relative.into(), mounted: Arc::clone(self), rules, sent, place }
+        Routed { mounted: Arc::clone(self), rules, path }
     }
 
     /// Whether a canonical public path lies under this API's prefix, by whole segments.

@@ -2,18 +2,19 @@
 
 use super::settings::{ErrorAnswers, Precedence, Rules, SetCookie, Share, Ttl};
 use crate::clock::Now;
+use crate::rfc9110::date;
 use crate::rfc9110::fields::strip_hop_by_hop;
 use crate::rfc9111::{self, Facts, Lifetime, NotStored, Operator, Question, Selection, Sharing, Vary};
-use http::header::{AGE, AUTHORIZATION, CONTENT_TYPE, FORWARDED, HeaderName};
+use http::header::{AGE, AUTHORIZATION, CONTENT_TYPE, DATE, FORWARDED, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use std::time::Duration;
 
-/// Fields that name tags, and that clients don't get.
+/// Fields that name tags. They are stored, for the day when a 304 comes without them, but clients don't get them.
 pub const TAG_FIELDS: [HeaderName; 3] =
     [HeaderName::from_static("surrogate-key"), HeaderName::from_static("xkey"), HeaderName::from_static("cache-tag")];
 
-/// Fields between an origin and its surrogate, which clients don't get.
-const SURROGATE_FIELDS: [HeaderName; 2] =
+/// Fields between an origin and its surrogate: stored as well, and not for clients.
+pub const SURROGATE_FIELDS: [HeaderName; 2] =
     [HeaderName::from_static("surrogate-control"), HeaderName::from_static("freshgate-cache-control")];
 
 /// What the origin sees in it, and in `Forwarded`, is ours, so that an answer that varies on it matches no other request.
@@ -51,7 +52,7 @@ pub struct Keep {
     pub selection: Selection,
     /// Its tags.
     pub tags: Vec<String>,
-    /// Its end-to-end fields, as clients get them.
+    /// Its end-to-end fields.
     pub fields: HeaderMap,
 }
 
@@ -92,8 +93,11 @@ pub fn keep(
     names.extend(rules.key.headers.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
     let mut kept = fields.clone();
     strip_hop_by_hop(&mut kept);
-    for name in storable.omit.iter().chain(&TAG_FIELDS).chain(&SURROGATE_FIELDS).chain(&[AGE]) {
+    for name in storable.omit.iter().chain(&[AGE]) {
         kept.remove(name);
+    }
+    if let Ok(date) = HeaderValue::try_from(date::format(answered.unix)) {
+        kept.entry(DATE).or_insert(date); // RFC 9110 §6.6.1: what comes without one gets the time it came
     }
     Ok(Keep {
         shared: !asker.partitioned || shares(rules, storable.sharing, authorization),

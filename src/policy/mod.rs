@@ -9,7 +9,7 @@ mod settings;
 mod target;
 
 pub use apis::{Apis, Mounted, Routed};
-pub use keep::{Asker, Keep, TAG_FIELDS, keep, may_use_shared, unshared_for};
+pub use keep::{Asker, Keep, SURROGATE_FIELDS, TAG_FIELDS, keep, may_use_shared, unshared_for};
 pub use key::{Identity, canonical_query, is_credential, kept_cookies, partition, write_key};
 pub use pattern::{BadPattern, Captures, Methods, Pattern, Template, parse_on};
 pub use scope::{MAX_DEPTH, Named, Place, Scope, Standing, named};

@@ -81,7 +81,7 @@ impl Place {
 }
 
 /// Where a request stands: its API, the origin's name and the place there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Standing<'a> {
     /// The API.
     pub api: &'a Api,
@@ -92,14 +92,14 @@ pub struct Standing<'a> {
     /// The API's root at the origin.
     pub root: &'a Place,
     /// The path at the origin.
-    pub place: &'a Place,
+    pub place: Place,
     /// The path relative to the API, for `[[api.purge]]`.
     pub relative: &'a str,
 }
 
-impl<'a> Standing<'a> {
+impl Standing<'_> {
     /// The scopes of a question that are known before it is asked (tags become known with the answer).
-    pub fn known(&self, user: Option<&'a str>) -> Vec<Scope<'a>> {
+    pub fn known<'s>(&'s self, user: Option<&'s str>) -> Vec<Scope<'s>> {
         let mut scopes = vec![Scope::Everything, Scope::Api(self.id), self.place.path(self.origin)];
         scopes.extend(self.place.within(self.origin));
         scopes.extend(user.map(|user| Scope::Caller(self.id, user)));
@@ -116,7 +116,7 @@ impl<'a> Standing<'a> {
     }
 
     /// What a write here reaches by `invalidate`.
-    pub fn reached(&self, reach: Reach) -> Vec<Scope<'a>> {
+    pub fn reached(&self, reach: Reach) -> Vec<Scope<'_>> {
         let own = self.place.path(self.origin);
         match reach {
             Reach::Own => vec![own],

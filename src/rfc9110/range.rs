@@ -162,6 +162,9 @@ mod tests {
             let stored = fields_of(stored);
             assert_eq!(select(&request, &Validators::of(&stored), 10, Now::default()), *want, "{why}");
         }
+        let stored = fields_of(all);
+        let twice = fields_of(&[("range", "bytes=0-4"), ("if-range", "\"a\""), ("if-range", "\"a\"")]);
+        assert_eq!(select(&twice, &Validators::of(&stored), 10, Now::default()), Ranged::Whole, "§5.3");
         let no_range = fields_of(&[("if-range", "\"a\"")]);
         let got = select(&no_range, &Validators::default(), 10, Now::default());
         assert_eq!(got, Ranged::Whole, "§14.2: If-Range alone is ignored");

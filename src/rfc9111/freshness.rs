@@ -166,6 +166,13 @@ mod tests {
     }
 
     #[test]
+    fn a_date_of_this_very_second_makes_nothing_old() {
+        let date = fields_of(&[("date", "Wed, 01 Jul 2026 00:00:02 GMT")]);
+        assert_eq!(initial_age(&date, at(2_900), at(2_900)), 0);
+        assert_eq!(initial_age(&date, at(3_000), at(3_000)), 1_000);
+    }
+
+    #[test]
     fn fresh_while_lifetime_exceeds_age() {
         let cases: &[(&str, Facts, u64, bool, i64, u64)] = &[
             ("§4.2", facts(0, 10_000), 9_999, true, 1, 0),

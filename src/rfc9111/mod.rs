@@ -1,7 +1,7 @@
 //! A shared cache by RFC 9111, as pure functions: fields, stored facts and `now` in, a verdict with its reason out.
 //!
 //! In the order of a response's life: [`storing`] decides whether an answer may be kept and how widely, from what
-//! [`directives`] and [`targeted`] read and the lifetime that [`lifetime`] chooses; [`freshness`] is what is remembered of it; [`vary`] says
+//! [`directives`] and [`targeted`] read and the lifetime that `lifetime.rs` chooses; [`freshness`] is what is remembered of it; [`vary`] says
 //! for which requests; [`reuse`] decides each time whether it may be used; [`validation`] asks about it and brings it up to
 //! date; [`invalidation`] says what a write makes invalid.
 //!
@@ -23,5 +23,5 @@ pub use freshness::Facts;
 pub use invalidation::{invalidates, is_safe, targets};
 pub use reuse::{Reuse, reuse, usable_on_error};
 pub use storing::{Lifetime, NotStored, Operator, Question, SetCookie, Sharing, consider};
-pub use validation::{add_validators, freshen, is_strong, strip_conditionals};
+pub use validation::{add_validators, freshen, identifies, is_strong, strip_conditionals};
 pub use vary::{Selection, Vary, effective};

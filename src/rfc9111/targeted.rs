@@ -175,7 +175,7 @@ mod tests {
             ("bad extension", "max-age=60+x", said(Some(0), false)),
             ("content only", "content=\"ESI/1.0\"", said(None, false)),
             ("forbidden", "no-store, max-age=60", said(Some(60), true)),
-            ("for another", "max-age=60;other, max-age=5", said(Some(5), false)),
+            ("for another", "max-age=5;other, max-age=60", said(Some(60), false)),
             ("forbidden for another", "no-store;other", said(None, true)),
             ("strictest", "max-age=60, max-age=5", said(Some(5), false)),
             ("unreadable", "max-age = 60", said(Some(0), false)),

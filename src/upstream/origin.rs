@@ -197,7 +197,7 @@ fn failure(mut error: TrySendError<Request<Outbound>>, lease: &Lease) -> Failure
     }
     let kind = kind(&error);
     let error = AskError::sent(kind).because(error);
-    let unheard = kind == AskErrorKind::Closed && lease.reused && !lease.heard();
+    let unheard = kind == AskErrorKind::Closed && !lease.heard();
     if unheard { Failure::Unheard(error) } else { Failure::Final(error) }
 }
 

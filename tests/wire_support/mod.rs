@@ -1,38 +1,33 @@
 //! Raw sockets for the tests of both rims: bytes in, bytes out, nothing that repairs them.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failure in a helper fails its test")]
 
-use bytes::Bytes;
-use freshgate::body::{Body, BodyError};
-use http_body::{Body as HttpBody, Frame};
 use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 
 /// Far longer than anything here takes: a test that hangs fails instead.
-pub async fn soon<F: Future>(what: F) -> F::Output {
+pub(crate) async fn soon<F: Future>(what: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(20), what).await.expect("took too long")
 }
 
 /// One end of a connection, with what was read beyond the last message.
-pub struct Raw {
-    pub stream: TcpStream,
+pub(crate) struct Raw {
+    pub(crate) stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Raw {
-    pub fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         Raw { stream, buffer: Vec::new() }
     }
 
-    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         soon(self.stream.write_all(bytes.as_ref())).await.unwrap();
     }
 
     /// Reads up to and with `end`.
-    pub async fn until(&mut self, end: &str) -> String {
+    pub(crate) async fn until(&mut self, end: &str) -> String {
         loop {
             let found = self.buffer.windows(end.len()).position(|w| w == end.as_bytes());
             if let Some(at) = found {
@@ -47,43 +42,20 @@ impl Raw {
     }
 
     /// A head with its blank line.
-    pub async fn head(&mut self) -> String {
+    pub(crate) async fn head(&mut self) -> String {
         self.until("\r\n\r\n").await
     }
 
     /// Everything until the other side closes; a reset counts as an error.
-    pub async fn rest(&mut self) -> std::io::Result<String> {
+    pub(crate) async fn rest(&mut self) -> std::io::Result<String> {
         let mut all = std::mem::take(&mut self.buffer);
         soon(self.stream.read_to_end(&mut all)).await?;
         Ok(String::from_utf8(all).unwrap())
     }
 
     /// Waits until the other side has closed or reset, whatever it still sends.
-    pub async fn closed(&mut self) {
+    pub(crate) async fn closed(&mut self) {
         let mut space = [0; 16384];
         while soon(self.stream.read(&mut space)).await.is_ok_and(|n| n > 0) {}
     }
-}
-
-/// A body that is fed by the test.
-pub struct Fed(pub mpsc::UnboundedReceiver<Result<Frame<Bytes>, BodyError>>);
-
-pub type Feed = mpsc::UnboundedSender<Result<Frame<Bytes>, BodyError>>;
-
-impl HttpBody for Fed {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.0.poll_recv(cx)
-    }
-}
-
-pub fn fed() -> (Feed, Body) {
-    let (feed, frames) = mpsc::unbounded_channel();
-    (feed, Body::stream(Fed(frames)))
-}
-
-pub fn data(bytes: impl Into<Bytes>) -> Result<Frame<Bytes>, BodyError> {
-    Ok(Frame::data(bytes.into()))
 }

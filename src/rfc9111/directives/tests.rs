@@ -156,7 +156,11 @@ fn requests() {
             RequestDirectives { max_stale: Some(Some(5)), ..none },
         ),
         ("§5.2.1.2 unreadable", &[(cc, "max-stale=x")], RequestDirectives { max_stale: Some(Some(0)), ..none }),
-        ("§5.2.1.3 strictest", &[(cc, "min-fresh=5, min-fresh=9")], RequestDirectives { min_fresh: Some(9), ..none }),
+        (
+            "§5.2.1.3 strictest",
+            &[(cc, "min-fresh=5, min-fresh=9, min-fresh=7")],
+            RequestDirectives { min_fresh: Some(9), ..none },
+        ),
         (
             "§5.2.1.3 unreadable",
             &[(cc, "min-fresh=x")],

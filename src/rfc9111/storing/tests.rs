@@ -191,7 +191,14 @@ fn the_lifetime_and_its_source() {
         assert!(facts.is_fresh(NOW), "{why}");
     }
     assert_eq!(ask(200, &[], &forever).unwrap().facts.lifetime, FOREVER);
+}
+
+#[test]
+fn no_heuristic_beyond_4_2_2() {
+    let heuristic = Operator { heuristic: true, ..plain() };
     assert_eq!(ask(302, &[DATE, DAY_BEFORE], &heuristic).unwrap_err(), NotStored::NoLifetime, "§4.2.2");
+    let bad_date: Lines<'_> = &[("date", "today"), DAY_BEFORE];
+    assert_eq!(ask(200, bad_date, &heuristic).unwrap_err(), NotStored::NoLifetime, "§4.2.2 a Date that can't be read");
     assert_eq!(ask(200, &[DATE, DAY_BEFORE], &plain()).unwrap_err(), NotStored::NoLifetime, "heuristic = false");
 }
 
@@ -225,6 +232,8 @@ fn what_can_not_be_read_is_stale() {
     }
     let targeted = ask(200, &[("cdn-cache-control", "no-cache"), ETAG], &ttl_wins(60)).unwrap();
     assert!(targeted.facts.always_validate, "ttl doesn't win over a targeted field");
+    let surrogate = ask(200, &[cc("no-cache"), ("surrogate-control", "max-age=60"), ETAG], &ttl_wins(60)).unwrap();
+    assert!(surrogate.facts.always_validate, "ttl doesn't count here, so it doesn't win over no-cache either");
 }
 
 #[test]
@@ -249,6 +258,9 @@ fn stale_use_is_the_origins_to_allow() {
     }
     let stale = ask(200, &[cc("max-age=0, stale-if-error=5")], &plain());
     assert!(stale.is_ok(), "of use when the origin fails");
+    let too_stale = ask(200, &[cc("max-age=0, stale-if-error=5"), ("age", "6")], &plain());
+    assert_eq!(too_stale.unwrap_err(), NotStored::NoValidator, "of no use any more");
+    assert!(ask(200, &[cc("max-age=60, immutable")], &plain()).unwrap().facts.immutable, "RFC 8246");
 }
 
 #[test]
