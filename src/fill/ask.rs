@@ -1,7 +1,7 @@
 //! One question to the origin: what is sent, what its answer means for the store, and recording it.
 
-use super::recording::{Recording, Room};
-use super::{Comer, Fills, may_take};
+use super::recording::{Ending, Recording, Room};
+use super::{Comer, Counted, Fills, may_take};
 use crate::body::{Body, BodyError};
 use crate::clock::Now;
 use crate::policy::{Asker, Keep, Routed, Scope, keep};
@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// All that is needed to ask for one key and to judge the answer.
 pub struct Question {
@@ -85,9 +85,10 @@ pub(super) enum Asked {
 /// What is left to do for an answer whose head was handed on.
 pub(super) struct Recorder {
     entry: Arc<Entry>,
-    recording: Arc<Recording>,
+    recording: Ending,
     body: Body,
     shared: bool,
+    running: Counted,
 }
 
 impl Question {
@@ -100,8 +101,22 @@ impl Question {
     pub(super) fn may_take(&self, shared: &Shared, comer: &Comer) -> bool {
         let e = &*shared.entry;
         shared.unkept.is_none()
-            && e.selection.matches(&self.fields)
+            && self.is_answered_by(shared)
             && may_take(&e.held, e.asked_at, e.confirmed_at, e.asked_time, comer)
+    }
+
+    /// Whether the answer is of the variant that was asked for (RFC 9111 §4.1).
+    pub(super) fn is_answered_by(&self, shared: &Shared) -> bool {
+        shared.entry.selection.matches(&self.fields)
+    }
+
+    /// The key of those who want the same variant, as far as this answer tells variants apart. No partition begins with
+    /// a length like the one between, so it is nobody's key.
+    pub(super) fn variant_key(&self, shared: &Shared) -> Vec<u8> {
+        let mut key = self.key.clone();
+        key.extend_from_slice(&u64::MAX.to_le_bytes());
+        shared.entry.selection.write_variant(&self.fields, &mut key);
+        key
     }
 
     fn asker(&self) -> Asker<'_> {
@@ -149,13 +164,16 @@ impl Fills {
         match self.judge(question, at, response.status(), response.headers(), [asked, answered]) {
             Err(reason) => Asked::Own { response, reason, origin_ms },
             Ok(keep) => {
+                let Some(running) = Counted::up_to(&self.running, self.settings.fills) else {
+                    return Asked::Own { response, reason: "too-many-fills", origin_ms };
+                };
                 let (parts, body) = response.into_parts();
                 let length = parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
                 let (recording, own) = Recording::new(length);
                 let shared = keep.shared;
                 let entry = Arc::new(self.entry(question, at, parts.status, keep));
-                let recorder = Recorder { entry: Arc::clone(&entry), recording: Arc::clone(&recording), body, shared };
-                self.running.fetch_add(1, Ordering::Relaxed);
+                let ending = Ending(Arc::clone(&recording));
+                let recorder = Recorder { entry: Arc::clone(&entry), recording: ending, body, shared, running };
                 let live = Some(recording);
                 Asked::Shared(
                     Shared { entry, live, revalidated: false, status: parts.status, origin_ms, unkept: None },
@@ -180,9 +198,6 @@ impl Fills {
         }
         if at.held.settles(at.time) {
             return Err("settling");
-        }
-        if self.running() >= self.settings.fills {
-            return Err("too-many-fills");
         }
         Ok(keep)
     }
@@ -229,6 +244,8 @@ impl Fills {
         };
         let mut entry = self.entry(question, at, stored.status, keep);
         entry.held = entry.held.union(&stored.held);
+        // Tags, new and old, may be settling where what was known before isn't.
+        let unkept = unkept.or_else(|| entry.held.settles(at.time).then_some("settling"));
         if !stored.etag().is_some_and(rfc9111::is_strong) {
             // A weak validator says that it is good enough, not that it is the same: it stays as old as it was.
             entry.asked_at = stored.asked_at;
@@ -246,8 +263,9 @@ impl Fills {
 
     /// Reads the content to its end and stores the entry; `close` is called when nobody may join any more.
     pub(super) async fn record(&self, question: &Arc<Question>, recorder: Recorder, close: impl Fn()) {
-        let Recorder { entry, recording, mut body, shared } = recorder;
-        let mut keeping = true;
+        let Recorder { entry, recording: ending, mut body, shared, running } = recorder;
+        let recording = &*ending.0;
+        let (mut keeping, mut held_up) = (true, Duration::ZERO);
         let ended = loop {
             let Some(frame) = body.frame().await else { break Ok(()) };
             let written = match frame.map(http_body::Frame::into_data) {
@@ -263,7 +281,7 @@ impl Fills {
                 close();
                 recording.give_up_keeping();
             }
-            if !keeping && !self.paced(&recording).await {
+            if !keeping && !self.paced(recording, &mut held_up).await {
                 break Err(BodyError::Lagged);
             }
         };
@@ -276,18 +294,26 @@ impl Fills {
         }
         close();
         recording.end(ended);
-        self.running.fetch_sub(1, Ordering::Relaxed);
+        drop(running);
     }
 
-    /// Waits for the readers of an answer that isn't kept; false when there are none left.
-    async fn paced(&self, recording: &Recording) -> bool {
+    /// Waits for the readers of an answer that isn't kept; false when there are none left. `held_up` is for how long
+    /// some have waited for others.
+    async fn paced(&self, recording: &Recording, held_up: &mut Duration) -> bool {
+        let most = self.settings.max_object_size.min(1 << 20);
         loop {
-            let wait = recording.wait_for_room(self.settings.max_object_size.min(1 << 20));
-            match tokio::time::timeout(self.settings.write_stall, wait).await {
-                Ok(Room::Abandoned) => return false,
-                Ok(Room::Free | Room::Full) => return true,
-                Err(_) => drop(recording.cut_slowest()),
+            match recording.room(most) {
+                Room::Abandoned => return false,
+                Room::Free => return true,
+                Room::Full => recording.watch(),
             }
+            let began = tokio::time::Instant::now();
+            let patience = self.settings.write_stall.saturating_sub(*held_up);
+            let waited = tokio::time::timeout(patience, recording.wait_for_room(most)).await;
+            if waited.is_err() {
+                recording.cut_slowest();
+            }
+            *held_up = if waited.is_ok() && recording.holds_up() { *held_up + began.elapsed() } else { Duration::ZERO };
         }
     }
 

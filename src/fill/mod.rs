@@ -16,8 +16,8 @@ pub use recording::{Recording, Room};
 
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::policy::unshared_for;
-use crate::store::Store;
+use crate::policy::{may_use_shared, unshared_for};
+use crate::store::{Entry, Standing, Store};
 use crate::tasks::Tasks;
 use crate::upstream::AskError;
 use http::Response;
@@ -26,6 +26,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use unshared::Unshared;
+
+/// Who has waited for so many answers in vain asks for himself and waits for nobody any more.
+const MOST_WAITS: usize = 3;
 
 /// Bounds on fills; each comes from the configuration.
 #[derive(Clone, Debug)]
@@ -51,13 +54,17 @@ pub struct Fills {
     settings: Settings,
     tasks: Tasks,
     clock: Clock,
-    waiting: AtomicUsize,
-    running: AtomicUsize,
+    waiting: Arc<AtomicUsize>,
+    running: Arc<AtomicUsize>,
 }
 
 /// Where those who joined await the answer.
 #[derive(Debug)]
-struct Place(watch::Sender<Option<Answer>>);
+struct Place {
+    answer: watch::Sender<Option<Answer>>,
+    /// What it is joined by.
+    key: Box<[u8]>,
+}
 
 /// What those who joined are told.
 #[derive(Clone, Debug)]
@@ -95,18 +102,18 @@ pub enum Got {
     Overloaded,
 }
 
-/// Counts one in for as long as it lives.
-struct Counted<'a>(&'a AtomicUsize);
+/// Counts one in for as long as it lives, whatever becomes of the task that has it.
+struct Counted(Arc<AtomicUsize>);
 
-impl<'a> Counted<'a> {
-    fn up_to(counter: &'a AtomicUsize, most: usize) -> Option<Self> {
+impl Counted {
+    fn up_to(counter: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         let before = counter.fetch_add(1, Ordering::Relaxed);
-        let counted = Counted(counter); // taken back on every way out
+        let counted = Counted(Arc::clone(counter)); // taken back on every way out
         (before < most).then_some(counted)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -122,12 +129,12 @@ impl Fills {
             settings,
             tasks,
             clock,
-            waiting: AtomicUsize::new(0),
-            running: AtomicUsize::new(0),
+            waiting: Arc::default(),
+            running: Arc::default(),
         })
     }
 
-    /// Questions that are being asked or recorded.
+    /// Answers that are being recorded.
     pub fn running(&self) -> usize {
         self.running.load(Ordering::Relaxed)
     }
@@ -143,25 +150,36 @@ impl Fills {
     }
 
     /// Gets an answer to `question`: asks, or waits for one who has asked already.
-    pub async fn get(self: &Arc<Self>, question: Question, mut comer: Comer) -> Got {
+    pub async fn get(self: &Arc<Self>, question: Question, comer: Comer) -> Got {
         let question = Arc::new(question);
         if self.is_unshared(&question.key, comer.began_time) {
             return self.alone(question).await;
         }
-        let mut failed = false;
-        loop {
-            let flight = match self.enter(&question, &comer) {
+        let (mut failed, mut refused, mut variant) = (false, None, None::<Vec<u8>>);
+        for _ in 0..MOST_WAITS {
+            let key = variant.as_ref().unwrap_or(&question.key);
+            let flight = match self.enter(key, &question, &comer, refused.as_ref()) {
                 Turn::Lead(flight) => return self.lead(question, flight).await,
                 Turn::Join(flight) => flight,
             };
-            let Some(_counted) = Counted::up_to(&self.waiting, self.settings.waiting) else {
+            let Some(counted) = Counted::up_to(&self.waiting, self.settings.waiting) else {
                 return Got::Overloaded;
             };
-            match wait(&flight).await {
+            let answer = wait(&flight).await;
+            drop(counted);
+            match answer {
                 Some(Answer::Shared(shared)) if question.may_take(&shared, &comer) => {
                     if let Some(body) = shared.reader() {
                         return Got::Shared { shared, body, joined: true };
                     }
+                }
+                Some(Answer::Shared(shared)) if !question.is_answered_by(&shared) => {
+                    // Another variant's answer. Those who want the same one wait for one another from here on; who finds
+                    // that `Vary` has changed meanwhile doesn't wait a third time.
+                    if variant.is_some() {
+                        return self.alone(question).await;
+                    }
+                    variant = Some(question.variant_key(&shared));
                 }
                 Some(Answer::Unshared) => return self.alone(question).await,
                 Some(Answer::Failed(error)) if failed || error.kind.is_timeout() => return Got::Failed(error),
@@ -169,26 +187,70 @@ impl Fills {
                 Some(Answer::Failed(_)) | None => failed = true,
                 Some(Answer::Shared(_)) => {}
             }
-            comer.refused = true;
+            refused = Some(flight);
         }
+        self.alone(question).await
     }
 
     /// Asks in the background unless somebody does already; nobody waits for it.
     pub fn refresh(self: &Arc<Self>, question: Question, comer: &Comer) {
         let question = Arc::new(question);
-        if let Turn::Lead(flight) = self.enter(&question, comer) {
+        if let Turn::Lead(flight) = self.enter(&question.key, &question, comer, None) {
+            if let Some(shared) = self.came_meanwhile(&question) {
+                self.tell(&flight, Answer::Shared(shared));
+                return;
+            }
             let (sender, _) = oneshot::channel();
             self.start(question, flight, sender);
         }
     }
 
-    fn enter(&self, question: &Question, comer: &Comer) -> Turn<Place> {
+    fn enter(
+        &self,
+        key: &[u8],
+        question: &Question,
+        comer: &Comer,
+        refused: Option<&Arc<Flight<Place>>>,
+    ) -> Turn<Place> {
         let ask = || self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.mono());
-        self.flights.enter(&question.key, comer, ask, || Place(watch::Sender::new(None)))
+        self.flights.enter(key, comer, refused, ask, || Place { answer: watch::Sender::new(None), key: key.into() })
+    }
+
+    /// Nobody joins `flight` any more, and those who have are told.
+    fn tell(&self, flight: &Arc<Flight<Place>>, answer: Answer) {
+        self.flights.close(&flight.answer.key, flight);
+        flight.answer.answer.send_replace(Some(answer));
+    }
+
+    /// The answer of a question that ended between this request's look into the store and its turn to ask. Without this
+    /// second look a crowd on a cold key would now and then cost the origin a second request.
+    fn came_meanwhile(&self, question: &Question) -> Option<Shared> {
+        let now = self.clock.now();
+        let is_new = |entry: &Arc<Entry>| {
+            entry.selection.matches(&question.fields)
+                && !question.stored.as_ref().is_some_and(|stored| Arc::ptr_eq(stored, entry))
+                && entry.facts.is_fresh(now)
+                && entry.standing() == Standing::Current
+        };
+        let own = || self.store.find(&question.key)?.iter().find(|entry| is_new(entry)).cloned();
+        // Where something was found before, the request may have its own reasons not to be content with it.
+        let shared_key = question.shared_key.as_ref().filter(|_| question.stored.is_none());
+        let rules = &question.routed.rules;
+        let shared = || {
+            let variants = self.store.find(shared_key?)?;
+            variants.iter().find(|entry| may_use_shared(rules, entry.sharing) && is_new(entry)).cloned()
+        };
+        let entry = own().or_else(shared)?;
+        let status = entry.status;
+        Some(Shared { entry, live: None, revalidated: false, status, origin_ms: 0, unkept: None })
     }
 
     /// Asks on everybody's behalf, in a task that goes on when this caller leaves.
     async fn lead(self: &Arc<Self>, question: Arc<Question>, flight: Arc<Flight<Place>>) -> Got {
+        if let Some(shared) = self.came_meanwhile(&question) {
+            self.tell(&flight, Answer::Shared(shared.clone()));
+            return Got::Shared { shared, body: None, joined: true };
+        }
         let (sender, receiver) = oneshot::channel();
         self.start(question, flight, sender);
         receiver.await.unwrap_or_else(|_| Got::Failed(Arc::new(AskError::lost())))
@@ -197,12 +259,14 @@ impl Fills {
     fn start(self: &Arc<Self>, question: Arc<Question>, flight: Arc<Flight<Place>>, leader: oneshot::Sender<Got>) {
         let fills = Arc::clone(self);
         self.tasks.spawn(async move {
-            let guard = Closing { fills: &fills, question: &question, flight: &flight };
+            let guard = Closing { fills: &fills, flight: &flight };
             let (told, got, recorder) = match fills.ask(&question, &flight.asked).await {
                 ask::Asked::Shared(shared, growing) => {
                     fills.unshared.forget(&question.key);
                     let (body, recorder) = growing.unzip();
-                    (Answer::Shared(shared.clone()), Got::Shared { shared, body, joined: false }, recorder)
+                    // What nobody else may take is said at once: they would refuse it one after the other.
+                    let told = if shared.unkept.is_none() { Answer::Shared(shared.clone()) } else { Answer::Unshared };
+                    (told, Got::Shared { shared, body, joined: false }, recorder)
                 }
                 ask::Asked::Own { response, reason, origin_ms } => {
                     let seconds = unshared_for(response.status()).as_secs();
@@ -212,12 +276,12 @@ impl Fills {
                 ask::Asked::Failed(error) => (Answer::Failed(Arc::clone(&error)), Got::Failed(error), None),
             };
             if recorder.is_none() {
-                fills.flights.close(&question.key, &flight);
+                fills.flights.close(&flight.answer.key, &flight);
             }
-            flight.answer.0.send_replace(Some(told));
+            flight.answer.answer.send_replace(Some(told));
             drop(leader.send(got)); // a client that left misses nothing
             if let Some(recorder) = recorder {
-                fills.record(&question, recorder, || fills.flights.close(&question.key, &flight)).await;
+                fills.record(&question, recorder, || fills.flights.close(&flight.answer.key, &flight)).await;
             }
             drop(guard);
         });
@@ -244,7 +308,7 @@ impl Fills {
 
 /// Waits for the answer; `None` when the one who asked is gone without one.
 async fn wait(flight: &Flight<Place>) -> Option<Answer> {
-    let mut answer = flight.answer.0.subscribe();
+    let mut answer = flight.answer.answer.subscribe();
     let found = answer.wait_for(Option::is_some).await.ok()?;
     found.clone()
 }
@@ -252,14 +316,13 @@ async fn wait(flight: &Flight<Place>) -> Option<Answer> {
 /// Takes a question out of the table whatever becomes of its task, and tells those who wait.
 struct Closing<'a> {
     fills: &'a Fills,
-    question: &'a Question,
     flight: &'a Arc<Flight<Place>>,
 }
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        self.fills.flights.close(&self.question.key, self.flight);
-        self.flight.answer.0.send_if_modified(|answer| {
+        self.fills.flights.close(&self.flight.answer.key, self.flight);
+        self.flight.answer.answer.send_if_modified(|answer| {
             let unanswered = answer.is_none();
             if unanswered {
                 *answer = Some(Answer::Failed(Arc::new(AskError::lost())));

@@ -2,8 +2,10 @@
 //!
 //! The writer is paced by the origin alone as long as the content may be kept (`max_object_size`): it all stays in
 //! memory and every reader goes at its own speed. Past that point the answer can't be kept and the recording becomes a
-//! window: what everybody has read is forgotten, and the writer waits for the slowest reader. A reader that takes
-//! nothing for `write_stall` while the writer waits for it is cut off, so that it holds nobody up beyond that.
+//! window: what everybody has read is forgotten, and the writer waits for the slowest reader. Who reads alone may be as
+//! slow as he likes, as long as he takes something within `write_stall`. Where others have read all there is and wait
+//! for more, the slowest is cut off once it has held them up for `write_stall` in all, so that a trickle holds nobody up
+//! any longer than a standstill.
 
 use crate::body::{Body, BodyError};
 use bytes::Bytes;
@@ -45,8 +47,20 @@ struct State {
 struct Seat {
     next: usize,
     waker: Option<Waker>,
+    /// Has taken something since [`Recording::watch`].
+    moved: bool,
     cut: bool,
     trailers_read: bool,
+}
+
+/// Breaks a recording off if its writer is gone without having ended it; its readers would wait for ever.
+#[derive(Debug)]
+pub(super) struct Ending(pub(super) Arc<Recording>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end(Err(BodyError::Origin));
+    }
 }
 
 /// What the writer may do next.
@@ -162,12 +176,30 @@ impl Recording {
         .await
     }
 
-    /// Cuts off the readers that are furthest behind and returns how many.
+    /// Whether some have read all there is while others are behind.
+    pub fn holds_up(&self) -> bool {
+        let state = self.lock();
+        let last = state.forgotten + state.pieces.len();
+        let mut reading = state.readers.iter().flatten().filter(|seat| !seat.cut);
+        state.slowest().is_some_and(|slowest| slowest < last) && reading.any(|seat| seat.next == last)
+    }
+
+    /// From here on it counts who takes something.
+    pub fn watch(&self) {
+        self.lock().readers.iter_mut().flatten().for_each(|seat| seat.moved = false);
+    }
+
+    /// Cuts off the readers that are furthest behind, if others wait for them or they have taken nothing since
+    /// [`Recording::watch`]; returns how many.
     pub fn cut_slowest(&self) -> usize {
+        let held_up = self.holds_up();
         let mut state = self.lock();
         let Some(slowest) = state.slowest() else { return 0 };
         let mut cut = 0;
         for seat in state.readers.iter_mut().flatten().filter(|seat| !seat.cut && seat.next == slowest) {
+            if seat.moved && !held_up {
+                continue;
+            }
             seat.cut = true;
             cut += 1;
             if let Some(waker) = seat.waker.take() {
@@ -252,6 +284,7 @@ impl HttpBody for Reader {
         let Some(seat) = state.readers[at].as_mut() else { return Poll::Ready(None) };
         if let Some(piece) = piece {
             seat.next += 1;
+            seat.moved = true;
             state.read_on();
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
@@ -300,3 +333,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ pub(super) struct Admitted {
     pub(super) uri: Uri,
     pub(super) routed: Routed,
     pub(super) identity: Identity,
-    /// The end-to-end ones: key, partition and `Vary` have to be of what the origin sees.
+    /// The end-to-end fields: key, partition and `Vary` see what the origin sees, and nothing that `Connection` takes away.
     pub(super) fields: HeaderMap,
     pub(super) has_body: bool,
     /// Whether the client takes trailer fields (RFC 9110 §10.1.4).
@@ -45,15 +45,23 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     };
     let routed = mounted.route(&parts.method, path);
     let has_body = !body.is_end_stream();
-    let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
-    let mut fields = parts.headers;
-    let trailers = has_token(&fields, &TE, "trailers");
-    let protocol = tunnel::wanted(&routed.rules.upgrade, &parts.method, &fields);
+    let protocol = tunnel::wanted(&routed.rules.upgrade, &parts.method, &parts.headers);
     let upgrade = protocol.zip(parts.extensions.remove::<OnUpgrade>());
-    strip_hop_by_hop(&mut fields);
-    strip_twins(&mut fields);
-    let admitted =
-        Admitted { method: parts.method, host, uri: parts.uri, routed, identity, fields, has_body, trailers, upgrade };
+    let trailers = has_token(&parts.headers, &TE, "trailers");
+    strip_hop_by_hop(&mut parts.headers);
+    strip_twins(&mut parts.headers);
+    let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
+    let admitted = Admitted {
+        method: parts.method,
+        host,
+        uri: parts.uri,
+        routed,
+        identity,
+        fields: parts.headers,
+        has_body,
+        trailers,
+        upgrade,
+    };
     Ok((admitted, body))
 }
 

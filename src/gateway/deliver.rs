@@ -5,14 +5,14 @@ use super::status::Status;
 use crate::body::Body;
 use crate::clock::Now;
 use crate::policy::{Api, ClientCache, Rules, SURROGATE_FIELDS, TAG_FIELDS};
-use crate::rfc9110::fields::strip_hop_by_hop;
+use crate::rfc9110::fields::{has_token, strip_hop_by_hop};
 use crate::rfc9110::range::{self, Ranged};
 use crate::rfc9110::{Validators, conditional};
 use crate::store::{Content, Entry};
 use bytes::Bytes;
 use http::header::{
     AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, HeaderName,
-    LOCATION, VIA,
+    LOCATION, VARY, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
@@ -127,6 +127,7 @@ fn finish(asked: Asked<'_>, status: StatusCode, mut fields: HeaderMap, body: Bod
     }
     if matches!(*asked.method, Method::GET | Method::HEAD) {
         tell_client_cache(asked.rules.client_cache, &mut fields);
+        tell_variance(&asked.rules.key.headers, &mut fields);
     }
     if asked.rules.strip_prefix {
         for name in [LOCATION, CONTENT_LOCATION] {
@@ -153,6 +154,15 @@ fn tell_client_cache(rule: ClientCache, fields: &mut HeaderMap) {
     };
     fields.insert(CACHE_CONTROL, HeaderValue::from_static(value));
     fields.remove(EXPIRES);
+}
+
+/// What is part of the key here must be so downstream as well.
+fn tell_variance(keyed: &[HeaderName], fields: &mut HeaderMap) {
+    for name in keyed {
+        if !has_token(fields, &VARY, name.as_str()) && !has_token(fields, &VARY, "*") {
+            fields.append(VARY, HeaderValue::from(name.clone()));
+        }
+    }
 }
 
 /// `strip_prefix`: a path that the origin names gets the API's public prefix; the authority of one of its endpoints goes.

@@ -3,7 +3,7 @@
 use super::admit::Admitted;
 use super::status::Fwd;
 use crate::clock::Now;
-use crate::policy::{Rules, may_use_shared, partition, write_key};
+use crate::policy::{may_use_shared, partition, write_key};
 use crate::rfc9111::{self, RequestDirectives, Reuse, is_strong};
 use crate::store::{Entry, Standing, Store};
 use std::sync::Arc;
@@ -78,12 +78,12 @@ fn under(
     let Some(variants) = store.find(key) else { return nothing(Fwd::UriMiss) };
     let mut matching = variants.iter().filter(|entry| entry.selection.matches(&admitted.fields) && may(entry));
     match matching.next() {
-        Some(entry) => judge(&admitted.routed.rules, entry, wishes, now),
+        Some(entry) => judge(entry, wishes, now),
         None => nothing(Fwd::VaryMiss),
     }
 }
 
-fn judge(rules: &Rules, entry: &Arc<Entry>, wishes: &RequestDirectives, now: Now) -> Found {
+fn judge(entry: &Arc<Entry>, wishes: &RequestDirectives, now: Now) -> Found {
     let outdated = match entry.standing() {
         Standing::Current => false,
         Standing::Outdated => true,
@@ -99,8 +99,8 @@ fn judge(rules: &Rules, entry: &Arc<Entry>, wishes: &RequestDirectives, now: Now
         Reuse::Stale => Found::Stale(entry_()),
         Reuse::WhileRevalidating => Found::Refresh(entry_()),
         Reuse::Validate(why) if why.is_clients_wish() && now.mono < entry.asked_time + CLIENT_WISH_INTERVAL => {
-            let _ = rules;
-            Found::Fresh(entry_())
+            // The wish has been granted a moment ago; what else there is against this answer still counts.
+            judge(entry, &RequestDirectives::default(), now)
         }
         Reuse::Validate(why) => {
             let fwd = if why.is_clients_wish() { Fwd::Request } else { Fwd::Stale };

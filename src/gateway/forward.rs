@@ -2,7 +2,7 @@
 
 use super::admit::Admitted;
 use crate::client::Client;
-use crate::policy::{HostHeader, canonical_query, kept_cookies};
+use crate::policy::{HostHeader, Names, canonical_query, kept_cookies};
 use crate::upstream::HostChoice;
 use http::header::{COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, VIA};
 use http::{HeaderMap, HeaderValue, Uri};
@@ -14,25 +14,25 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 /// How we call ourselves in `Via` (RFC 9110 §7.6.3).
 pub(super) const VIA_VALUE: HeaderValue = HeaderValue::from_static("1.1 freshgate");
 
+/// Takes the cookies that don't count out of a request that may be cached: key, `Vary` and the origin all see the rest.
+pub(super) fn drop_ignored_cookies(admitted: &mut Admitted) {
+    let cookies = &admitted.routed.rules.key.cookies;
+    if *cookies == Names::All || !admitted.fields.contains_key(COOKIE) {
+        return;
+    }
+    let kept = kept_cookies(cookies, &admitted.fields);
+    admitted.fields.remove(COOKIE);
+    if let Some(value) = kept.and_then(|c| HeaderValue::from_maybe_shared(bytes::Bytes::from(c)).ok()) {
+        admitted.fields.insert(COOKIE, value);
+    }
+}
+
 /// The fields that the origin is sent, without Host, made of the client's.
-pub(super) fn fields(
-    admitted: &Admitted,
-    mut fields: HeaderMap,
-    client: &Client,
-    trusted: bool,
-    cacheable: bool,
-) -> HeaderMap {
+pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client, trusted: bool) -> HeaderMap {
     fields.remove(HOST);
     fields.remove(EXPECT); // answered here: hyper says 100 when the body is first read
     if admitted.trailers {
         fields.insert(TE, HeaderValue::from_static("trailers"));
-    }
-    if cacheable && fields.contains_key(COOKIE) {
-        let kept = kept_cookies(&admitted.routed.rules.key.cookies, &fields);
-        fields.remove(COOKIE);
-        if let Some(value) = kept.and_then(|c| HeaderValue::from_maybe_shared(bytes::Bytes::from(c)).ok()) {
-            fields.insert(COOKIE, value);
-        }
     }
     fields.append(VIA, VIA_VALUE);
     tell_who(&mut fields, &admitted.host, client, trusted);

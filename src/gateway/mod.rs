@@ -85,7 +85,7 @@ impl Gateway {
         client: &Client,
         now: Now,
     ) -> (Response<Body>, Outcome) {
-        let comer = Comer { began_at: self.store.scopes.epoch(), began_time: now.mono, refused: false };
+        let comer = Comer { began_at: self.store.scopes.epoch(), began_time: now.mono };
         let (mut admitted, body) = match admit(request, &self.apis, self.settings.request_body) {
             Ok(admitted) => admitted,
             Err(problem) => return (problem.response(Status::default()), problem.outcome(Kind::Refused, None)),

@@ -31,6 +31,10 @@ pub(super) const METHOD: Past = Past(Fwd::Method, None);
 /// A path of more segments than answers are stored for.
 const TOO_DEEP: Past = Past(Fwd::Bypass, Some("path-too-deep"));
 
+/// Scopes beyond which a stored answer is fetched anew instead of being confirmed: each 304 adds its tags to those that
+/// the answer has (DESIGN rule 9), which must end somewhere.
+const MAX_CONFIRMED: usize = 256;
+
 /// One read on its way: the request and what was looked up for it.
 struct Reading<'a> {
     admitted: &'a Admitted,
@@ -43,7 +47,7 @@ impl Gateway {
     /// Answers GET and HEAD.
     pub(super) async fn read(
         self: &Arc<Self>,
-        admitted: Admitted,
+        mut admitted: Admitted,
         body: Body,
         client: &Client,
         comer: Comer,
@@ -58,6 +62,8 @@ impl Gateway {
         if let Some(past) = past(&admitted, &wishes) {
             return Box::pin(self.pass(admitted, body, client, past)).await;
         }
+        forward::drop_ignored_cookies(&mut admitted);
+        let rules = &admitted.routed.rules;
         let query = canonical_query(&rules.key, admitted.uri.query());
         let lookup = Lookup::new(&admitted, query.as_deref());
         let found = find(&self.store, &lookup, &admitted, &wishes, now);
@@ -165,14 +171,14 @@ impl Gateway {
         *request.uri_mut() = forward::uri(admitted, false)?;
         let trusted = (self.settings.trusts)(client.address.ip());
         let fields = std::mem::take(&mut admitted.fields);
-        *request.headers_mut() = forward::fields(admitted, fields, client, trusted, false);
+        *request.headers_mut() = forward::fields(admitted, fields, client, trusted);
         Some(request)
     }
 
     fn question(&self, reading: &Reading<'_>, stored: Option<&Arc<Entry>>) -> Option<Question> {
         let admitted = reading.admitted;
         let trusted = (self.settings.trusts)(reading.client.address.ip());
-        let mut sent = forward::fields(admitted, admitted.fields.clone(), reading.client, trusted, true);
+        let mut sent = forward::fields(admitted, admitted.fields.clone(), reading.client, trusted);
         strip_conditionals(&mut sent);
         let served = self.served(&admitted.routed.mounted);
         Some(Question {
@@ -187,7 +193,7 @@ impl Gateway {
             origin: Arc::clone(&served.origin),
             tally: Arc::clone(&served.tally),
             interim: interim(reading.client),
-            stored: stored.filter(|entry| entry.content.get().is_some()).cloned(),
+            stored: stored.filter(|entry| entry.content.get().is_some() && entry.held.len() <= MAX_CONFIRMED).cloned(),
         })
     }
 }

@@ -23,8 +23,8 @@ pub struct Mounted {
     pub id: Arc<str>,
     /// The name of its origin in scopes: the same for all APIs that have an endpoint in common.
     pub origin: Arc<str>,
-    /// The place of the API's root at its origin.
-    pub root: Place,
+    /// The places of the API's root at its origin: where `strip_prefix` is off, and where it is on.
+    roots: [Place; 2],
 }
 
 /// The API and rules for one request, and the paths that follow from them.
@@ -57,8 +57,9 @@ impl Routed {
     /// Where the request stands among the scopes.
     pub fn standing(&self) -> Standing<'_> {
         let m = &*self.mounted;
+        let root = &m.roots[usize::from(self.rules.strip_prefix)];
         let place = self.place();
-        Standing { api: &m.api, id: &m.id, origin: &m.origin, root: &m.root, place, relative: self.relative() }
+        Standing { api: &m.api, id: &m.id, origin: &m.origin, root, place, relative: self.relative() }
     }
 }
 
@@ -126,8 +127,8 @@ impl Apis {
 fn mount(number: usize, api: Api, origin: Arc<str>) -> Arc<Mounted> {
     let id = api.id().into();
     let base = api.upstream.first().map_or("", |e| e.base.as_str());
-    let root = if api.rules.strip_prefix { Place::new(base) } else { Place::new(&format!("{base}{}", api.path)) };
-    Arc::new(Mounted { number, id, origin, root, api })
+    let roots = [Place::new(&format!("{base}{}", api.path)), Place::new(base)];
+    Arc::new(Mounted { number, id, origin, roots, api })
 }
 
 /// One name for each group of APIs that are linked by common endpoints (`host:port`): the least address of the group.

@@ -5,7 +5,7 @@ use crate::clock::Now;
 use crate::rfc9110::date;
 use crate::rfc9110::fields::strip_hop_by_hop;
 use crate::rfc9111::{self, Facts, Lifetime, NotStored, Operator, Question, Selection, Sharing, Vary};
-use http::header::{AGE, AUTHORIZATION, CONTENT_TYPE, DATE, FORWARDED, HeaderName, HeaderValue};
+use http::header::{AGE, CONTENT_TYPE, DATE, FORWARDED, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use std::time::Duration;
 
@@ -76,9 +76,8 @@ pub fn keep(
         return Err("cache-off");
     }
     if is_stream(fields) {
-        return Err("endless-type");
+        return Err("stream");
     }
-    let authorization = asker.authenticated || asker.fields.contains_key(AUTHORIZATION);
     // RFC 9111 §3.5 is met by `shares` below: what it doesn't allow to be shared stays in the caller's partition.
     let question = Question { method: asker.method, authorization: false, request_no_store: asker.no_store };
     let storable = rfc9111::consider(&question, status, fields, asked, answered, &operator(rules, status))
@@ -100,7 +99,7 @@ pub fn keep(
         kept.entry(DATE).or_insert(date); // RFC 9110 §6.6.1: what comes without one gets the time it came
     }
     Ok(Keep {
-        shared: !asker.partitioned || shares(rules, storable.sharing, authorization),
+        shared: !asker.partitioned || shares(rules, storable.sharing),
         facts: storable.facts,
         sharing: storable.sharing,
         selection: Selection::capture(&names, asker.fields),
@@ -119,12 +118,13 @@ fn is_stream(fields: &HeaderMap) -> bool {
     })
 }
 
-/// Whether an answer to a request with credentials goes beyond its partition (`share`).
-fn shares(rules: &Rules, sharing: Sharing, authorization: bool) -> bool {
+/// Whether an answer to a request with credentials goes beyond its partition (`share`). RFC 9111 §3.5 speaks of
+/// `Authorization` only; a cookie or an API key says as much about who is asking, so it counts alike.
+fn shares(rules: &Rules, sharing: Sharing) -> bool {
     match (&rules.key.share, sharing) {
         (Share::AssumePublic, _) | (_, Sharing::Public) | (Share::Everyone, Sharing::Allowed) => true,
-        (Share::Everyone, Sharing::Unstated) => !authorization,
-        (Share::User | Share::Claim(_), Sharing::Allowed | Sharing::Unstated) => false,
+        (Share::Everyone | Share::User | Share::Claim(_), Sharing::Unstated)
+        | (Share::User | Share::Claim(_), Sharing::Allowed) => false,
     }
 }
 

@@ -96,6 +96,17 @@ impl Selection {
         })
     }
 
+    /// Writes what `request` has in these fields: requests of one variant write the same, others don't.
+    pub fn write_variant(&self, request: &HeaderMap, out: &mut Vec<u8>) {
+        for name in self.names() {
+            let value = request.contains_key(name).then(|| normalised(name, request));
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.push(b':');
+            out.extend_from_slice(&value.as_ref().map_or(u64::MAX, |value| value.len() as u64).to_le_bytes());
+            out.extend_from_slice(&value.unwrap_or_default());
+        }
+    }
+
     /// Whether every request matches.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -292,7 +292,7 @@ async fn endless_answers_are_streamed_at_once_and_are_nobody_elses() {
             let mut client = gateway.client().await;
             client.send("GET", "/x", &[], "").await;
             let head = client.answer_head().await.unwrap();
-            assert!(!head.cache_says("stored") && head.cache_says("detail=endless-type"), "{kind}");
+            assert!(!head.cache_says("stored") && head.cache_says("detail=stream"), "{kind}");
             assert_eq!(client.at_least(5).await, b"event", "{kind}");
             origin.received(n).await;
             clients.push(client);

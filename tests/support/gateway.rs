@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The administrator's secret in [`Gateway`]s.
-pub const TOKEN: &str = "a secret for tests";
+pub const TOKEN: &str = "a-secret-for-tests";
 
 /// A running gateway.
 pub struct Gateway {

@@ -121,6 +121,7 @@ pub struct Conn {
 impl Conn {
     fn new(stream: TcpStream, seen: &Arc<Seen>) -> Conn {
         let number = *seen.connections.borrow();
+        stream.set_nodelay(true).unwrap();
         seen.connections.send_modify(|n| *n += 1);
         Conn { number, wire: Wire::new(stream), seen: Arc::clone(seen) }
     }
