@@ -128,20 +128,20 @@ impl Gateway {
     ) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
-        let Some(request) = self.request(&admitted, client, body) else {
+        let Some(request) = self.request(admitted, client, body) else {
             let problem = Problem::unsendable();
             return (problem.response(), problem.outcome(Kind::Failed, api));
         };
         let began = self.clock.now();
         let served = self.served(&admitted.routed.mounted);
         let rules = &admitted.routed.rules;
-        let answer = served.origin.ask(request, &forward::host(&admitted), &rules.timeouts, interim(client)).await;
+        let answer = served.origin.ask(request, &forward::host(admitted), &rules.timeouts, interim(client)).await;
         let origin_ms = Some(self.clock.now().mono - began.mono);
         match answer {
             Ok(response) => {
                 let status = Status { fwd_status: Some(response.status()), ..status };
                 let outcome = Outcome { api, kind: Kind::Pass, reason: past.1, origin_ms, ..Outcome::default() };
-                (deliver::own(asked(&admitted), response, &status), outcome)
+                (deliver::own(asked(admitted), response, &status), outcome)
             }
             Err(error) => {
                 let problem = Problem::of(&error);
