@@ -391,6 +391,39 @@ async fn those_who_waited_for_an_unshareable_answer_are_at_the_origin_together()
     assert_eq!(origin.count(), 1 + 2 * N);
 }
 
+/// They used to ask one after the other, each waiting for the one before, because an answer that was confirmed but may
+/// not be kept counted as one that could be shared.
+#[tokio::test]
+async fn those_who_waited_for_a_confirmation_that_forbids_keeping_are_at_the_origin_together() {
+    const N: usize = 10;
+    let (first, rest, count) = (Gate::closed(), Gate::closed(), AtomicUsize::new(0));
+    let (one, two) = (first.clone(), rest.clone());
+    let origin = Origin::start(move |_| {
+        let n = count.fetch_add(1, Ordering::SeqCst);
+        let (one, two) = (one.clone(), two.clone());
+        async move {
+            match n {
+                0 => return Reply::ok("old").field("ETag", "\"a\"").field("Cache-Control", "max-age=60"),
+                1 => one.pass().await,
+                _ => two.pass().await,
+            }
+            Reply::status(304).field("ETag", "\"a\"").field("Cache-Control", "private")
+        }
+    })
+    .await;
+    let gateway = Gateway::before(&origin, "").await;
+    gateway.client().await.get("/a").await;
+    settled(&gateway).await;
+    gateway.step(61);
+    let (mut leader, mut others) = crowd(&gateway, &first, N, "/a").await;
+    first.open();
+    assert_eq!(leader.answer().await.text(), "old");
+    rest.arrived(N).await;
+    rest.open();
+    assert!(answers(&mut others).await.iter().all(|a| a.status == 200 && a.text() == "old"));
+    assert_eq!(origin.count(), 2 + N);
+}
+
 #[tokio::test]
 async fn that_an_answer_was_unshareable_is_remembered_for_a_bounded_time() {
     let gate = Gate::closed();
@@ -521,9 +554,15 @@ async fn another_variant_is_asked_for_while_the_first_still_streams() {
     head.open();
     assert!(answers(&mut english).await.iter().all(|a| a.text() == "en" && a.complete));
     assert!(answers(&mut french).await.iter().all(|a| a.text() == "fr" && a.complete));
+    // The first answer can still be joined by those whom it suits.
+    let mut german_late = asking(&gateway, 1, "/a", &[("Accept-Language", "de")]).await.pop().unwrap();
+    german_late.answer_head().await.unwrap();
+    assert_eq!(german_late.at_least(4).await, b"eins");
+    assert_eq!(origin.count(), 3, "one for each variant");
     german.open();
     assert_eq!(leader.answer().await.text(), "einszwei");
     assert_eq!(german_too.answer().await.text(), "einszwei");
+    assert_eq!(german_late.at_least(4).await, b"zwei");
     assert_eq!(origin.count(), 3, "one for each variant");
     settled(&gateway).await;
     for language in ["de", "en", "fr"] {
