@@ -38,7 +38,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("{clients} clients at once, an origin that takes {} ms, answers that are private", TAKES.as_millis());
     let direct = wave(origin, clients, rounds).await;
     println!("directly,        {rounds} requests each: {direct} ms");
-    let report = |what: &str, took: u64, by: u64| println!("{what} {took} ms, {:.2} times as long", took as f64 / by as f64);
+    let report =
+        |what: &str, took: u64, by: u64| println!("{what} {took} ms, {:.2} times as long", took as f64 / by as f64);
     let first = wave(running.data[0], clients, 1).await;
     report("through the gateway, 1 request each on a cold key:", first, direct / rounds as u64);
     let known = wave(running.data[0], clients, rounds).await;

@@ -1,6 +1,7 @@
 //! The one body type that flows through: nothing, bytes in memory, or a stream of frames.
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::fmt;
 use std::pin::Pin;
@@ -66,6 +67,12 @@ impl Body {
         if bytes.is_empty() { Body::empty() } else { Body(Kind::Full(bytes)) }
     }
 
+    /// Bytes in memory and trailer fields after them. Its length isn't told: trailer fields need a chunked message.
+    pub fn with_trailers(bytes: Bytes, trailers: HeaderMap) -> Self {
+        let data = (!bytes.is_empty()).then(|| Frame::data(bytes));
+        Body::stream(Trailed([data, Some(Frame::trailers(trailers))]))
+    }
+
     /// How many bytes it has if they are all in memory.
     pub fn in_memory(&self) -> Option<u64> {
         match &self.0 {
@@ -81,6 +88,18 @@ impl Body {
         B: HttpBody<Data = Bytes, Error = BodyError> + Send + 'static,
     {
         Body(Kind::Stream(Box::pin(body)))
+    }
+}
+
+/// Frames to give, in their order.
+struct Trailed([Option<Frame<Bytes>>; 2]);
+
+impl HttpBody for Trailed {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(self.0.iter_mut().find_map(Option::take).map(Ok))
     }
 }
 

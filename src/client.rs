@@ -17,6 +17,7 @@
 //! A head that comes too late, or for another request of the same connection, is dropped: it is only advice
 //! (RFC 8297). HTTP/1.0 clients are never sent one (RFC 9110, 15.2).
 
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{Response, StatusCode};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -69,7 +70,7 @@ impl Interim {
         Interim { hints: Some(hints), request }
     }
 
-    /// Sends a 1xx head with its fields as they are. Dropped without a word: 100 and 101 (hyper's and the tunnel's
+    /// Sends a 1xx head with its fields, but for those of one hop or of framing. Dropped without a word: 100 and 101 (hyper's and the tunnel's
     /// business), a head after the answer has begun, any head for an HTTP/1.0 client, and what exceeds 16 KiB.
     pub fn send(&self, head: &Response<()>) {
         let status = head.status();
@@ -148,6 +149,10 @@ impl Hints {
     }
 }
 
+/// Fields that belong to one connection or frame a message; an interim answer has no content to frame
+/// (RFC 9110, 7.6.1 and 8.6; RFC 9112, 6.1), and a client that believed them would lose step.
+const NOT_RELAYED: [HeaderName; 5] = [CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, UPGRADE];
+
 /// An interim head as RFC 9112 writes it. Field values hold no CR or LF: `HeaderValue` can't.
 fn encode(head: &Response<()>, into: &mut Vec<u8>) {
     let status: StatusCode = head.status();
@@ -156,7 +161,7 @@ fn encode(head: &Response<()>, into: &mut Vec<u8>) {
     into.push(b' ');
     into.extend_from_slice(status.canonical_reason().unwrap_or("Interim").as_bytes());
     into.extend_from_slice(b"\r\n");
-    for (name, value) in head.headers() {
+    for (name, value) in head.headers().iter().filter(|(name, _)| !NOT_RELAYED.contains(name)) {
         into.extend_from_slice(name.as_str().as_bytes());
         into.extend_from_slice(b": ");
         into.extend_from_slice(value.as_bytes());
@@ -189,6 +194,16 @@ mod tests {
         hints.begin(2);
         first.send(&hint("</c>"));
         assert_eq!(hints.take(), None, "another request's turn");
+    }
+
+    #[test]
+    fn what_frames_or_belongs_to_a_hop_is_left_out() {
+        let hints = Arc::new(Hints::default());
+        hints.begin(1);
+        let head = Response::builder().status(103).header("content-length", "5").header("link", "</a>");
+        let head = head.header("connection", "close").header("transfer-encoding", "chunked");
+        Interim::new(hints.clone(), 1).send(&head.body(()).unwrap());
+        assert_eq!(hints.take().unwrap(), b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n");
     }
 
     #[test]

@@ -40,12 +40,18 @@ impl Clock {
         }
     }
 
+    /// Reads the monotonic clock only: milliseconds as in [`Now::mono`].
+    pub fn mono(&self) -> u64 {
+        let stepped = self.stepped.as_ref().map_or(0, |s| s.load(Ordering::SeqCst));
+        millis(self.base.elapsed()) + stepped
+    }
+
     /// Reads both clocks.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     pub fn now(&self) -> Now {
         let stepped = self.stepped.as_ref().map_or(0, |s| s.load(Ordering::SeqCst));
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { mono: millis(self.base.elapsed()) + stepped, unix: millis(unix) + stepped }
+        Now { mono: self.mono(), unix: millis(unix) + stepped }
     }
 }
 

@@ -1,4 +1,20 @@
 //! Freshgate: a caching gateway for REST APIs that is never stale after a write.
+//!
+//! A tour in the order of a request; each part begins with what it models.
+//!
+//! 1. [`listener`] accepts connections and keeps their limits; hyper reads the request. [`serve`] has built everything
+//!    and joined it; its front makes one [`telemetry`] record of each request.
+//! 2. [`gateway`]: `Gateway::handle` is the whole way on one screen: admit, look up, use or ask, deliver.
+//! 3. [`policy`] says which API and rules hold, what the key is and whose partition, whether an answer is kept, and
+//!    which scopes a question or a write touches. It joins the operator's word with [`rfc9111`] and [`rfc9110`], which
+//!    are the standards as pure functions.
+//! 4. [`store`] keeps answers, and in its `scopes` lies the heart: why no answer from before a write is used after it.
+//! 5. [`fill`] asks an origin once for all who wait, over [`upstream`]'s connections.
+//! 6. [`admin`] looks and purges from a port of its own; [`purge`] turns a selector into scopes.
+//! 7. [`config`] reads the file into the settings that each part owns; [`cli`] has the commands.
+//!
+//! Below everything: [`body`] (what flows through), [`client`] (who asks), [`clock`] and [`tasks`] (the only readers of
+//! time and spawners of tasks).
 
 pub mod admin;
 mod alarm;

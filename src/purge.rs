@@ -132,7 +132,7 @@ fn meant(apis: &Apis, selector: &Selector) -> Result<Vec<Meant>, BadSelector> {
 /// The part of an API that a public path means.
 fn at(api: &Arc<Mounted>, path: &str, below: bool) -> Option<Meant> {
     if api.covers(path) {
-        let place = api.route(&Method::GET, path).place;
+        let place = api.route(&Method::GET, path.to_owned()).place();
         return Some(Meant { api: Arc::clone(api), place: Some(place) });
     }
     let above = path.strip_suffix('/').unwrap_or(path);

@@ -308,7 +308,7 @@ async fn a_slow_reader_is_cut_off_and_the_others_get_everything() {
     let gate = Gate::closed();
     let big = vec![b'x'; 24 << 20];
     let origin = gated(&gate, Reply::ok(&big).chunked()).await;
-    let rest = format!("{SMALL}\n[server.limits]\nwrite_stall = \"300ms\"");
+    let rest = format!("{SMALL}\n[server.limits]\nwrite_stall = \"2s\"");
     let gateway = Gateway::with(&rest, &one_api(&origin, "")).await;
     let (leader, mut others) = crowd(&gateway, &gate, 2, "/a").await;
     let mut stuck = leader; // reads nothing, though it asked first
@@ -801,14 +801,14 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
     };
     let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone());
     let asked = Arc::new(upstream::Origin::new(mounted.api.upstream.clone(), TlsClient::system(), tasks.clone()));
-    let comer = Comer { began_at: 0, began_time: clock.now().mono, refused: false };
+    let comer = Comer { began_at: 0, began_time: clock.now().mono };
     let question = || {
         let mut key = Vec::new();
         write_key(&mut key, "a.example", "/a", None, b"");
         Question {
             key,
             shared_key: None,
-            routed: Arc::new(mounted.route(&Method::GET, "/a")),
+            routed: mounted.route(&Method::GET, "/a".into()),
             user: None,
             fields: HeaderMap::new(),
             sent: HeaderMap::new(),

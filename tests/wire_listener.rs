@@ -1,6 +1,7 @@
 //! Clients' connections over real sockets: limits, deadlines, what follows an early answer, interim answers, stopping.
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 
+mod wire_feed;
 mod wire_support;
 
 use bytes::Bytes;
@@ -19,7 +20,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
-use wire_support::{Raw, data, fed, soon};
+use wire_feed::{data, fed};
+use wire_support::{Raw, soon};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(150);
@@ -331,6 +333,25 @@ async fn a_large_unread_body_is_never_read_as_requests() {
 }
 
 #[tokio::test]
+async fn a_client_may_finish_sending_what_nobody_reads() {
+    let server = serve(limits(), echo_path).await;
+    let mut raw = server.connect().await;
+    raw.send("POST /a HTTP/1.1\r\ncontent-length: 1000000\r\n\r\n").await;
+    assert_eq!(raw.rest().await.unwrap(), ok("/a"));
+    // A socket that had been closed whole would answer the first of these with a reset, and the next would fail.
+    for _ in 0..10 {
+        raw.send([b'x'; 1000]).await;
+    }
+    drop(raw);
+    soon(async {
+        while server.connections.running() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn expect_is_answered_when_the_body_is_read_and_not_before() {
     let server = serve(limits(), async |request: Request<Body>, client| match request.uri().path() {
         "/read" => echo_body(request, client).await,
@@ -435,10 +456,11 @@ async fn interim_answers_stand_between_whole_messages_even_under_backpressure() 
 }
 
 #[tokio::test]
-async fn a_tunnel_echoes_and_may_be_silent() {
+async fn a_tunnel_echoes_may_be_silent_and_keeps_its_place() {
     let tasks = Tasks::default();
     let spawner = tasks.clone();
-    let server = serve(Limits { idle_timeout: SHORT, header_timeout: SHORT, ..limits() }, move |mut request, _| {
+    let limits = Limits { connections_per_address: 2, idle_timeout: SHORT, header_timeout: SHORT, ..limits() };
+    let server = serve(limits, move |mut request, _| {
         let upgrade = hyper::upgrade::on(&mut request);
         spawner.spawn(async move {
             let Ok(tunnel) = upgrade.await else { return };
@@ -464,6 +486,14 @@ async fn a_tunnel_echoes_and_may_be_silent() {
     }
     raw.send("pong").await;
     raw.until("pong").await;
+    let mut second = server.connect().await;
+    second.send("GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nping").await;
+    second.until("ping").await;
+    let mut third = server.connect().await;
+    // Refused at once, so this may fail already.
+    drop(third.stream.write_all(b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n").await);
+    third.closed().await;
+    assert_eq!(server.calls(), 2);
 }
 
 #[tokio::test]
@@ -537,6 +567,23 @@ async fn a_client_that_takes_nothing_is_given_up() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_its_time_is_not_idle() {
+    const SIZE: usize = 32 << 20;
+    let limits = Limits { idle_timeout: SHORT, header_timeout: SHORT, ..limits() };
+    let server = serve(limits, async |_, _| say(vec![b'.'; SIZE])).await;
+    let mut raw = server.connect().await;
+    raw.send("GET / HTTP/1.1\r\n\r\n").await;
+    raw.head().await;
+    for _ in 0..3 {
+        server.connect().await.closed().await;
+        let mut some = vec![0; 1 << 20];
+        soon(raw.stream.read_exact(&mut some)).await.unwrap();
+    }
+    let rest = raw.rest().await.unwrap().len();
+    assert!(rest > SIZE - (4 << 20) && rest <= SIZE - (3 << 20), "{rest}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Origins over real sockets: what goes out, when a connection is used again, and what each failure is called.
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 
+mod wire_feed;
 mod wire_support;
 
 use bytes::Bytes;
@@ -17,7 +18,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use wire_support::{Raw, data, fed, soon};
+use wire_feed::{data, fed};
+use wire_support::{Raw, soon};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(100);
@@ -184,6 +186,22 @@ async fn one_connection_serves_one_exchange_after_the_other() {
 }
 
 #[tokio::test]
+async fn a_connection_with_a_doubtful_past_is_not_used_again() {
+    for answer in [
+        "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
+    ] {
+        let bench = bench().await;
+        let (first, _raw) = bench.with(get("/"), bench.answer_first(answer)).await;
+        assert_eq!(text(first.unwrap()).await.unwrap(), "ok");
+        let good = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood";
+        let (second, _raw) = bench.with(get("/"), bench.answer_first(good)).await;
+        assert_eq!(text(second.unwrap()).await.unwrap(), "good", "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn exchanges_at_the_same_time_never_share_a_connection() {
     let bench = bench().await;
     let (a, b, serve) = tokio::join!(bench.ask(get("/a")), bench.ask(get("/b")), async {
@@ -225,6 +243,24 @@ async fn a_post_is_not_sent_twice_when_its_connection_closes() {
     assert_eq!((error.kind, error.sent), (AskErrorKind::Closed, true));
     assert_eq!(error.kind.name(), "origin-closed");
     assert!(bench.nobody_else());
+}
+
+#[tokio::test]
+async fn an_unsafe_request_is_not_sent_twice_even_without_a_body() {
+    let bench = bench().await;
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+        let mut raw = bench.warm().await;
+        let request = Request::builder().method(method).uri("/").body(Body::empty()).unwrap();
+        let (answer, ()) = bench
+            .with(request, async {
+                raw.head().await;
+                drop(raw);
+            })
+            .await;
+        let error = answer.unwrap_err();
+        assert_eq!((error.kind, error.sent), (AskErrorKind::Closed, true));
+        assert!(bench.nobody_else());
+    }
 }
 
 #[tokio::test]

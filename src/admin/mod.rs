@@ -26,6 +26,11 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+/// Whether `secret` is a token that may purge; compared in constant time.
+pub fn may_purge(tokens: &[Token], secret: &[u8]) -> bool {
+    tokens::check(tokens, secret).is_some_and(|caller| caller.role >= Role::Operator)
+}
+
 /// Serves the admin API on `listener` until `stop` is cancelled, then lets requests under way finish (bounded).
 /// Connections run as tasks of `tasks`.
 pub async fn run(

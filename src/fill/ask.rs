@@ -22,7 +22,7 @@ pub struct Question {
     /// The shared key, where it isn't the same.
     pub shared_key: Option<Vec<u8>>,
     /// API, rules and place.
-    pub routed: Arc<Routed>,
+    pub routed: Routed,
     /// The authenticated caller.
     pub user: Option<Arc<str>>,
     /// The request's fields as the client sent them; `Vary` is about these.
@@ -89,6 +89,14 @@ pub(super) struct Recorder {
     body: Body,
     shared: bool,
     running: Counted,
+}
+
+/// For how long some have waited for others while the last window's worth of bytes came.
+#[derive(Default)]
+struct Pace {
+    held_up: Duration,
+    /// How many bytes there were when it began.
+    since: u64,
 }
 
 impl Question {
@@ -244,6 +252,8 @@ impl Fills {
         };
         let mut entry = self.entry(question, at, stored.status, keep);
         entry.held = entry.held.union(&stored.held);
+        // Tags, new and old, may be settling where what was known before isn't.
+        let unkept = unkept.or_else(|| entry.held.settles(at.time).then_some("settling"));
         if !stored.etag().is_some_and(rfc9111::is_strong) {
             // A weak validator says that it is good enough, not that it is the same: it stays as old as it was.
             entry.asked_at = stored.asked_at;
@@ -263,7 +273,7 @@ impl Fills {
     pub(super) async fn record(&self, question: &Arc<Question>, recorder: Recorder, close: impl Fn()) {
         let Recorder { entry, recording: ending, mut body, shared, running } = recorder;
         let recording = &*ending.0;
-        let (mut keeping, mut held_up) = (true, Duration::ZERO);
+        let (mut keeping, mut pace) = (true, Pace::default());
         let ended = loop {
             let Some(frame) = body.frame().await else { break Ok(()) };
             let written = match frame.map(http_body::Frame::into_data) {
@@ -279,7 +289,7 @@ impl Fills {
                 close();
                 recording.give_up_keeping();
             }
-            if !keeping && !self.paced(recording, &mut held_up).await {
+            if !keeping && !self.paced(recording, &mut pace, written).await {
                 break Err(BodyError::Lagged);
             }
         };
@@ -295,10 +305,13 @@ impl Fills {
         drop(running);
     }
 
-    /// Waits for the readers of an answer that isn't kept; false when there are none left. `held_up` is for how long
-    /// some have waited for others.
-    async fn paced(&self, recording: &Recording, held_up: &mut Duration) -> bool {
+    /// Waits for the readers of an answer that isn't kept, of which `written` bytes have come; false when there are none
+    /// left.
+    async fn paced(&self, recording: &Recording, pace: &mut Pace, written: u64) -> bool {
         let most = self.settings.max_object_size.min(1 << 20);
+        if written.saturating_sub(pace.since) > most {
+            *pace = Pace { held_up: Duration::ZERO, since: written };
+        }
         loop {
             match recording.room(most) {
                 Room::Abandoned => return false,
@@ -306,17 +319,18 @@ impl Fills {
                 Room::Full => recording.watch(),
             }
             let began = tokio::time::Instant::now();
-            let patience = self.settings.write_stall.saturating_sub(*held_up);
+            let patience = self.settings.write_stall.saturating_sub(pace.held_up);
             let waited = tokio::time::timeout(patience, recording.wait_for_room(most)).await;
             if waited.is_err() {
                 recording.cut_slowest();
             }
-            *held_up = if waited.is_ok() && recording.holds_up() { *held_up + began.elapsed() } else { Duration::ZERO };
+            let held_up = waited.is_ok() && recording.holds_up();
+            pace.held_up = if held_up { pace.held_up + began.elapsed() } else { Duration::ZERO };
         }
     }
 
     fn is_too_old(&self, entry: &Entry) -> bool {
-        let age = self.clock.now().mono.saturating_sub(entry.asked_time);
+        let age = self.clock.mono().saturating_sub(entry.asked_time);
         u128::from(age) > self.settings.max_fill_time.as_millis()
     }
 

@@ -9,8 +9,9 @@
 //! each waiter decides again with [`may_take`]. One that began before the question was asked may take the answer
 //! whatever was invalidated since, because any read that ended in between could have seen it; all others take it only
 //! if it is current at that moment. (To compare with the *last* invalidation instead is wrong: a cell keeps only its
-//! newest epoch, and a later purge would hide the one that matters.) Who refuses asks for himself and from then on
-//! joins only questions asked after he began, and never the one that he refused, so he can't be sent round in circles.
+//! newest epoch, and a later purge would hide the one that matters.) Who refuses asks for himself: he doesn't join that
+//! question again, whose answer is no better the second time, and of others only those asked after he began, so he
+//! can't be sent round in circles.
 //!
 //! This is a core without I/O: tasks and sockets are [`super`]'s business.
 
@@ -27,8 +28,6 @@ pub struct Comer {
     pub began_at: Epoch,
     /// Monotonic milliseconds when it was received.
     pub began_time: u64,
-    /// Whether it has refused an answer already.
-    pub refused: bool,
 }
 
 /// A question in flight, with a place `A` where its answer is awaited.
@@ -70,8 +69,9 @@ impl<A, S: BuildHasher> Flights<A, S> {
         Flights { shards: (0..shards.max(1)).map(|_| Mutex::new(HashMap::new())).collect(), hasher }
     }
 
-    /// Joins the question in flight for `key`, unless it is `refused`, or makes one with `ask` (which takes hold of the
-    /// scopes and notes the epoch) and `place` in the same step, so that two who come together don't both ask.
+    /// Joins the question in flight for `key`, or makes one with `ask` (which takes hold of the scopes and notes the
+    /// epoch) and `place` in the same step, so that two who come together don't both ask. `refused` is the question
+    /// whose answer this comer last refused.
     pub fn enter(
         &self,
         key: &[u8],
@@ -82,8 +82,8 @@ impl<A, S: BuildHasher> Flights<A, S> {
     ) -> Turn<A> {
         let mut shard = self.shard(key);
         if let Some(flight) = shard.get(key)
-            && !refused.is_some_and(|refused| Arc::ptr_eq(refused, flight))
             && may_join(&flight.asked, comer)
+            && refused.is_none_or(|refused| is_newer(flight, refused, comer))
         {
             return Turn::Join(Arc::clone(flight));
         }
@@ -122,11 +122,14 @@ fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
 
 /// Whether the question is asked on this newcomer's behalf as well.
 fn may_join(asked: &Asked, comer: &Comer) -> bool {
-    if comer.refused && asked.at < comer.began_at {
-        return false;
-    }
     let settled = !asked.held.settles(asked.time) || comer.began_time <= asked.time;
     settled && asked.held.standing(asked.at, asked.at) == Standing::Current
+}
+
+/// Whether one who refused the answer to another question may hope for more of this one's.
+fn is_newer<A>(flight: &Arc<Flight<A>>, refused: &Arc<Flight<A>>, comer: &Comer) -> bool {
+    let after = flight.asked.at >= comer.began_at && flight.asked.time >= comer.began_time;
+    after && !Arc::ptr_eq(flight, refused)
 }
 
 /// Whether one who joined may take the answer: `held` is all its cells, tags included; it was asked for at `asked_at`

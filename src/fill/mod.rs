@@ -27,6 +27,9 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use unshared::Unshared;
 
+/// Who has waited for so many answers in vain asks for himself and waits for nobody any more.
+const MOST_WAITS: usize = 3;
+
 /// Bounds on fills; each comes from the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -147,13 +150,13 @@ impl Fills {
     }
 
     /// Gets an answer to `question`: asks, or waits for one who has asked already.
-    pub async fn get(self: &Arc<Self>, question: Question, mut comer: Comer) -> Got {
+    pub async fn get(self: &Arc<Self>, question: Question, comer: Comer) -> Got {
         let question = Arc::new(question);
         if self.is_unshared(&question.key, comer.began_time) {
             return self.alone(question).await;
         }
         let (mut failed, mut refused, mut variant) = (false, None, None::<Vec<u8>>);
-        loop {
+        for _ in 0..MOST_WAITS {
             let key = variant.as_ref().unwrap_or(&question.key);
             let flight = match self.enter(key, &question, &comer, refused.as_ref()) {
                 Turn::Lead(flight) => return self.lead(question, flight).await,
@@ -184,9 +187,9 @@ impl Fills {
                 Some(Answer::Failed(_)) | None => failed = true,
                 Some(Answer::Shared(_)) => {}
             }
-            comer.refused = true;
             refused = Some(flight);
         }
+        self.alone(question).await
     }
 
     /// Asks in the background unless somebody does already; nobody waits for it.
@@ -209,7 +212,7 @@ impl Fills {
         comer: &Comer,
         refused: Option<&Arc<Flight<Place>>>,
     ) -> Turn<Place> {
-        let ask = || self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.now().mono);
+        let ask = || self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.mono());
         self.flights.enter(key, comer, refused, ask, || Place { answer: watch::Sender::new(None), key: key.into() })
     }
 
@@ -259,6 +262,7 @@ impl Fills {
             let guard = Closing { fills: &fills, flight: &flight };
             let (told, got, recorder) = match fills.ask(&question, &flight.asked).await {
                 ask::Asked::Shared(shared, _) if shared.unkept.is_some() => {
+                    // What nobody else may take is said at once: they would refuse it one after the other.
                     fills.remember_unshared(&question, shared.entry.status);
                     (Answer::Unshared, Got::Shared { shared, body: None, joined: false }, None)
                 }
@@ -286,12 +290,12 @@ impl Fills {
     }
 
     fn remember_unshared(&self, question: &Question, status: StatusCode) {
-        self.unshared.remember(&question.key, self.clock.now().mono, unshared_for(status).as_secs());
+        self.unshared.remember(&question.key, self.clock.mono(), unshared_for(status).as_secs());
     }
 
     /// Asks for one caller only; what can be kept is kept all the same.
     async fn alone(self: &Arc<Self>, question: Arc<Question>) -> Got {
-        let asked = self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.now().mono);
+        let asked = self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.mono());
         match self.ask(&question, &asked).await {
             ask::Asked::Own { response, reason, origin_ms } => Got::Own { response, reason, origin_ms },
             ask::Asked::Failed(error) => Got::Failed(error),

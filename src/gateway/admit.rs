@@ -4,12 +4,11 @@ use super::problem::Problem;
 use super::tunnel;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
-use crate::rfc9110::fields::{has_token, strip_hop_by_hop};
+use crate::rfc9110::fields::{has_token, strip_hop_by_hop, strip_twins};
 use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
-use std::sync::Arc;
 
 /// A request that may go on.
 #[derive(Debug)]
@@ -17,27 +16,22 @@ pub(super) struct Admitted {
     pub(super) method: Method,
     /// The Host, canonical, with its port.
     pub(super) host: String,
-    /// The public path, canonical.
-    pub(super) path: String,
-    /// The query as written.
-    pub(super) query: Option<String>,
-    pub(super) routed: Arc<Routed>,
+    /// The target as written.
+    pub(super) uri: Uri,
+    pub(super) routed: Routed,
     pub(super) identity: Identity,
     /// The end-to-end fields: key, partition and `Vary` see what the origin sees, and nothing that `Connection` takes away.
     pub(super) fields: HeaderMap,
-    /// Whether the client takes trailers.
-    pub(super) trailers: bool,
-    /// The protocol to switch to, if the client asks for one that the API lists.
-    pub(super) protocol: Option<String>,
     pub(super) has_body: bool,
-    /// The client's side of a tunnel, should there be one.
-    pub(super) upgrade: Option<OnUpgrade>,
+    /// Whether the client takes trailer fields (RFC 9110 §10.1.4).
+    pub(super) trailers: bool,
+    /// The protocol to switch to, and the client's side of the tunnel.
+    pub(super) upgrade: Option<(String, OnUpgrade)>,
 }
 
 /// Admits `request` or says why not. The body comes apart, since it is used once.
 pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>) -> Result<(Admitted, Body), Problem> {
     let (mut parts, body) = request.into_parts();
-    let upgrade = parts.extensions.remove::<OnUpgrade>();
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         let detail = format!("{} is not served here", parts.method);
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-refused", detail).closing());
@@ -45,21 +39,29 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let host = host(&parts.uri, &parts.headers)?;
     framing(&parts.headers, body_limit)?;
     let path = canonical_path(parts.uri.path()).map_err(Problem::bad_target)?.into_owned();
-    let query = parts.uri.query().map(String::from);
-    check_query(query.as_deref().unwrap_or_default()).map_err(Problem::bad_target)?;
+    check_query(parts.uri.query().unwrap_or_default()).map_err(Problem::bad_target)?;
     let Some(mounted) = apis.find(&host, &path) else {
         return Err(Problem::new(StatusCode::NOT_FOUND, "no-api", "no API answers on this host and path"));
     };
-    let routed = Arc::new(mounted.route(&parts.method, &path));
+    let routed = mounted.route(&parts.method, path);
     let has_body = !body.is_end_stream();
+    let protocol = tunnel::wanted(&routed.rules.upgrade, &parts.method, &parts.headers);
+    let upgrade = protocol.zip(parts.extensions.remove::<OnUpgrade>());
+    let trailers = has_token(&parts.headers, &TE, "trailers");
+    strip_hop_by_hop(&mut parts.headers);
+    strip_twins(&mut parts.headers);
     let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
-    let mut fields = parts.headers;
-    let trailers = has_token(&fields, &TE, "trailers");
-    let protocol = tunnel::wanted(&fields, &routed.rules.upgrade);
-    strip_hop_by_hop(&mut fields);
-    let method = parts.method;
-    let admitted =
-        Admitted { method, host, path, query, routed, identity, fields, trailers, protocol, has_body, upgrade };
+    let admitted = Admitted {
+        method: parts.method,
+        host,
+        uri: parts.uri,
+        routed,
+        identity,
+        fields: parts.headers,
+        has_body,
+        trailers,
+        upgrade,
+    };
     Ok((admitted, body))
 }
 

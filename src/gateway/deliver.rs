@@ -15,8 +15,6 @@ use http::header::{
     LOCATION, VARY, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use std::convert::Infallible;
 
 /// Fields that a cache may spend on an answer beside the stored ones: Age, Via, Cache-Status and a few.
 const SPARE_FIELDS: usize = 6;
@@ -89,13 +87,7 @@ fn whole(
     let body = match (&content.trailers, *asked.method == Method::HEAD) {
         (_, true) => Body::empty(),
         (None, false) => Body::full(content.body.clone()),
-        (Some(trailers), false) => {
-            let trailers = (**trailers).clone();
-            // Mapped so that its length isn't known: after a Content-Length no trailers could come.
-            let chunked = Full::new(content.body.clone()).map_frame(|frame| frame);
-            let body = chunked.with_trailers(async move { Some(Ok(trailers)) });
-            Body::stream(body.map_err(|never: Infallible| match never {}))
-        }
+        (Some(trailers), false) => Body::with_trailers(content.body.clone(), (**trailers).clone()),
     };
     let silent = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
     if content.trailers.is_none() && !silent {

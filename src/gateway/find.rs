@@ -38,9 +38,9 @@ impl Lookup {
         let rules = &admitted.routed.rules;
         let partition = partition(&rules.key, &admitted.identity, &admitted.fields);
         let mut key = Vec::with_capacity(
-            admitted.host.len() + admitted.path.len() + query.map_or(0, str::len) + partition.len() + 2,
+            admitted.host.len() + admitted.routed.path.len() + query.map_or(0, str::len) + partition.len() + 2,
         );
-        write_key(&mut key, &admitted.host, &admitted.path, query, &partition);
+        write_key(&mut key, &admitted.host, &admitted.routed.path, query, &partition);
         let shared_key = (!partition.is_empty()).then(|| key[..key.len() - partition.len()].to_vec());
         Lookup { key, shared_key }
     }
@@ -99,7 +99,8 @@ fn judge(entry: &Arc<Entry>, wishes: &RequestDirectives, now: Now) -> Found {
         Reuse::Stale => Found::Stale(entry_()),
         Reuse::WhileRevalidating => Found::Refresh(entry_()),
         Reuse::Validate(why) if why.is_clients_wish() && now.mono < entry.asked_time + CLIENT_WISH_INTERVAL => {
-            judge(entry, &RequestDirectives::default(), now) // as if the client had said nothing
+            // The wish has been granted a moment ago; what else there is against this answer still counts.
+            judge(entry, &RequestDirectives::default(), now)
         }
         Reuse::Validate(why) => {
             let fwd = if why.is_clients_wish() { Fwd::Request } else { Fwd::Stale };

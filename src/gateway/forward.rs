@@ -27,9 +27,8 @@ pub(super) fn drop_ignored_cookies(admitted: &mut Admitted) {
     }
 }
 
-/// The fields that the origin is sent, without Host.
-pub(super) fn fields(admitted: &Admitted, client: &Client, trusted: bool) -> HeaderMap {
-    let mut fields = admitted.fields.clone();
+/// The fields that the origin is sent, without Host, made of the client's.
+pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client, trusted: bool) -> HeaderMap {
     fields.remove(HOST);
     fields.remove(EXPECT); // answered here: hyper says 100 when the body is first read
     if admitted.trailers {
@@ -79,9 +78,12 @@ fn put(fields: &mut HeaderMap, name: HeaderName, value: &str) {
 
 /// Path and query at the origin: on cacheable requests the query as it is keyed, else as written.
 pub(super) fn uri(admitted: &Admitted, cacheable: bool) -> Option<Uri> {
-    let written = admitted.query.as_deref();
+    let written = admitted.uri.query();
     let query = if cacheable { canonical_query(&admitted.routed.rules.key, written) } else { written.map(Into::into) };
-    let path = &admitted.routed.sent;
+    let path = admitted.routed.sent();
+    if path == admitted.uri.path() && query.as_deref() == written && admitted.uri.authority().is_none() {
+        return Some(admitted.uri.clone());
+    }
     match query {
         Some(query) => format!("{path}?{query}").parse().ok(),
         None => path.parse().ok(),

@@ -6,6 +6,7 @@ mod find;
 mod forward;
 mod outcome;
 mod problem;
+mod purge_method;
 mod read;
 mod status;
 mod tunnel;
@@ -15,7 +16,7 @@ pub use outcome::{Kind, Outcome};
 
 use crate::body::Body;
 use crate::client::Client;
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::fill::{Comer, Fills};
 use crate::policy::{Apis, Mounted};
 use crate::rfc9111;
@@ -25,6 +26,7 @@ use crate::upstream::Origin;
 use admit::{Admitted, admit};
 use http::{Method, Request, Response};
 use problem::Problem;
+use status::{Fwd, Status};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -34,6 +36,8 @@ pub struct Settings {
     pub trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// Bytes that a request's body may have; `None` is no limit.
     pub request_body: Option<u64>,
+    /// Whether a token may purge by the method PURGE; `None` forwards PURGE like any other method.
+    pub may_purge: Option<Box<dyn Fn(&[u8]) -> bool + Send + Sync>>,
 }
 
 /// An API that is being served.
@@ -73,28 +77,32 @@ impl Gateway {
         Gateway { apis, served, store, fills, settings, clock, tasks, background: Tasks::default() }
     }
 
-    /// Answers a request.
-    pub async fn handle(self: &Arc<Self>, request: Request<Body>, client: &Client) -> (Response<Body>, Outcome) {
-        let comer = self.comer();
-        let (admitted, body) = match admit(request, &self.apis, self.settings.request_body) {
+    /// Answers a request that came at `now`. What has to wait for an origin is boxed: hyper moves this future about, and
+    /// a hit shouldn't pay for the size of a miss.
+    pub async fn handle(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        client: &Client,
+        now: Now,
+    ) -> (Response<Body>, Outcome) {
+        let comer = Comer { began_at: self.store.scopes.epoch(), began_time: now.mono };
+        let (mut admitted, body) = match admit(request, &self.apis, self.settings.request_body) {
             Ok(admitted) => admitted,
-            Err(problem) => return (problem.response(), problem.outcome(Kind::Refused, None)),
+            Err(problem) => return (problem.response(Status::default()), problem.outcome(Kind::Refused, None)),
         };
-        if let Some(protocol) = admitted.protocol.clone() {
-            return self.tunnel(admitted, body, &protocol, client).await;
+        if let Some(upgrade) = admitted.upgrade.take() {
+            return Box::pin(self.tunnel(admitted, body, upgrade, client)).await;
+        }
+        if let Some(purged) = self.purged(&admitted) {
+            return purged;
         }
         match admitted.method {
-            Method::GET | Method::HEAD => self.read(admitted, body, client, comer).await,
+            Method::GET | Method::HEAD => self.read(admitted, body, client, comer, now).await,
             _ if admitted.routed.rules.safe || rfc9111::is_safe(&admitted.method) => {
-                self.pass(&admitted, body, client, read::METHOD).await
+                Box::pin(self.pass(admitted, body, client, read::METHOD)).await
             }
-            _ => self.change(&admitted, body, client).await,
+            _ => Box::pin(self.change(admitted, body, client)).await,
         }
-    }
-
-    /// When the request came, in epochs and in time; before anything else is looked at.
-    fn comer(&self) -> Comer {
-        Comer { began_at: self.store.scopes.epoch(), began_time: self.clock.now().mono, refused: false }
     }
 
     fn served(&self, mounted: &Mounted) -> &Served {
@@ -102,18 +110,23 @@ impl Gateway {
     }
 
     /// Carries a write; the client's leaving doesn't stop it.
-    async fn change(self: &Arc<Self>, admitted: &Admitted, body: Body, client: &Client) -> (Response<Body>, Outcome) {
+    async fn change(
+        self: &Arc<Self>,
+        mut admitted: Admitted,
+        body: Body,
+        client: &Client,
+    ) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
-        let Some(request) = self.request(admitted, client, body) else {
+        let Some(request) = self.request(&mut admitted, client, body) else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Refused, api));
+            return (problem.response(Status::default()), problem.outcome(Kind::Refused, api));
         };
         let write = write::Write {
-            routed: Arc::clone(&admitted.routed),
+            routed: admitted.routed.clone(),
             method: admitted.method.clone(),
             host: admitted.host.clone(),
             request,
-            to: forward::host(admitted),
+            to: forward::host(&admitted),
             interim: read::interim(client),
         };
         let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -124,9 +137,9 @@ impl Gateway {
         });
         let Ok(written) = receiver.await else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Failed, api));
+            return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
         };
-        let status = status::Status::fwd(status::Fwd::Method);
+        let status = Status::fwd(Fwd::Method);
         let outcome = Outcome {
             api,
             kind: Kind::Write,
@@ -137,13 +150,13 @@ impl Gateway {
         };
         match written.answer {
             Ok(response) => {
-                let status = status::Status { fwd_status: Some(response.status()), ..status };
-                (deliver::own(read::asked(admitted), response, &status), outcome)
+                let status = Status { fwd_status: Some(response.status()), ..status };
+                (deliver::own(read::asked(&admitted), response, &status), outcome)
             }
             Err(error) => {
                 let problem = Problem::of(&error);
                 let outcome = Outcome { kind: Kind::Failed, reason: Some(problem.name), ..outcome };
-                (read::failed(&problem, status), outcome)
+                (problem.response(status), outcome)
             }
         }
     }

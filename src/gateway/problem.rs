@@ -3,11 +3,13 @@
 //! The `type` is `urn:freshgate:problem:NAME` with the name that logs and metrics use. Texts say whose fault it is and
 //! never hold an address or name from behind the gateway.
 
+use super::forward::VIA_VALUE;
 use super::outcome::{Kind, Outcome};
+use super::status::Status;
 use crate::body::Body;
 use crate::policy::BadTarget;
 use crate::upstream::{AskError, Whose};
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VIA};
 use http::{HeaderValue, Response, StatusCode};
 use std::sync::Arc;
 
@@ -50,6 +52,10 @@ impl Problem {
         Problem::new(StatusCode::GATEWAY_TIMEOUT, "only-if-cached", detail)
     }
 
+    pub(super) fn broken(name: &'static str) -> Self {
+        Problem::new(StatusCode::BAD_GATEWAY, name, "the origin could not be reached or broke its answer")
+    }
+
     /// What a client hears of a question that got no answer.
     pub(super) fn of(error: &AskError) -> Self {
         let name = error.kind.name();
@@ -62,16 +68,15 @@ impl Problem {
             Whose::Origin if error.kind.is_timeout() => {
                 Problem::new(StatusCode::GATEWAY_TIMEOUT, name, "the origin took too long to answer")
             }
-            Whose::Origin => {
-                Problem::new(StatusCode::BAD_GATEWAY, name, "the origin could not be reached or broke its answer")
-            }
+            Whose::Origin => Problem::broken(name),
             Whose::Ours => {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, name, "the gateway could not send this request on")
             }
         }
     }
 
-    pub(super) fn response(&self) -> Response<Body> {
+    /// The answer; `status` is what the cache has to say, if it was asked.
+    pub(super) fn response(&self, status: Status) -> Response<Body> {
         let body = serde_json::json!({
             "type": format!("urn:freshgate:problem:{}", self.name),
             "title": self.status.canonical_reason().unwrap_or("Error"),
@@ -83,6 +88,8 @@ impl Problem {
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        fields.insert(VIA, VIA_VALUE);
+        Status { detail: Some(self.name), ..status }.write(fields);
         if self.close {
             fields.insert(CONNECTION, HeaderValue::from_static("close"));
         }

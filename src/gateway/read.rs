@@ -28,6 +28,13 @@ pub(super) struct Past(Fwd, Option<&'static str>);
 /// A method that isn't answered from the cache.
 pub(super) const METHOD: Past = Past(Fwd::Method, None);
 
+/// A path of more segments than answers are stored for.
+const TOO_DEEP: Past = Past(Fwd::Bypass, Some("path-too-deep"));
+
+/// Scopes beyond which a stored answer is fetched anew instead of being confirmed: each 304 adds its tags to those that
+/// the answer has (DESIGN rule 9), which must end somewhere.
+const MAX_CONFIRMED: usize = 256;
+
 /// One read on its way: the request and what was looked up for it.
 struct Reading<'a> {
     admitted: &'a Admitted,
@@ -44,6 +51,7 @@ impl Gateway {
         body: Body,
         client: &Client,
         comer: Comer,
+        now: Now,
     ) -> (Response<Body>, Outcome) {
         let rules = &admitted.routed.rules;
         let wishes = if rules.client_directives {
@@ -52,13 +60,12 @@ impl Gateway {
             RequestDirectives::default()
         };
         if let Some(past) = past(&admitted, &wishes) {
-            return self.pass(&admitted, body, client, past).await;
+            return Box::pin(self.pass(admitted, body, client, past)).await;
         }
         forward::drop_ignored_cookies(&mut admitted);
         let rules = &admitted.routed.rules;
-        let query = canonical_query(&rules.key, admitted.query.as_deref());
+        let query = canonical_query(&rules.key, admitted.uri.query());
         let lookup = Lookup::new(&admitted, query.as_deref());
-        let now = self.clock.now();
         let found = find(&self.store, &lookup, &admitted, &wishes, now);
         let reading = Reading { admitted: &admitted, client, lookup, api: Arc::clone(&admitted.routed.mounted.id) };
         match found {
@@ -72,16 +79,20 @@ impl Gateway {
             }
             Found::Ask { .. } if wishes.only_if_cached => {
                 let problem = Problem::not_cached();
-                (failed(&problem, Status::default()), problem.outcome(Kind::Refused, Some(reading.api)))
+                (problem.response(Status::default()), problem.outcome(Kind::Refused, Some(reading.api)))
             }
             Found::Ask { stored, fwd, why } => {
                 let part = admitted.fields.contains_key(RANGE) && stored.is_none();
-                if admitted.method == Method::HEAD || part {
-                    let past = if part { Past(Fwd::Partial, None) } else { Past(fwd, why) };
+                let past = match (part, admitted.method == Method::HEAD) {
+                    (true, _) => Some(Past(Fwd::Partial, None)),
+                    (false, true) => Some(Past(fwd, why)),
+                    (false, false) => admitted.routed.place().is_too_deep().then_some(TOO_DEEP),
+                };
+                if let Some(past) = past {
                     drop(reading);
-                    return self.pass(&admitted, body, client, past).await;
+                    return Box::pin(self.pass(admitted, body, client, past)).await;
                 }
-                self.ask(&reading, stored, Past(fwd, why), comer).await
+                Box::pin(self.ask(&reading, stored, Past(fwd, why), comer)).await
             }
         }
     }
@@ -96,7 +107,10 @@ impl Gateway {
     ) -> (Response<Body>, Outcome) {
         let Some(question) = self.question(reading, stored.as_ref()) else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Failed, Some(Arc::clone(&reading.api))));
+            return (
+                problem.response(Status::default()),
+                problem.outcome(Kind::Failed, Some(Arc::clone(&reading.api))),
+            );
         };
         let got = self.fills.get(question, comer).await;
         let now = self.clock.now();
@@ -113,7 +127,7 @@ impl Gateway {
             (Got::Failed(error), None) => reading.failed(&error, status),
             (Got::Overloaded, _) => {
                 let problem = Problem::overloaded();
-                (failed(&problem, status), problem.outcome(Kind::Refused, Some(Arc::clone(&reading.api))))
+                (problem.response(status), problem.outcome(Kind::Refused, Some(Arc::clone(&reading.api))))
             }
         }
     }
@@ -121,55 +135,56 @@ impl Gateway {
     /// Sends a request past the cache; nothing is stored, nothing invalidated.
     pub(super) async fn pass(
         &self,
-        admitted: &Admitted,
+        mut admitted: Admitted,
         body: Body,
         client: &Client,
         past: Past,
     ) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
-        let Some(request) = self.request(admitted, client, body) else {
+        let Some(request) = self.request(&mut admitted, client, body) else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Failed, api));
+            return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
         };
-        let began = self.clock.now();
+        let began = self.clock.mono();
         let served = self.served(&admitted.routed.mounted);
         let rules = &admitted.routed.rules;
-        let answer = served.origin.ask(request, &forward::host(admitted), &rules.timeouts, interim(client)).await;
-        let origin_ms = Some(self.clock.now().mono - began.mono);
+        let answer = served.origin.ask(request, &forward::host(&admitted), &rules.timeouts, interim(client)).await;
+        let origin_ms = Some(self.clock.mono() - began);
         match answer {
             Ok(response) => {
                 let status = Status { fwd_status: Some(response.status()), ..status };
                 let outcome = Outcome { api, kind: Kind::Pass, reason: past.1, origin_ms, ..Outcome::default() };
-                (deliver::own(asked(admitted), response, &status), outcome)
+                (deliver::own(asked(&admitted), response, &status), outcome)
             }
             Err(error) => {
                 let problem = Problem::of(&error);
-                (failed(&problem, status), Outcome { origin_ms, ..problem.outcome(Kind::Failed, api) })
+                (problem.response(status), Outcome { origin_ms, ..problem.outcome(Kind::Failed, api) })
             }
         }
     }
 
-    /// The request for the origin, everything of the client's but what belongs to its connection.
-    pub(super) fn request(&self, admitted: &Admitted, client: &Client, body: Body) -> Option<Request<Body>> {
+    /// The request for the origin, everything of the client's but what belongs to its connection; takes the fields.
+    pub(super) fn request(&self, admitted: &mut Admitted, client: &Client, body: Body) -> Option<Request<Body>> {
         let mut request = Request::new(body);
         *request.method_mut() = admitted.method.clone();
         *request.uri_mut() = forward::uri(admitted, false)?;
         let trusted = (self.settings.trusts)(client.address.ip());
-        *request.headers_mut() = forward::fields(admitted, client, trusted);
+        let fields = std::mem::take(&mut admitted.fields);
+        *request.headers_mut() = forward::fields(admitted, fields, client, trusted);
         Some(request)
     }
 
     fn question(&self, reading: &Reading<'_>, stored: Option<&Arc<Entry>>) -> Option<Question> {
         let admitted = reading.admitted;
         let trusted = (self.settings.trusts)(reading.client.address.ip());
-        let mut sent = forward::fields(admitted, reading.client, trusted);
+        let mut sent = forward::fields(admitted, admitted.fields.clone(), reading.client, trusted);
         strip_conditionals(&mut sent);
         let served = self.served(&admitted.routed.mounted);
         Some(Question {
             key: reading.lookup.key.clone(),
             shared_key: reading.lookup.shared_key.clone(),
-            routed: Arc::clone(&admitted.routed),
+            routed: admitted.routed.clone(),
             user: None,
             fields: admitted.fields.clone(),
             sent,
@@ -178,7 +193,7 @@ impl Gateway {
             origin: Arc::clone(&served.origin),
             tally: Arc::clone(&served.tally),
             interim: interim(reading.client),
-            stored: stored.filter(|entry| entry.content.get().is_some()).cloned(),
+            stored: stored.filter(|entry| entry.content.get().is_some() && entry.held.len() <= MAX_CONFIRMED).cloned(),
         })
     }
 }
@@ -260,7 +275,7 @@ impl Reading<'_> {
 
     fn failed(&self, error: &AskError, status: Status) -> (Response<Body>, Outcome) {
         let problem = Problem::of(error);
-        (failed(&problem, status), problem.outcome(Kind::Failed, Some(Arc::clone(&self.api))))
+        (problem.response(status), problem.outcome(Kind::Failed, Some(Arc::clone(&self.api))))
     }
 }
 
@@ -278,7 +293,7 @@ fn past(admitted: &Admitted, wishes: &RequestDirectives) -> Option<Past> {
     if wishes.no_store {
         return Some(Past(Fwd::Request, Some("client-no-store")));
     }
-    admitted.routed.place.is_too_deep().then_some(Past(Fwd::Bypass, Some("path-too-deep")))
+    None
 }
 
 /// Answers of the origin that stale-if-error is for (RFC 5861 §4).
@@ -295,13 +310,6 @@ fn ttl(entry: &Entry, now: Now) -> Option<i64> {
 pub(super) fn asked(admitted: &Admitted) -> Asked<'_> {
     let routed = &admitted.routed;
     Asked { method: &admitted.method, fields: &admitted.fields, rules: &routed.rules, api: &routed.mounted.api }
-}
-
-/// A problem with our `Cache-Status`.
-pub(super) fn failed(problem: &Problem, status: Status) -> Response<Body> {
-    let mut response = problem.response();
-    Status { detail: Some(problem.name), ..status }.write(response.headers_mut());
-    response
 }
 
 /// Passes interim answers to the client.

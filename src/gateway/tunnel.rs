@@ -9,14 +9,15 @@ use crate::body::Body;
 use crate::client::Client;
 use crate::rfc9110::fields::{has_token, list};
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 
-/// The protocol to switch to, if the client asks for one that the API lists. Others are ignored (RFC 9110 §7.8).
-pub(super) fn wanted(fields: &HeaderMap, allowed: &[String]) -> Option<String> {
-    if allowed.is_empty() || !has_token(fields, &CONNECTION, "upgrade") {
+/// The protocol to switch to, if the client asks for one that the API lists. Others are ignored (RFC 9110 §7.8), and
+/// so is the wish with any method but GET: what a write touches must be invalidated whatever else it wants.
+pub(super) fn wanted(allowed: &[String], method: &Method, fields: &HeaderMap) -> Option<String> {
+    if allowed.is_empty() || *method != Method::GET || !has_token(fields, &CONNECTION, "upgrade") {
         return None;
     }
     let mut offered = list(fields, &UPGRADE).map(str::to_ascii_lowercase);
@@ -29,15 +30,15 @@ impl Gateway {
         self: &Arc<Self>,
         mut admitted: Admitted,
         body: Body,
-        protocol: &str,
+        (protocol, below): (String, OnUpgrade),
         client: &Client,
     ) -> (Response<Body>, Outcome) {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
-        let below = admitted.upgrade.take();
-        let (Some(mut request), Ok(value)) = (self.request(&admitted, client, body), HeaderValue::try_from(protocol))
+        let (Some(mut request), Ok(value)) =
+            (self.request(&mut admitted, client, body), HeaderValue::try_from(protocol.as_str()))
         else {
             let problem = Problem::unsendable();
-            return (problem.response(), problem.outcome(Kind::Failed, api));
+            return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
         };
         request.headers_mut().insert(UPGRADE, value.clone());
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -46,11 +47,13 @@ impl Gateway {
         let status = Status { fwd: Some(Fwd::Bypass), detail: Some("upgrade"), ..Status::default() };
         let outcome = Outcome { api, kind: Kind::Pass, reason: Some("upgrade"), ..Outcome::default() };
         match served.origin.ask(request, &forward::host(&admitted), timeouts, None).await {
-            Ok(mut response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Ok(response) if has_switched(&response) && !has_token(response.headers(), &UPGRADE, &protocol) => {
+                let problem = Problem::broken("bad-answer");
+                (problem.response(status), problem.outcome(Kind::Failed, outcome.api))
+            }
+            Ok(mut response) if has_switched(&response) => {
                 let above = hyper::upgrade::on(&mut response);
-                if let Some(below) = below {
-                    self.background.spawn(join(below, above));
-                }
+                self.background.spawn(join(below, above));
                 let mut response = deliver::own(read::asked(&admitted), response, &status);
                 response.headers_mut().insert(UPGRADE, value);
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -60,10 +63,14 @@ impl Gateway {
             Err(error) => {
                 let problem = Problem::of(&error);
                 let failed = problem.outcome(Kind::Failed, outcome.api);
-                (read::failed(&problem, status), failed)
+                (problem.response(status), failed)
             }
         }
     }
+}
+
+fn has_switched(response: &Response<Body>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// Carries bytes both ways until both sides have ended.

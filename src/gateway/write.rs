@@ -7,7 +7,7 @@
 
 use super::{Gateway, Served};
 use crate::body::Body;
-use crate::policy::{Mounted, Named, Place, Routed, Scope, canonical_path, named};
+use crate::policy::{Apis, Mounted, Named, Place, Routed, Scope, canonical_path, named};
 use crate::rfc9111;
 use crate::store::{Held, Severity};
 use crate::upstream::{AskError, HostChoice, InterimFn};
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// A write on its way.
 pub(super) struct Write {
-    pub(super) routed: Arc<Routed>,
+    pub(super) routed: Routed,
     pub(super) method: Method,
     /// Scheme and authority as the client sees them, for `Location` of the same origin.
     pub(super) host: String,
@@ -45,17 +45,18 @@ enum Meaning {
 impl Gateway {
     /// Carries a write to its end. Everything it invalidates is invalidated when this returns.
     pub(super) async fn write(&self, served: &Served, write: Write) -> Written {
-        let began = self.clock.now();
+        let began = self.clock.mono();
         let rules = Arc::clone(&write.routed.rules);
         let answer = served.origin.ask(write.request, &write.to, &rules.timeouts, write.interim).await;
-        let origin_ms = self.clock.now().mono - began.mono;
+        let origin_ms = self.clock.mono() - began;
         let meaning = match &answer {
             Ok(response) => meaning(response, &rules.login),
             Err(error) if error.sent => Meaning::Unknown,
             Err(_) => Meaning::Refused,
         };
         if meaning != Meaning::Refused {
-            let locations = answer.as_ref().map_or_else(|_| Vec::new(), |r| locations(&write.routed, &write.host, r));
+            let locations =
+                answer.as_ref().map_or_else(|_| Vec::new(), |r| locations(&self.apis, &write.routed, &write.host, r));
             let held = self.hold_reached(&write.routed, &write.method, &locations);
             let settle = match meaning {
                 Meaning::Unknown => rules.write_settle.max(rules.timeouts.first_byte),
@@ -67,13 +68,14 @@ impl Gateway {
     }
 
     /// The cells of all that a write of `method` here touches.
-    fn hold_reached(&self, routed: &Routed, method: &Method, locations: &[Place]) -> Held {
-        let mounted = &*routed.mounted;
+    fn hold_reached(&self, routed: &Routed, method: &Method, locations: &[Location]) -> Held {
+        let mounted = &routed.mounted;
         let standing = routed.standing();
-        let named = named(&mounted.api.purges, method, &routed.relative);
-        let paths: Vec<Place> = named.iter().filter_map(|n| named_place(mounted, routed, n)).collect();
+        let named = named(&mounted.api.purges, method, routed.relative());
+        let paths: Vec<Place> = named.iter().filter_map(|n| named_place(mounted, n)).collect();
         let mut scopes = standing.reached(routed.rules.invalidate);
-        scopes.extend(paths.iter().chain(locations).map(|place| place.path(&mounted.origin)));
+        scopes.extend(paths.iter().map(|place| place.path(&mounted.origin)));
+        scopes.extend(locations.iter().map(|(origin, place)| place.path(origin)));
         scopes.extend(named.iter().filter_map(|n| match n {
             Named::Path(_) => None,
             Named::Pattern(text, filled) => Some(Scope::Pattern(&mounted.id, text, filled.clone())),
@@ -88,7 +90,7 @@ impl Gateway {
             return;
         }
         // Settling is announced before the epoch is taken: an answer asked for after it then knows that it can't be kept.
-        held.settle(self.clock.now().mono + crate::clock::millis(settle));
+        held.settle(self.clock.mono() + crate::clock::millis(settle));
         self.store.scopes.raise(&held, Severity::Hard);
         let store = Arc::clone(&self.store);
         self.background.spawn(async move {
@@ -98,13 +100,16 @@ impl Gateway {
     }
 }
 
-fn named_place(mounted: &Mounted, routed: &Routed, named: &Named<'_>) -> Option<Place> {
+fn named_place(mounted: &Arc<Mounted>, named: &Named<'_>) -> Option<Place> {
     match named {
-        Named::Path(relative) => {
-            Some(mounted.place(&mounted.sent(&routed.rules, &format!("{}{relative}", mounted.api.path))))
-        }
+        Named::Path(relative) => Some(read_at(mounted, &format!("{}{relative}", mounted.api.path))),
         Named::Pattern(..) | Named::Tag(_) => None,
     }
+}
+
+/// The place of a public path of this API as a read of it sees it: routes may differ in `strip_prefix`.
+fn read_at(mounted: &Arc<Mounted>, path: &str) -> Place {
+    mounted.route(&Method::GET, path.to_owned()).place()
 }
 
 fn meaning(response: &Response<Body>, login: &[String]) -> Meaning {
@@ -124,28 +129,29 @@ fn leads_to_login(response: &Response<Body>, login: &[String]) -> bool {
     login.iter().any(|page| page == path)
 }
 
-/// What `Location` and `Content-Location` of the same origin name. They may be written as the client sees paths or as
-/// the origin does; both are meant then.
-fn locations(routed: &Routed, host: &str, response: &Response<Body>) -> Vec<Place> {
-    let mounted = &*routed.mounted;
-    let mut places = Vec::new();
+/// A place and the name of its origin.
+type Location = (Arc<str>, Place);
+
+/// What `Location` and `Content-Location` of the same origin name. They may be written as the client sees paths, which
+/// may lead to another API, or as the origin does; both are meant then.
+fn locations(apis: &Apis, routed: &Routed, host: &str, response: &Response<Body>) -> Vec<Location> {
+    let mounted = &routed.mounted;
+    let mut found: Vec<Location> = Vec::new();
     let scheme = |tls| if tls { "https" } else { "http" };
     let endpoints = mounted.api.upstream.iter().map(|e| (scheme(e.tls), e.authority()));
     let public = [true, false].map(|tls| (scheme(tls), host.to_owned()));
     for (scheme, authority) in endpoints.chain(public) {
-        for named in rfc9111::targets(scheme, &authority, &routed.sent, response.headers()) {
+        for named in rfc9111::targets(scheme, &authority, &routed.sent(), response.headers()) {
             let Ok(path) = canonical_path(named.split(['?', '#']).next().unwrap_or_default()) else { continue };
-            let mut add = |place: Place| {
-                if !places.contains(&place) {
-                    places.push(place);
+            let own = [Place::new(&path), mounted.place(&path)].map(|place| (Arc::clone(&mounted.origin), place));
+            let others = apis.find(host, &path).into_iter().chain(mounted.covers(&path).then_some(mounted));
+            let public = others.map(|api| (Arc::clone(&api.origin), read_at(api, &path)));
+            for location in own.into_iter().chain(public) {
+                if !found.contains(&location) {
+                    found.push(location);
                 }
-            };
-            add(Place::new(&path));
-            add(mounted.place(&path));
-            if mounted.covers(&path) {
-                add(mounted.place(&mounted.sent(&routed.rules, &path)));
             }
         }
     }
-    places
+    found
 }

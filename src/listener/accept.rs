@@ -52,10 +52,7 @@ pub async fn run<H: Handler>(
                     continue;
                 };
                 let (server, stop) = (server.clone(), stop.clone());
-                tasks.spawn(async move {
-                    server.serve(stream, peer, stop).await;
-                    drop(pass);
-                });
+                tasks.spawn(async move { server.serve(stream, peer, pass, stop).await });
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

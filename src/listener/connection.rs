@@ -1,5 +1,6 @@
 //! One client's connection: hyper with every limit set, and the stop signal.
 
+use super::gate::Pass;
 use super::service::{Handler, service};
 use super::settings::Limits;
 use super::stop::Stop;
@@ -33,13 +34,13 @@ impl<H: Handler> Server<H> {
     }
 
     /// Serves one connection to its end.
-    pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr, stop: Stop) {
+    pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr, pass: Pass, stop: Stop) {
         // Answers are written whole; without this their last part would wait for an acknowledgement.
         drop(stream.set_nodelay(true));
         let Ok(local) = stream.local_addr() else { return };
         let line = Arc::new(Line::default());
         let service = service(self.handler.clone(), line.clone(), self.upload, peer, local);
-        let io = TokioIo::new(Wire::new(stream, line, self.wire));
+        let io = TokioIo::new(Wire::new(stream, pass, line, self.wire));
         let connection = self.http.serve_connection(io, service).with_upgrades();
         let mut connection = pin!(connection);
 

@@ -3,6 +3,8 @@
 mod accept;
 mod connection;
 mod gate;
+mod refusal;
+mod scan;
 mod service;
 mod settings;
 mod stop;

@@ -64,7 +64,7 @@ fn same_prefix(a: &[u8], b: &[u8], bits: u8) -> bool {
 pub struct Limits {
     /// `connections`: open client connections. Default 10,000.
     pub connections: usize,
-    /// `connections_per_address`. Default 1,000.
+    /// `connections_per_address`; of IPv6 the first 64 bits are one address. Default 1,000.
     pub connections_per_address: usize,
     /// `header_bytes`: a request's head, line and fields. Default 64 KiB; 8 KiB is the least.
     pub header_bytes: usize,

@@ -1,11 +1,11 @@
 //! The socket under hyper: the deadlines that hyper doesn't keep, interim answers, and a close that loses nothing.
 //!
 //! **Whom are we waiting for?** [`Line`] counts the messages under way: a [`Turn`] lives in every answer until hyper
-//! has taken its end, and in every request body until it has been read or dropped. While there is one, a read that
-//! blocks is nobody's fault here (bodies have limits of their own, `upload`). While there is none, hyper reads a head:
-//! until its first byte the client may idle (`idle_timeout`; `header_timeout` on a new connection), from then on it
-//! has `header_timeout`. One blind spot: the first part of a head that came in one packet with the request before it
-//! counts as idling until more of it comes.
+//! has taken its end, and in every request body until it has been read or dropped. While there is one, or hyper has
+//! bytes of an answer left to write, a read that blocks is nobody's fault here: bodies have limits of their own
+//! (`upload`), and so has writing. Else hyper reads a head: until its first byte the client may idle (`idle_timeout`;
+//! `header_timeout` on a new connection), from then on it has `header_timeout`. One blind spot: the first part of a
+//! head that came in one packet with the request before it counts as idling until more of it comes.
 //!
 //! **A client that takes nothing** for `write_stall` is given up; every byte that the socket takes starts anew.
 //!
@@ -17,6 +17,9 @@
 //! close our half, and read and drop for a bounded while. The other way round: when the answer to an HTTP/1.0 client
 //! breaks off, the end of the connection would look like the end of the message, so there we do send RST.
 
+use super::gate::Pass;
+use super::refusal;
+use super::scan::Scanner;
 use super::settings::Limits;
 use crate::alarm::{Alarm, later};
 use crate::client::Hints;
@@ -109,11 +112,16 @@ pub(super) struct Wire {
     stream: TcpStream,
     line: Arc<Line>,
     limits: WireLimits,
+    scanner: Scanner,
     head: HeadWait,
     stall: Stall,
     /// An interim answer that is being written, and how much of it has been.
     hint: (Vec<u8>, usize),
+    /// hyper has bytes that the socket hasn't taken: from its first attempt until it flushes.
+    writing: bool,
     closing: Closing,
+    /// The connection's place; a tunnel keeps it after hyper has let go of the socket.
+    _pass: Pass,
 }
 
 #[derive(Default)]
@@ -140,14 +148,14 @@ struct Closing {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, line: Arc<Line>, limits: WireLimits) -> Self {
-        let (head, stall, hint, closing) = Default::default();
-        Wire { stream, line, limits, head, stall, hint, closing }
+    pub(super) fn new(stream: TcpStream, pass: Pass, line: Arc<Line>, limits: WireLimits) -> Self {
+        let (scanner, head, stall, hint, writing, closing) = Default::default();
+        Wire { stream, line, limits, scanner, head, stall, hint, writing, closing, _pass: pass }
     }
 
     /// Whether hyper reads a head; notes the begin of each such wait.
     fn reads_head(&mut self) -> bool {
-        if self.line.under_way.load(Relaxed) > 0 || self.line.tunnel.load(Relaxed) {
+        if self.writing || self.line.under_way.load(Relaxed) > 0 || self.line.tunnel.load(Relaxed) {
             return false;
         }
         let requests = self.line.requests.load(Relaxed);
@@ -185,6 +193,12 @@ impl Wire {
             self.hint = (Vec::new(), 0);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Puts our words in place of a refusal that hyper has written itself; what is left of them goes out with the flush.
+    fn refuse(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.hint = (refusal::in_place_of(bytes)?, 0);
+        Some(bytes.len())
     }
 
     /// Reads and drops what the client still sends; ready when it has closed, is done sending, or has had enough.
@@ -234,6 +248,9 @@ impl AsyncRead for Wire {
             return this.wait_for_head(cx);
         };
         if buf.filled().len() > before {
+            if !this.line.tunnel.load(Relaxed) {
+                this.scanner.scan(&mut buf.filled_mut()[before..]);
+            }
             this.heard();
         } else {
             this.closing.client_closed = true;
@@ -245,7 +262,11 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        this.writing = true;
         ready!(this.write_hint(cx))?;
+        if let Some(taken) = this.refuse(buf) {
+            return Poll::Ready(Ok(taken));
+        }
         let polled = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.stall.watch(polled, this.limits.stall, cx)
     }
@@ -256,7 +277,11 @@ impl AsyncWrite for Wire {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        this.writing = true;
         ready!(this.write_hint(cx))?;
+        if let Some(taken) = bufs.first().and_then(|first| this.refuse(first)) {
+            return Poll::Ready(Ok(taken));
+        }
         let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.stall.watch(polled, this.limits.stall, cx)
     }
@@ -268,6 +293,7 @@ impl AsyncWrite for Wire {
     /// hyper calls it only when all that it had to write has been taken.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        this.writing = false;
         ready!(this.write_hint(cx))?;
         while let Some(bytes) = this.line.hints.take() {
             this.hint = (bytes, 0);

@@ -4,6 +4,7 @@ use super::scope::{Place, Standing};
 use super::settings::{Api, Rules};
 use super::target::without_port;
 use http::Method;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,8 +23,8 @@ pub struct Mounted {
     pub id: Arc<str>,
     /// The name of its origin in scopes: the same for all APIs that have an endpoint in common.
     pub origin: Arc<str>,
-    /// The place of the API's root at its origin.
-    pub root: Place,
+    /// The places of the API's root at its origin: where `strip_prefix` is off, and where it is on.
+    roots: [Place; 2],
 }
 
 /// The API and rules for one request, and the paths that follow from them.
@@ -33,26 +34,32 @@ pub struct Routed {
     pub mounted: Arc<Mounted>,
     /// The rules of the first route that matches, else of the API.
     pub rules: Arc<Rules>,
-    /// The path relative to the API: empty or begins with `/`.
-    pub relative: String,
-    /// The path at the origin, without the endpoint's base: begins with `/`.
-    pub sent: String,
-    /// The same as scopes name it, base included.
-    pub place: Place,
+    /// The public path, canonical.
+    pub path: String,
 }
 
 impl Routed {
+    /// The path relative to the API: empty or begins with `/`.
+    pub fn relative(&self) -> &str {
+        &self.path[self.mounted.api.path.len()..]
+    }
+
+    /// The path at the origin, without the endpoint's base: begins with `/`.
+    pub fn sent(&self) -> Cow<'_, str> {
+        self.mounted.sent(&self.rules, &self.path)
+    }
+
+    /// The same as scopes name it, base included.
+    pub fn place(&self) -> Place {
+        self.mounted.place(&self.sent())
+    }
+
     /// Where the request stands among the scopes.
     pub fn standing(&self) -> Standing<'_> {
         let m = &*self.mounted;
-        Standing {
-            api: &m.api,
-            id: &m.id,
-            origin: &m.origin,
-            root: &m.root,
-            place: &self.place,
-            relative: &self.relative,
-        }
+        let root = &m.roots[usize::from(self.rules.strip_prefix)];
+        let place = self.place();
+        Standing { api: &m.api, id: &m.id, origin: &m.origin, root, place, relative: self.relative() }
     }
 }
 
@@ -62,9 +69,9 @@ impl Mounted {
     }
 
     /// The path at the origin of a public path of this API, without the endpoint's base.
-    pub fn sent(&self, rules: &Rules, path: &str) -> String {
+    pub fn sent<'a>(&self, rules: &Rules, path: &'a str) -> Cow<'a, str> {
         let rest = if rules.strip_prefix { &path[self.api.path.len()..] } else { path };
-        if rest.starts_with('/') { rest.into() } else { format!("/{rest}") }
+        if rest.starts_with('/') { Cow::Borrowed(rest) } else { Cow::Owned(format!("/{rest}")) }
     }
 
     /// The place of a path at the origin, given without the endpoint's base.
@@ -73,13 +80,11 @@ impl Mounted {
     }
 
     /// The request's route within this API; `path` is canonical and lies under the API's prefix.
-    pub fn route(self: &Arc<Self>, method: &Method, path: &str) -> Routed {
+    pub fn route(self: &Arc<Self>, method: &Method, path: String) -> Routed {
         let relative = &path[self.api.path.len()..];
         let found = self.api.routes.iter().find(|r| r.methods.contains(method) && r.path.matches(relative).is_some());
         let rules = Arc::clone(found.map_or(&self.api.rules, |route| &route.rules));
-        let sent = self.sent(&rules, path);
-        let place = self.place(&sent);
-        Routed { relative: relative.into(), mounted: Arc::clone(self), rules, sent, place }
+        Routed { mounted: Arc::clone(self), rules, path }
     }
 
     /// Whether a canonical public path lies under this API's prefix, by whole segments.
@@ -122,8 +127,8 @@ impl Apis {
 fn mount(number: usize, api: Api, origin: Arc<str>) -> Arc<Mounted> {
     let id = api.id().into();
     let base = api.upstream.first().map_or("", |e| e.base.as_str());
-    let root = if api.rules.strip_prefix { Place::new(base) } else { Place::new(&format!("{base}{}", api.path)) };
-    Arc::new(Mounted { number, id, origin, root, api })
+    let roots = [Place::new(&format!("{base}{}", api.path)), Place::new(base)];
+    Arc::new(Mounted { number, id, origin, roots, api })
 }
 
 /// One name for each group of APIs that are linked by common endpoints (`host:port`): the least address of the group.

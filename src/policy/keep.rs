@@ -5,7 +5,7 @@ use crate::clock::Now;
 use crate::rfc9110::date;
 use crate::rfc9110::fields::strip_hop_by_hop;
 use crate::rfc9111::{self, Facts, Lifetime, NotStored, Operator, Question, Selection, Sharing, Vary};
-use http::header::{AGE, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
+use http::header::{AGE, CONTENT_TYPE, DATE, FORWARDED, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ pub const TAG_FIELDS: [HeaderName; 3] =
 /// Fields between an origin and its surrogate: stored as well, and not for clients.
 pub const SURROGATE_FIELDS: [HeaderName; 2] =
     [HeaderName::from_static("surrogate-control"), HeaderName::from_static("freshgate-cache-control")];
+
+/// What the origin sees in it, and in `Forwarded`, is ours, so that an answer that varies on it matches no other request.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Longest tag and most tags of one answer that count; more than that makes it unstorable, since a purge could miss it.
 const MAX_TAG: usize = 1024;
@@ -72,7 +75,7 @@ pub fn keep(
     if !rules.cache {
         return Err("cache-off");
     }
-    if is_endless(fields) {
+    if is_stream(fields) {
         return Err("stream");
     }
     // RFC 9111 §3.5 is met by `shares` below: what it doesn't allow to be shared stays in the caller's partition.
@@ -83,6 +86,9 @@ pub fn keep(
     let Vary::Fields(mut names) = rfc9111::effective(asker.fields, fields, storable.only_by_ttl) else {
         return Err(NotStored::VaryAny.name());
     };
+    if names.iter().any(|name| *name == FORWARDED || *name == X_FORWARDED_FOR) {
+        return Err("vary-client-address");
+    }
     names.extend(rules.key.headers.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
     let mut kept = fields.clone();
     strip_hop_by_hop(&mut kept);
@@ -102,6 +108,16 @@ pub fn keep(
     })
 }
 
+/// Media types whose answers go on as long as both sides like, or belong to one call: never joined, never stored.
+fn is_stream(fields: &HeaderMap) -> bool {
+    fields.get_all(CONTENT_TYPE).iter().any(|value| {
+        let essence = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        let begins = |with: &[u8]| essence.get(..with.len()).is_some_and(|b| b.eq_ignore_ascii_case(with));
+        let ends = |with: &[u8]| begins(with) && essence.len() == with.len();
+        ends(b"text/event-stream") || ends(b"multipart/x-mixed-replace") || begins(b"application/grpc")
+    })
+}
+
 /// Whether an answer to a request with credentials goes beyond its partition (`share`). RFC 9111 §3.5 speaks of
 /// `Authorization` only; a cookie or an API key says as much about who is asking, so it counts alike.
 fn shares(rules: &Rules, sharing: Sharing) -> bool {
@@ -110,15 +126,6 @@ fn shares(rules: &Rules, sharing: Sharing) -> bool {
         (Share::Everyone | Share::User | Share::Claim(_), Sharing::Unstated)
         | (Share::User | Share::Claim(_), Sharing::Allowed) => false,
     }
-}
-
-/// Answers that go on for as long as somebody listens: each listener has to have his own from its beginning.
-fn is_endless(fields: &HeaderMap) -> bool {
-    const ENDLESS: [&str; 3] = ["text/event-stream", "multipart/x-mixed-replace", "application/grpc"];
-    let Some(value) = fields.get(CONTENT_TYPE) else { return false };
-    let media = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
-    ENDLESS.iter().any(|name| media.eq_ignore_ascii_case(name.as_bytes()))
-        || media.get(..17).is_some_and(|begin| begin.eq_ignore_ascii_case(b"application/grpc+"))
 }
 
 /// Whether a request with credentials may use an answer found under the shared key.

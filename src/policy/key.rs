@@ -83,9 +83,11 @@ pub fn partition(rules: &KeyRules, identity: &Identity, fields: &HeaderMap) -> V
     text
 }
 
-/// Whether a field carries identity.
+/// Whether a field carries identity. Many origins can't tell `X_Api_Key` from `X-Api-Key`, so it counts as well.
 pub fn is_credential(rules: &KeyRules, name: &HeaderName) -> bool {
-    *name == AUTHORIZATION || *name == COOKIE || rules.credentials.iter().any(|p| p.matches(name.as_str()))
+    let named = |text: &str| rules.credentials.iter().any(|p| p.matches(text));
+    let text = name.as_str();
+    *name == AUTHORIZATION || *name == COOKIE || named(text) || text.contains('_') && named(&text.replace('_', "-"))
 }
 
 /// Writes the length before the bytes, so that no two lists of texts look alike.

@@ -13,6 +13,7 @@ use super::pattern::Captures;
 use super::settings::{Api, PurgeRule, Reach};
 use http::Method;
 use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 
 /// Segments beyond which nothing is stored, so that neither an answer nor a write has more scopes than this and a few.
 pub const MAX_DEPTH: usize = 32;
@@ -81,7 +82,7 @@ impl Place {
 }
 
 /// Where a request stands: its API, the origin's name and the place there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Standing<'a> {
     /// The API.
     pub api: &'a Api,
@@ -92,19 +93,20 @@ pub struct Standing<'a> {
     /// The API's root at the origin.
     pub root: &'a Place,
     /// The path at the origin.
-    pub place: &'a Place,
+    pub place: Place,
     /// The path relative to the API, for `[[api.purge]]`.
     pub relative: &'a str,
 }
 
-impl<'a> Standing<'a> {
+impl Standing<'_> {
     /// The scopes of a question that are known before it is asked (tags become known with the answer).
-    pub fn known(&self, user: Option<&'a str>) -> Vec<Scope<'a>> {
+    pub fn known<'s>(&'s self, user: Option<&'s str>) -> Vec<Scope<'s>> {
         let mut scopes = vec![Scope::Everything, Scope::Api(self.id), self.place.path(self.origin)];
         scopes.extend(self.place.within(self.origin));
         scopes.extend(user.map(|user| Scope::Caller(self.id, user)));
         for pattern in self.api.purges.iter().flat_map(|rule| &rule.paths).filter(|p| p.is_open()) {
-            if let Some(captures) = pattern.matches(self.relative) {
+            for spelling in spellings(self.relative) {
+                let Some(captures) = pattern.matches(&spelling) else { continue };
                 let filled = pattern.names().filter_map(|name| captures.get(name)).map(String::from).collect();
                 let scope = Scope::Pattern(self.id, pattern.text(), filled);
                 if !scopes.contains(&scope) {
@@ -116,7 +118,7 @@ impl<'a> Standing<'a> {
     }
 
     /// What a write here reaches by `invalidate`.
-    pub fn reached(&self, reach: Reach) -> Vec<Scope<'a>> {
+    pub fn reached(&self, reach: Reach) -> Vec<Scope<'_>> {
         let own = self.place.path(self.origin);
         match reach {
             Reach::Own => vec![own],
@@ -148,11 +150,22 @@ pub enum Named<'a> {
 pub fn named<'a>(rules: &'a [PurgeRule], method: &Method, relative: &str) -> Vec<Named<'a>> {
     let mut all = Vec::new();
     for rule in rules.iter().filter(|rule| rule.methods.contains(method)) {
-        let Some(captures) = rule.path.matches(relative) else { continue };
-        all.extend(rule.paths.iter().filter_map(|path| named_path(path, &captures)));
-        all.extend(rule.tags.iter().filter_map(|tag| tag.fill(&captures)).map(Named::Tag));
+        for spelling in spellings(relative) {
+            let Some(captures) = rule.path.matches(&spelling) else { continue };
+            all.extend(rule.paths.iter().filter_map(|path| named_path(path, &captures)));
+            all.extend(rule.tags.iter().filter_map(|tag| tag.fill(&captures)).map(Named::Tag));
+        }
     }
     all
+}
+
+/// The spellings of a path that the patterns of `[[api.purge]]` are tried with: as written, and blurred like a
+/// [`Place`], so that `/books;v=1/7` is meant where `/books/{id}` stands. Either may match: `{id}` of `/books/a%2Fb` is
+/// `a%2Fb` as written, but `/books%2F7` is two segments to many an origin.
+fn spellings(relative: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let blurred =
+        relative.contains(['%', ';']).then(|| Cow::Owned(format!("/{}", Place::new(relative).segments.join("/"))));
+    std::iter::once(Cow::Borrowed(relative)).chain(blurred)
 }
 
 fn named_path<'a>(path: &'a super::pattern::Pattern, captures: &Captures<'_>) -> Option<Named<'a>> {

@@ -139,6 +139,20 @@ pub fn strip_hop_by_hop(fields: &mut HeaderMap) {
     }
 }
 
+/// Removes fields whose name is that of a framing, routing or caching field but for `_` in place of `-`. Origins behind
+/// CGI-like interfaces can't tell the two apart, and would take what a client wrote for what we or a proxy say.
+pub fn strip_twins(fields: &mut HeaderMap) {
+    let is_twin = |name: &&HeaderName| {
+        let text = name.as_str();
+        text.contains('_')
+            && HeaderName::try_from(text.replace('_', "-")).is_ok_and(|n| is_end_to_end(&n) || HOP_BY_HOP.contains(&n))
+    };
+    let twins: Vec<HeaderName> = fields.keys().filter(is_twin).cloned().collect();
+    for name in &twins {
+        fields.remove(name);
+    }
+}
+
 fn is_end_to_end(name: &HeaderName) -> bool {
     let text = name.as_str();
     END_TO_END.contains(name)

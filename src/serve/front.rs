@@ -35,14 +35,15 @@ impl Front {
 impl Handler for Front {
     async fn handle(&self, request: Request<Body>, client: Arc<Client>) -> Response<Body> {
         let parts = &self.0;
-        let began = parts.clock.now().mono;
+        let now = parts.clock.now();
+        let began = now.mono;
         let fields = request.headers();
         let agent = |name| parts.combined.then(|| fields.get(name).cloned()).flatten();
         let (user_agent, referer) = (agent(USER_AGENT), agent(REFERER));
         let host = fields.get(HOST).cloned();
         let (method, version) = (request.method().clone(), request.version());
         let target = request.uri().path_and_query().cloned();
-        let (response, outcome) = parts.gateway.handle(request, &client).await;
+        let (response, outcome) = parts.gateway.handle(request, &client, now).await;
         let record = Record {
             outcome,
             method,
@@ -67,7 +68,7 @@ impl Handler for Front {
 
 impl Parts {
     fn record(&self, record: Record, began: u64, bytes_out: u64) {
-        let took = Duration::from_millis(self.clock.now().mono - began);
+        let took = Duration::from_millis(self.clock.mono() - began);
         self.telemetry.record(Record { bytes_out, took, ..record });
     }
 }

@@ -17,16 +17,17 @@ use crate::upstream::{Origin, TlsClient};
 use crate::{admin, config};
 use front::Front;
 use house::Rooms;
+use socket2::{Domain, Socket, Type};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use sweeper::Sweeper;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// How many connections may wait to be accepted.
-const BACKLOG: u32 = 1024;
+const BACKLOG: i32 = 1024;
 
 /// Why the gateway can't start.
 #[derive(Debug)]
@@ -87,7 +88,8 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     let telemetry = Arc::new(Telemetry::new(&log, apis.iter().map(|m| Arc::clone(&m.id)), lines, clock.clone()));
     let proxies = server.trusted_proxies.clone();
     let trusts = Box::new(move |peer| proxies.iter().any(|network| network.contains(peer)));
-    let settings = gateway::Settings { trusts, request_body: server.limits.request_body };
+    let settings =
+        gateway::Settings { trusts, request_body: server.limits.request_body, may_purge: may_purge(&server, &admin) };
     let gateway = Gateway::new(
         apis.clone(),
         served.clone(),
@@ -164,14 +166,26 @@ impl Running {
     }
 }
 
+/// An IPv6 address is bound for IPv6 only, so that `[::]` and `0.0.0.0` can stand side by side on one port.
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-    let listen = |socket: TcpSocket| {
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
     };
-    socket.and_then(listen).map_err(|cause| StartError { key, address, cause })
+    listen().map_err(|cause| StartError { key, address, cause })
+}
+
+/// Who may use PURGE on the data port: the tokens that may purge on the admin port.
+fn may_purge(server: &listener::Settings, admin: &admin::Settings) -> Option<Box<dyn Fn(&[u8]) -> bool + Send + Sync>> {
+    let tokens = admin.tokens.clone();
+    server.purge_method.then(|| Box::new(move |secret: &[u8]| admin::may_purge(&tokens, secret)) as Box<_>)
 }
 
 fn fill_settings(cache: &crate::store::Settings, limits: &listener::Limits) -> fill::Settings {

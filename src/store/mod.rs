@@ -168,7 +168,8 @@ impl Store {
 /// The variants with `entry` among them; `None` when the store already has an answer to this request that was asked for later.
 fn joined(old: &[Arc<Entry>], entry: &Arc<Entry>, request: &HeaderMap, most: usize) -> Option<Variants> {
     let age = |e: &Entry| (e.asked_at, e.confirmed_at);
-    let mut variants = vec![Arc::clone(entry)];
+    let mut variants = Vec::with_capacity(old.len() + 1);
+    variants.push(Arc::clone(entry));
     for other in old {
         if !other.selection.matches(request) {
             if other.standing() != Standing::Invalidated {
@@ -178,6 +179,8 @@ fn joined(old: &[Arc<Entry>], entry: &Arc<Entry>, request: &HeaderMap, most: usi
             return None;
         }
     }
+    // A request may match several of them, and is given the first.
+    variants.sort_by_key(|e| std::cmp::Reverse(age(e)));
     variants.truncate(most);
     Some(variants.into())
 }
@@ -185,4 +188,59 @@ fn joined(old: &[Arc<Entry>], entry: &Arc<Entry>, request: &HeaderMap, most: usi
 fn weight(key: &[u8], variants: &[Arc<Entry>]) -> u32 {
     let entries: usize = variants.iter().map(|e| e.size() + size_of::<usize>()).sum();
     u32::try_from(key.len() + entries + BOOKKEEPING).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rfc9111::{Facts, Selection, Sharing};
+    use http::header::ACCEPT_LANGUAGE;
+    use http::{HeaderValue, StatusCode};
+
+    fn speaking(language: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(ACCEPT_LANGUAGE, HeaderValue::from_static(language))])
+    }
+
+    fn entry(asked_at: Epoch, selection: Selection) -> Arc<Entry> {
+        Arc::new(Entry {
+            status: StatusCode::OK,
+            fields: Fields::default(),
+            facts: Facts {
+                answered: 0,
+                initial_age: 0,
+                lifetime: 1000,
+                stale_while_revalidate: 0,
+                stale_if_error: 0,
+                always_validate: false,
+                must_revalidate: false,
+                immutable: false,
+                source: crate::rfc9111::freshness::Source::MaxAge,
+            },
+            sharing: Sharing::Public,
+            selection,
+            held: Held::default(),
+            asked_at,
+            confirmed_at: asked_at,
+            asked_time: 0,
+            content: std::sync::OnceLock::new(),
+            tally: Tallied::new(Arc::default()),
+        })
+    }
+
+    /// An answer without `Vary` that came late would be given to those for whom a younger one is stored.
+    #[test]
+    fn of_several_that_match_the_youngest_is_first() {
+        let store = Store::new(&Settings::default(), 8);
+        let english = entry(9, Selection::capture(&[ACCEPT_LANGUAGE], &speaking("en")));
+        store.put(b"k", &english, &speaking("en")).unwrap();
+        store.put(b"k", &entry(5, Selection::default()), &speaking("de")).unwrap();
+        let found = store.find(b"k").unwrap();
+        let ages = |request: &HeaderMap| {
+            found.iter().filter(|e| e.selection.matches(request)).map(|e| e.asked_at).collect::<Vec<_>>()
+        };
+        assert_eq!(ages(&speaking("en")), [9, 5]);
+        assert_eq!(ages(&speaking("de")), [5]);
+        let late = store.put(b"k", &entry(8, Selection::default()), &speaking("en"));
+        assert_eq!(late, Err(NotKept::OlderThanStored), "DESIGN rule 7");
+    }
 }

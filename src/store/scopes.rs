@@ -87,6 +87,9 @@ pub struct Scopes<S = RandomState> {
     floor: Cell,
     shards: Box<[Mutex<HashMap<u64, Arc<Cell>>>]>,
     names: S,
+    /// For the history check, which must be able to fail; a release build hasn't got it.
+    #[cfg(debug_assertions)]
+    broken: std::sync::atomic::AtomicBool,
 }
 
 impl Default for Scopes {
@@ -99,7 +102,22 @@ impl<S: BuildHasher> Scopes<S> {
     /// An empty table with `shards` locks; `names` should be keyed, since outsiders choose paths.
     pub fn with_hasher(names: S, shards: usize) -> Self {
         let shards = (0..shards.max(1)).map(|_| Mutex::new(HashMap::new())).collect();
-        Scopes { epoch: AtomicU64::new(0), floor: Cell::at(0, 0), shards, names }
+        Scopes {
+            epoch: AtomicU64::new(0),
+            floor: Cell::at(0, 0),
+            shards,
+            names,
+            #[cfg(debug_assertions)]
+            broken: false.into(),
+        }
+    }
+
+    /// Breaks it on purpose: from now on no cell is raised, so that every check of a scope passes. No configuration
+    /// reaches this, and there is nothing of it in a release build.
+    #[cfg(debug_assertions)]
+    #[doc(hidden)]
+    pub fn stop_invalidating(&self) {
+        self.broken.store(true, Ordering::SeqCst);
     }
 
     /// The newest epoch.
@@ -136,6 +154,10 @@ impl<S: BuildHasher> Scopes<S> {
     /// The same for cells already held.
     pub fn raise(&self, held: &Held, severity: Severity) -> Epoch {
         let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        #[cfg(debug_assertions)]
+        if self.broken.load(Ordering::SeqCst) {
+            return epoch;
+        }
         for cell in &held.0 {
             let of = match severity {
                 Severity::Hard => &cell.invalidated_at,

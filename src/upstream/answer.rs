@@ -6,7 +6,7 @@ use crate::alarm::later;
 use crate::body::{Body, BodyError};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
@@ -26,6 +26,8 @@ pub(super) fn receive(
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         return Ok(Response::from_parts(parts, Body::empty()));
     }
+    // Towards a peer of HTTP/1.0 hyper writes HTTP/1.0 from then on, where a body of unknown length is silently lost.
+    let lease = if parts.version == Version::HTTP_11 { lease } else { lease.retire() };
     if incoming.is_end_stream() {
         lease.give_back();
         return Ok(Response::from_parts(parts, Body::empty()));

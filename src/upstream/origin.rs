@@ -16,7 +16,8 @@ use super::tls::TlsClient;
 use crate::alarm::later;
 use crate::body::{Body, BodyError};
 use crate::tasks::Tasks;
-use http::{HeaderValue, Request, Response};
+use http::header::UPGRADE;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use std::error::Error;
@@ -141,8 +142,13 @@ async fn exchange(
     total: Option<Instant>,
 ) -> Result<Response<Body>, Failure> {
     let progress = request.body().progress();
+    let may_switch = request.headers().contains_key(UPGRADE);
     lease.begin(progress.clone());
     match head(&mut lease, request, progress, timeouts.first_byte, total).await {
+        Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !may_switch => {
+            let cause = "101 though no upgrade was asked for";
+            Err(Failure::Final(AskError::sent(AskErrorKind::BadAnswer).because(cause)))
+        }
         Ok(Ok(answer)) => answer::receive(answer, lease, timeouts.between_bytes, total).map_err(Failure::Final),
         Ok(Err(error)) => Err(failure(error, &lease)),
         Err(kind) => Err(Failure::Final(AskError::sent(kind))),
@@ -191,7 +197,7 @@ fn failure(mut error: TrySendError<Request<Outbound>>, lease: &Lease) -> Failure
     }
     let kind = kind(&error);
     let error = AskError::sent(kind).because(error);
-    let unheard = kind == AskErrorKind::Closed && lease.reused && !lease.heard();
+    let unheard = kind == AskErrorKind::Closed && !lease.heard();
     if unheard { Failure::Unheard(error) } else { Failure::Final(error) }
 }
 

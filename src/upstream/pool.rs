@@ -34,8 +34,6 @@ const IDLE: Duration = Duration::from_secs(60);
 const READY: Duration = Duration::from_millis(100);
 /// Bytes of an answer's head, and of its trailers.
 const HEAD_BYTES: usize = 256 << 10;
-/// Fields of an answer.
-const HEAD_FIELDS: usize = 256;
 
 /// The idle connections of one endpoint.
 #[derive(Default)]
@@ -52,43 +50,46 @@ struct Connection {
 pub(super) struct Lease {
     connection: Connection,
     pool: Arc<Pool>,
-    /// Whether it has served another exchange before.
-    pub(super) reused: bool,
     progress: Option<Arc<Progress>>,
+    /// Not to be used again.
+    retired: bool,
 }
 
 impl Pool {
     /// The connection that was given back last, if one is still open.
     pub(super) async fn take(self: &Arc<Self>) -> Option<Lease> {
-        loop {
-            let mut connection = self.pop()?;
-            if connection.sender.is_closed() {
-                continue;
-            }
-            connection.pulse.busy();
-            let ready =
-                connection.sender.is_ready() || matches!(timeout(READY, connection.sender.ready()).await, Ok(Ok(())));
-            if ready {
-                return Some(Lease { connection, pool: self.clone(), reused: true, progress: None });
-            }
+        let mut connection = self.pop()?;
+        connection.pulse.busy();
+        if !connection.sender.is_ready() {
+            // One wait at most: if it comes to nothing, a new connection is the quicker way.
+            let ready = timeout(READY, connection.sender.ready()).await;
+            ready.ok()?.ok()?;
         }
+        Some(Lease { connection, pool: self.clone(), progress: None, retired: false })
     }
 
     /// Speaks HTTP/1.1 over a new stream.
     pub(super) async fn open(self: &Arc<Self>, stream: Stream, tasks: &Tasks) -> Result<Lease, AskError> {
         let heard = stream.heard();
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(HEAD_BYTES).max_header_size(HEAD_BYTES).max_headers(HEAD_FIELDS);
+        // A hundred fields, hyper's default: any other number of them is parsed on the heap, for each answer.
+        builder.max_buf_size(HEAD_BYTES).max_header_size(HEAD_BYTES);
         let handshake = builder.handshake(TokioIo::new(stream)).await;
         let (sender, driver) = handshake.map_err(|e| AskError::unsent(AskErrorKind::Connect).because(e))?;
         let pulse = Arc::new(Pulse::new());
         tasks.spawn(tend(driver.with_upgrades(), pulse.clone()));
         let connection = Connection { sender, pulse, heard, alarm: Alarm::default() };
-        Ok(Lease { connection, pool: self.clone(), reused: false, progress: None })
+        Ok(Lease { connection, pool: self.clone(), progress: None, retired: false })
     }
 
     fn pop(&self) -> Option<Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(connection) = idle.pop() {
+            if !connection.sender.is_closed() {
+                return Some(connection);
+            }
+        }
+        None
     }
 
     fn push(&self, connection: Connection) {
@@ -124,11 +125,17 @@ impl Lease {
         self.connection.heard.load(Ordering::Relaxed)
     }
 
+    /// This exchange is the connection's last.
+    pub(super) fn retire(mut self) -> Self {
+        self.retired = true;
+        self
+    }
+
     /// The answer has ended cleanly: keeps the connection for the next request, unless this one's body is still
     /// under way (an answer that came early).
     pub(super) fn give_back(self) {
-        let Lease { connection, pool, progress, .. } = self;
-        if progress.is_none_or(|p| p.ended()) && !connection.sender.is_closed() {
+        let Lease { connection, pool, progress, retired } = self;
+        if !retired && progress.is_none_or(|p| p.ended()) && !connection.sender.is_closed() {
             connection.pulse.idle();
             pool.push(connection);
         }

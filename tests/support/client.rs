@@ -149,6 +149,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let _ = within("bytes to be taken", self.wire.send(bytes.as_ref())).await;
     }
 
+    /// Sends pieces of this size until the other side ends the connection or answers; how many bytes it took.
+    pub async fn flood(&mut self, piece: usize, times: usize) -> usize {
+        let bytes = vec![b'x'; piece];
+        within("the end of a flood", self.wire.flood(&bytes, times)).await
+    }
+
     /// Ends the sending side; answers can still be read.
     pub async fn finish(&mut self) {
         let _ = self.wire.finish().await;
@@ -194,6 +200,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Body bytes until at least `n` have come, or the body has ended.
     pub async fn at_least(&mut self, n: usize) -> Vec<u8> {
         within("some of a body", self.wire.at_least(&mut self.reading, n)).await
+    }
+
+    /// So many bytes of another protocol, after a 101.
+    pub async fn tunnelled(&mut self, n: usize) -> Vec<u8> {
+        within("bytes of a tunnel", self.wire.exactly(n)).await
     }
 
     /// Waits until the other side ends the connection; gives what it sent before.

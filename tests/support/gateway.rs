@@ -36,9 +36,18 @@ impl Gateway {
 
     /// A gateway with these `[[api]]` tables; `rest` is what else belongs into the file (`[server.limits]`, `[cache]`).
     pub async fn with(rest: &str, apis: &str) -> Gateway {
+        Gateway::from_parts("", rest, apis).await
+    }
+
+    /// The same, believing what proxies of this network say.
+    pub async fn trusting(network: &str, apis: &str) -> Gateway {
+        Gateway::from_parts(&format!("trusted_proxies = [\"{network}\"]\n"), "", apis).await
+    }
+
+    async fn from_parts(server: &str, rest: &str, apis: &str) -> Gateway {
         let sha = sha256(TOKEN);
         let text = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n{server}[admin]\nlisten = \"127.0.0.1:0\"\n\
              [[admin.tokens]]\nname = \"test\"\nrole = \"administrator\"\nsha256 = \"{sha}\"\n{rest}\n{apis}"
         );
         let around = Surroundings { env: &|_| None, memory_limit: None };

@@ -121,6 +121,7 @@ pub struct Conn {
 impl Conn {
     fn new(stream: TcpStream, seen: &Arc<Seen>) -> Conn {
         let number = *seen.connections.borrow();
+        stream.set_nodelay(true).unwrap();
         seen.connections.send_modify(|n| *n += 1);
         Conn { number, wire: Wire::new(stream), seen: Arc::clone(seen) }
     }
@@ -165,6 +166,11 @@ impl Conn {
             self.reset_on_drop();
         }
         then == Then::Keep
+    }
+
+    /// Gives back every byte until the other side ends.
+    pub async fn echo(&mut self) {
+        self.wire.echo().await;
     }
 
     /// Waits until the other side ends the connection; gives what it sent before.

@@ -71,6 +71,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.stream.read_buf(&mut self.buffer).await.is_ok_and(|n| n > 0)
     }
 
+    /// Sends back what comes until it ends.
+    pub async fn echo(&mut self) {
+        while self.has_more() || self.more().await {
+            let bytes = std::mem::take(&mut self.buffer);
+            if self.send(&bytes).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Sends `bytes` up to so many times, and stops in the middle when something comes back; how much was taken.
+    pub async fn flood(&mut self, bytes: &[u8], times: usize) -> usize {
+        let (mut read, mut write) = tokio::io::split(&mut self.stream);
+        let (mut taken, mut back) = (0, Vec::new());
+        let send = async {
+            for _ in 0..times {
+                let mut left = bytes;
+                while !left.is_empty() {
+                    let Ok(n) = write.write(left).await else { return };
+                    taken += n;
+                    left = &left[n..];
+                }
+            }
+        };
+        tokio::select! { () = send => {}, _ = read.read_buf(&mut back) => {} }
+        self.buffer.extend(back);
+        taken
+    }
+
+    /// So many bytes, whatever they are; fewer when the connection ends.
+    pub async fn exactly(&mut self, n: usize) -> Vec<u8> {
+        while self.buffer.len() < n && self.more().await {}
+        self.buffer.drain(..n.min(self.buffer.len())).collect()
+    }
+
     /// Everything until the peer ends the connection.
     pub async fn rest(&mut self) -> Vec<u8> {
         while self.more().await {}

@@ -1,16 +1,10 @@
 //! Raw sockets for the tests of both rims: bytes in, bytes out, nothing that repairs them.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failure in a helper fails its test")]
 
-use bytes::Bytes;
-use freshgate::body::{Body, BodyError};
-use http_body::{Body as HttpBody, Frame};
 use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 
 /// Far longer than anything here takes: a test that hangs fails instead.
 pub(crate) async fn soon<F: Future>(what: F) -> F::Output {
@@ -64,27 +58,4 @@ impl Raw {
         let mut space = [0; 16384];
         while soon(self.stream.read(&mut space)).await.is_ok_and(|n| n > 0) {}
     }
-}
-
-/// A body that is fed by the test.
-pub(crate) struct Fed(mpsc::UnboundedReceiver<Result<Frame<Bytes>, BodyError>>);
-
-pub(crate) type Feed = mpsc::UnboundedSender<Result<Frame<Bytes>, BodyError>>;
-
-impl HttpBody for Fed {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.0.poll_recv(cx)
-    }
-}
-
-pub(crate) fn fed() -> (Feed, Body) {
-    let (feed, frames) = mpsc::unbounded_channel();
-    (feed, Body::stream(Fed(frames)))
-}
-
-pub(crate) fn data(bytes: impl Into<Bytes>) -> Result<Frame<Bytes>, BodyError> {
-    Ok(Frame::data(bytes.into()))
 }

@@ -1,0 +1,46 @@
+//! `PURGE <url>` on the data port, as users of Varnish and nginx know it (`server.purge_method`).
+
+use super::Gateway;
+use super::admit::Admitted;
+use super::forward::VIA_VALUE;
+use super::outcome::{Kind, Outcome};
+use super::problem::Problem;
+use super::status::Status;
+use crate::body::Body;
+use crate::store::Severity;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, VIA};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use std::sync::Arc;
+
+const TOKEN: HeaderName = HeaderName::from_static("freshgate-token");
+
+impl Gateway {
+    /// Invalidates the URL that the request names, with every query, caller and variant; `None` when the method isn't
+    /// ours to answer, and goes to the origin like any other.
+    pub(super) fn purged(&self, admitted: &Admitted) -> Option<(Response<Body>, Outcome)> {
+        let may_purge = self.settings.may_purge.as_ref().filter(|_| admitted.method.as_str() == "PURGE")?;
+        let mounted = &admitted.routed.mounted;
+        let api = Some(Arc::clone(&mounted.id));
+        let mut tokens = admitted.fields.get_all(TOKEN).iter();
+        let allowed = match (tokens.next(), tokens.next()) {
+            (Some(token), None) => may_purge(token.as_bytes()),
+            (_, Some(_)) | (None, None) => false,
+        };
+        if !allowed {
+            let detail = "PURGE needs one Freshgate-Token field with the token of an operator or administrator";
+            let problem = Problem::new(StatusCode::UNAUTHORIZED, "purge-token", detail).closing();
+            return Some((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
+        }
+        // A purge is about what GET answers here, whatever route PURGE itself would take.
+        let place = mounted.route(&Method::GET, admitted.routed.path.clone()).place();
+        let epoch = self.store.scopes.invalidate(&[place.path(&mounted.origin)], Severity::Hard);
+        let mut response =
+            Response::new(Body::full(serde_json::json!({"invalidated": null, "epoch": epoch}).to_string()));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Some((
+            response,
+            Outcome { api, kind: Kind::Write, reason: Some("purge"), invalidated: true, ..Outcome::default() },
+        ))
+    }
+}

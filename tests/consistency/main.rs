@@ -1,0 +1,90 @@
+//! The history check: is the gateway never stale after a write, seen from outside?
+//!
+//! Readers and writers talk over real sockets to a whole gateway, which stands before an origin that dawdles before and
+//! after it reads or applies anything, answers in pieces, fails, hangs and breaks off. Clients leave in the middle;
+//! what the origin has is also changed behind the gateway's back and then purged. Every event gets a number from one
+//! counter: a read's before its first byte is sent, a write's after its acknowledgement is there. So "began after" is
+//! an order of numbers and not of clocks, and [`checker`] can tell without doubt whether an answer was too old:
+//!
+//! * A read that began after a write's acknowledgement must show that write, or a later one, wherever the write's path,
+//!   `invalidate`, `Location` or `[[api.purge]]` reach.
+//! * A read that began after a purge was acknowledged must show what the origin had when the purge was sent. After a
+//!   soft purge that holds for every answer that isn't marked as stale.
+//! * A write whose outcome is unknown to the gateway (502, 503, 504) promises something only once it is applied, and only
+//!   if that is within the time for which its scopes settle: what began after both must show it. Of a write whose client
+//!   has left nobody knows when it is over; so when all is quiet, everything that was applied must come to be seen.
+//!
+//! Nothing else is asked for. An answer may be older than what happened while its read was on the way, and grace may
+//! show what is stale by time; neither excuses the above.
+//!
+//! `FRESHGATE_HISTORY=n` makes the run n times as long; `FRESHGATE_HISTORY_SEED` repeats its random choices, as far as
+//! sockets and threads allow.
+#![cfg(test)]
+#![expect(unreachable_pub, reason = "a test is nobody's library")]
+
+mod checker;
+mod history;
+mod origin;
+mod readers;
+mod round;
+mod tally;
+mod wire;
+mod world;
+mod writers;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use round::Round;
+use std::hash::BuildHasher;
+use tally::Tally;
+use world::MODES;
+
+/// Reads of one round.
+const READS: usize = 45_000;
+
+fn times() -> usize {
+    std::env::var("FRESHGATE_HISTORY").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
+fn seed() -> u64 {
+    let given = std::env::var("FRESHGATE_HISTORY_SEED").ok().and_then(|n| n.parse().ok());
+    let seed = given.unwrap_or_else(|| std::hash::RandomState::new().hash_one(0));
+    println!("FRESHGATE_HISTORY_SEED={seed}");
+    seed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_stale_after_a_write_or_a_purge() {
+    let seed = seed();
+    let mut all = Tally::default();
+    for turn in 0..times() {
+        for (mode, number) in MODES.iter().zip(0..) {
+            let round = Round { mode, seed: seed ^ (turn as u64 * 64 + number), reads: READS, broken: false };
+            let (verdict, tally) = round.run().await;
+            println!("{}: {tally}", mode.name);
+            if let Some(stories) = verdict.stories() {
+                panic!(
+                    "{} of {} reads were stale in mode {}; seed {seed}\n{stories}",
+                    verdict.stale, tally.reads, mode.name
+                );
+            }
+            all.add(&tally);
+        }
+    }
+    println!("in all: {all}");
+    all.assert_worth(times());
+}
+
+/// The check can fail: without invalidation the same run finds stale reads, in every mode.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn without_the_check_of_scopes_reads_are_stale() {
+    let seed = seed();
+    for mode in &MODES {
+        let (verdict, tally) = Round { mode, seed, reads: 2_000, broken: true }.run().await;
+        println!("{}: {} stale; {tally}", mode.name, verdict.stale);
+        assert!(verdict.stale > 0, "mode {} found nothing without invalidation; seed {seed}", mode.name);
+        assert!(verdict.stories().is_some_and(|stories| stories.contains("acknowledged")));
+    }
+}
