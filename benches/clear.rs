@@ -13,6 +13,10 @@ use freshgate::purge::Target;
 use std::time::Instant;
 use stored::Stored;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|a| a.parse::<usize>().ok());
     let answers = numbers.next().unwrap_or(1_000_000);

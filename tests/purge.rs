@@ -1,11 +1,15 @@
 //! Purges through the admin API: what each selector covers, hard, soft and dry.
 
+#![cfg(test)]
+
 mod support;
 
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use support::{Client, Gate, Gateway, Origin, Reply, within};
+
+type Covers<'a> = &'a dyn Fn(&str) -> bool;
 
 /// A read: what it is called in tables, Host, target and one more field.
 type Read = (&'static str, &'static str, &'static str, (&'static str, &'static str));
@@ -81,7 +85,7 @@ async fn what_each_selector_covers() {
     let mut client = gateway.client().await;
     let book = |l: &str| l.contains("book") && l != "v1 books" && l != "v2 book";
     let tagged = |l: &str| !["v1", "v1 books"].contains(&l);
-    let cases: [(Value, &dyn Fn(&str) -> bool); 27] = [
+    let cases: [(Value, Covers<'_>); 27] = [
         (json!({ "all": true }), &|_| true),
         (json!({ "api": "shop/v1" }), &|l| l.starts_with("v1")),
         (json!({ "api": "shop/v2" }), &|l| l.starts_with("v2")),

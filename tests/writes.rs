@@ -1,9 +1,12 @@
 //! What a write invalidates: by method, by answer, by place, by spelling, by name.
 
+#![cfg(test)]
+
 mod support;
 
 use support::{Client, Gate, Gateway, Origin, Reply};
 
+type Covers<'a> = &'a dyn Fn(&str) -> bool;
 type Fields<'a> = &'a [(&'a str, &'a str)];
 
 /// Answers everything with 200, unless the request says `x-status` and with it `x-field: name=value`.
@@ -150,7 +153,7 @@ async fn how_far_a_write_reaches() {
     let origin = origin().await;
     let own = |label: &str| label.starts_with("own");
     let inside = |label: &str| !["above the API", "outside"].contains(&label);
-    let cases: [(&str, &dyn Fn(&str) -> bool); 4] = [
+    let cases: [(&str, Covers<'_>); 4] = [
         ("self", &own),
         ("collection", &|l| own(l) || l.starts_with("parent")),
         ("tree", &|l| inside(l) && !l.starts_with("sibling") && !["lookalike", "uncle"].contains(&l)),
@@ -338,6 +341,52 @@ async fn location_may_lead_to_another_api_of_this_host() {
     }
 }
 
+/// RFC 9875. Groups are tags as well, but an origin's, whichever API it was read through.
+#[tokio::test]
+async fn cache_groups_that_an_answer_names() {
+    let (origin, other) = (
+        Origin::start(async |r| match (r.target.strip_prefix("/books/"), r.method.as_str()) {
+            (Some(groups), "GET") => Reply::ok("").field("cache-groups", groups.replace('+', ", ").replace('\'', "\"")),
+            _ => Reply::status(r.get("x-status").map_or(200, |s| s.parse().unwrap_or(500)))
+                .field("cache-group-invalidation", r.get("x-groups").unwrap_or_default()),
+        })
+        .await,
+        Origin::always(Reply::ok("").field("cache-groups", "\"a\"")).await,
+    );
+    let apis = [
+        api("one", "/one", &origin.url(), "strip_prefix = true\ninvalidate = \"self\""),
+        api("same", "/same", &origin.url(), "strip_prefix = true"),
+        api("other", "/other", &other.url(), "strip_prefix = true"),
+    ];
+    let gateway = Gateway::with("", &apis.concat()).await;
+    let mut client = gateway.client().await;
+    let reads = [
+        "/one/books/'a'",
+        "/one/books/'A'",
+        "/one/books/'b'+'a'",
+        "/one/books/a",
+        "/same/books/'a';x",
+        "/other/books/a",
+    ];
+    let of_a = ["/one/books/'a'", "/one/books/'b'+'a'", "/same/books/'a';x"];
+    for (method, status, groups, reached) in [
+        ("POST", "200", "\"x\", \"a\";v=1", &of_a[..]),
+        ("DELETE", "303", "\"a\"", &of_a),
+        ("POST", "200", "\"b\"", &of_a[1..2]),
+        ("POST", "200", "a", &[]),
+        ("POST", "404", "\"a\"", &[]),
+        ("OPTIONS", "200", "\"a\"", &[]),
+        ("GET", "200", "\"a\"", &[]),
+    ] {
+        warm(&mut client, &reads).await;
+        client.request(method, "/one/orders", &[("x-status", status), ("x-groups", groups)], "").await;
+        assert_eq!(gone(&mut client, &reads).await, reached, "{method} {status} {groups}");
+    }
+    warm(&mut client, &reads).await;
+    gateway.purge(serde_json::json!({ "tag": "a", "api": "one/v1" })).await;
+    assert_eq!(gone(&mut client, &reads).await, of_a[..2]);
+}
+
 const PURGES: &str = r#"
 invalidate = "self"
 [[api.purge]]
@@ -481,7 +530,7 @@ paths = ["/books/{id}/notes"]
 async fn a_writes_own_answer_is_not_served_to_reads() {
     let origin = Origin::start(async |r| {
         let reply = Reply::ok(&r.method).field("cache-control", "public, max-age=600");
-        reply.field("content-location", r.target.clone()).field("etag", "\"1\"")
+        reply.field("content-location", r.target).field("etag", "\"1\"")
     })
     .await;
     let gateway = Gateway::before(&origin, "").await;

@@ -22,7 +22,7 @@ use crate::store::{Entry, Standing, Store};
 use crate::tasks::Tasks;
 use crate::upstream::AskError;
 use counted::Counted;
-use http::Response;
+use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -246,6 +246,10 @@ impl Fills {
         self.tasks.spawn(async move {
             let guard = Closing { fills: &fills, flight: &flight };
             let (told, got, recorder) = match fills.ask(&question, &flight.asked).await {
+                ask::Asked::Shared(shared, _) if shared.unkept.is_some() => {
+                    fills.remember_unshared(&question, shared.entry.status);
+                    (Answer::Unshared, Got::Shared { shared, body: None, joined: false }, None)
+                }
                 ask::Asked::Shared(shared, growing) => {
                     fills.unshared.forget(&question.key);
                     let (body, recorder) = growing.unzip();
@@ -254,8 +258,7 @@ impl Fills {
                     (told, Got::Shared { shared, body, joined: false }, recorder)
                 }
                 ask::Asked::Own { response, reason, origin_ms } => {
-                    let seconds = unshared_for(response.status()).as_secs();
-                    fills.unshared.remember(&question.key, fills.clock.mono(), seconds);
+                    fills.remember_unshared(&question, response.status());
                     (Answer::Unshared, Got::Own { response, reason, origin_ms }, None)
                 }
                 ask::Asked::Failed(error) => (Answer::Failed(Arc::clone(&error)), Got::Failed(error), None),
@@ -272,6 +275,10 @@ impl Fills {
         });
     }
 
+    fn remember_unshared(&self, question: &Question, status: StatusCode) {
+        self.unshared.remember(&question.key, self.clock.mono(), unshared_for(status).as_secs());
+    }
+
     /// Asks for one caller only; what can be kept is kept all the same.
     async fn alone(self: &Arc<Self>, question: Arc<Question>) -> Got {
         let asked = self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.mono());
@@ -279,7 +286,9 @@ impl Fills {
             ask::Asked::Own { response, reason, origin_ms } => Got::Own { response, reason, origin_ms },
             ask::Asked::Failed(error) => Got::Failed(error),
             ask::Asked::Shared(shared, growing) => {
-                self.unshared.forget(&question.key);
+                if shared.unkept.is_none() {
+                    self.unshared.forget(&question.key);
+                }
                 let (body, recorder) = growing.unzip();
                 if let Some(recorder) = recorder {
                     let fills = Arc::clone(self);

@@ -170,7 +170,7 @@ impl Recording {
                     state.writer = Some(cx.waker().clone());
                     Poll::Pending
                 }
-                room => Poll::Ready(room),
+                room @ (Room::Free | Room::Abandoned) => Poll::Ready(room),
             }
         })
         .await

@@ -34,6 +34,13 @@ pub(super) struct Written {
     pub(super) origin_ms: u64,
 }
 
+/// What the answer to a write names beside the write's own target.
+#[derive(Debug, Default)]
+struct Told {
+    locations: Vec<Location>,
+    groups: Vec<String>,
+}
+
 /// What an answer means for what is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
@@ -55,9 +62,8 @@ impl Gateway {
             Err(_) => Meaning::Refused,
         };
         if meaning != Meaning::Refused {
-            let locations =
-                answer.as_ref().map_or_else(|_| Vec::new(), |r| locations(&self.apis, &write.routed, &write.host, r));
-            let held = self.hold_reached(&write.routed, &write.method, &locations);
+            let told = answer.as_ref().map(|r| self.told(&write.routed, &write.host, r)).unwrap_or_default();
+            let held = self.hold_reached(&write.routed, &write.method, &told);
             let settle = match meaning {
                 Meaning::Unknown => rules.write_settle.max(rules.timeouts.first_byte),
                 Meaning::Applied | Meaning::Refused => rules.write_settle,
@@ -67,15 +73,26 @@ impl Gateway {
         Written { answer, invalidated: meaning != Meaning::Refused, origin_ms }
     }
 
+    /// What an answer names.
+    fn told(&self, routed: &Routed, host: &str, response: &Response<Body>) -> Told {
+        Told {
+            locations: locations(&self.apis, routed, host, response),
+            groups: rfc9111::groups(response.headers(), &rfc9111::CACHE_GROUP_INVALIDATION),
+        }
+    }
+
     /// The cells of all that a write of `method` here touches.
-    fn hold_reached(&self, routed: &Routed, method: &Method, locations: &[Location]) -> Held {
+    fn hold_reached(&self, routed: &Routed, method: &Method, told: &Told) -> Held {
         let mounted = &routed.mounted;
         let standing = routed.standing();
         let named = named(&mounted.api.purges, method, routed.relative());
         let paths: Vec<Place> = named.iter().filter_map(|n| named_place(mounted, n)).collect();
         let mut scopes = standing.reached(routed.rules.invalidate);
         scopes.extend(paths.iter().map(|place| place.path(&mounted.origin)));
-        scopes.extend(locations.iter().map(|(origin, place)| place.path(origin)));
+        scopes.extend(told.locations.iter().map(|(origin, place)| place.path(origin)));
+        // Groups are an origin's (RFC 9875 §2.1), whichever API led to it.
+        let sharing = self.apis.iter().filter(|api| api.origin == mounted.origin);
+        scopes.extend(sharing.flat_map(|api| told.groups.iter().map(|group| Scope::Tag(&api.id, group))));
         scopes.extend(named.iter().filter_map(|n| match n {
             Named::Path(_) => None,
             Named::Pattern(text, filled) => Some(Scope::Pattern(&mounted.id, text, filled.clone())),

@@ -162,17 +162,20 @@ fn operator(rules: &Rules, status: StatusCode) -> Operator {
 
 fn tags(fields: &HeaderMap) -> Result<Vec<String>, &'static str> {
     let mut tags: Vec<String> = Vec::new();
+    let mut add = |tag: &str| {
+        if tag.len() > MAX_TAG || tags.len() == MAX_TAGS {
+            return Err("too-many-tags");
+        }
+        if !tags.iter().any(|t| t == tag) {
+            tags.push(tag.into());
+        }
+        Ok(())
+    };
     for value in TAG_FIELDS.iter().flat_map(|name| fields.get_all(name)) {
         let text = String::from_utf8_lossy(value.as_bytes());
-        for tag in text.split([',', ' ', '\t']).filter(|t| !t.is_empty()) {
-            if tag.len() > MAX_TAG || tags.len() == MAX_TAGS {
-                return Err("too-many-tags");
-            }
-            if !tags.iter().any(|t| t == tag) {
-                tags.push(tag.into());
-            }
-        }
+        text.split([',', ' ', '\t']).filter(|t| !t.is_empty()).try_for_each(&mut add)?;
     }
+    rfc9111::groups(fields, &rfc9111::CACHE_GROUPS).iter().try_for_each(|group| add(group))?;
     Ok(tags)
 }
 

@@ -3,12 +3,13 @@
 //! In the order of a response's life: [`storing`] decides whether an answer may be kept and how widely, from what
 //! [`directives`] and [`targeted`] read and the lifetime that `lifetime.rs` chooses; [`freshness`] is what is remembered of it; [`vary`] says
 //! for which requests; [`reuse`] decides each time whether it may be used; [`validation`] asks about it and brings it up to
-//! date; [`invalidation`] says what a write makes invalid.
+//! date; [`invalidation`] says what a write makes invalid, and [`groups`] (RFC 9875) what it names.
 //!
 //! Origins are read as if they were hostile: of two readings the stricter holds, and what can't be read is not fresh.
 
 pub mod directives;
 pub mod freshness;
+pub mod groups;
 pub mod invalidation;
 mod lifetime;
 mod operator;
@@ -20,6 +21,7 @@ pub mod vary;
 
 pub use directives::RequestDirectives;
 pub use freshness::Facts;
+pub use groups::{CACHE_GROUP_INVALIDATION, CACHE_GROUPS, groups};
 pub use invalidation::{invalidates, is_safe, targets};
 pub use reuse::{Reuse, reuse, usable_on_error};
 pub use storing::{Lifetime, NotStored, Operator, Question, SetCookie, Sharing, consider};

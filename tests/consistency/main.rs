@@ -22,11 +22,15 @@
 #![cfg(test)]
 #![expect(unreachable_pub, reason = "a test is nobody's library")]
 
+mod changes;
 mod checker;
 mod history;
+mod modes;
 mod origin;
+mod promises;
 mod readers;
 mod round;
+mod story;
 mod tally;
 mod wire;
 mod world;
@@ -35,10 +39,10 @@ mod writers;
 #[path = "../support/mod.rs"]
 mod support;
 
+use modes::MODES;
 use round::Round;
 use std::hash::BuildHasher;
 use tally::Tally;
-use world::MODES;
 
 /// Reads of one round.
 const READS: usize = 45_000;

@@ -1,8 +1,9 @@
 //! Readers: one connection each, one read after another, now and then broken off.
 
 use super::history::{History, How, Read};
+use super::modes::Mode;
 use super::wire::{Dice, Message, Wire};
-use super::world::{AUTHORS, BOOKS, Mode, PAGE, Resource, Tagged};
+use super::world::{AUTHORS, BOOKS, PAGE, Resource, Tagged};
 use std::collections::HashMap;
 use std::io::Result;
 use std::net::SocketAddr;

@@ -1,11 +1,12 @@
 //! Writers, who write through the gateway, and operators, who change things behind its back and then purge.
 
+use super::changes::{Change, Purge};
 use super::history::{Ending, Purged, Write};
 use super::origin::Shop;
 use super::readers::Reading;
 use super::support::TOKEN;
 use super::wire::{Dice, Wire};
-use super::world::{AUTHORS, BOOKS, Change, GENRES, Purge, Resource};
+use super::world::{AUTHORS, BOOKS, GENRES, Resource};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,12 @@
 //! A store filled without sockets, for tests and benchmarks of many entries.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests and benchmarks use parts of it"
+)]
 
 use freshgate::clock::Now;
 use freshgate::config::{self, Surroundings};
