@@ -4,10 +4,10 @@ use super::Gateway;
 use super::admit::Admitted;
 use super::outcome::{Kind, Outcome};
 use super::problem::Problem;
-use super::status::Status;
+use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
 use crate::store::Severity;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, VIA};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use std::sync::Arc;
 

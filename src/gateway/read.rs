@@ -155,7 +155,7 @@ impl Gateway {
             Ok(response) => {
                 let status = Status { fwd_status: Some(response.status()), ..status };
                 let outcome = Outcome { api, kind: Kind::Pass, reason: past.1, origin_ms, ..Outcome::default() };
-                (deliver::own(asked(admitted), response, &status), outcome)
+                (deliver::own(asked(&admitted), response, &status), outcome)
             }
             Err(error) => {
                 let problem = Problem::of(&error);
