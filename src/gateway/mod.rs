@@ -30,6 +30,9 @@ use status::{Fwd, Status};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// Whether the bearer of this token may purge.
+pub type MayPurge = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
 /// What the gateway needs of the configuration beside the APIs.
 pub struct Settings {
     /// Whether `Forwarded` and `X-Forwarded-*` of this peer are believed.
@@ -37,7 +40,7 @@ pub struct Settings {
     /// Bytes that a request's body may have; `None` is no limit.
     pub request_body: Option<u64>,
     /// Whether a token may purge by the method PURGE; `None` forwards PURGE like any other method.
-    pub may_purge: Option<Box<dyn Fn(&[u8]) -> bool + Send + Sync>>,
+    pub may_purge: Option<MayPurge>,
 }
 
 /// An API that is being served.

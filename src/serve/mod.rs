@@ -70,44 +70,16 @@ pub struct Running {
 /// # Errors
 /// When an address can't be bound; then nothing is served.
 pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running, StartError> {
-    let effective = config::effective(&config);
-    let Config { server, cache, admin, log, apis } = config;
-    let mut data = Vec::new();
-    for address in &server.listen {
-        data.push(bind("server.listen", *address)?);
-    }
-    let admin_listener = admin.listen.map(|a| bind("admin.listen", a)).transpose()?;
-    let probe_listener = admin.probe_listen.map(|a| bind("admin.probe_listen", a)).transpose()?;
-
+    let sockets = Sockets::bind(&config)?;
     let (clients, background) = (Tasks::default(), Tasks::default());
-    let store = Arc::new(Store::new(&cache, server.limits.variants_per_path));
-    let fills =
-        Fills::new(Arc::clone(&store), fill_settings(&cache, &server.limits), background.clone(), clock.clone());
-    let apis = Apis::new(apis);
-    let served = serve_apis(&apis, &background);
-    let telemetry = Arc::new(Telemetry::new(&log, apis.iter().map(|m| Arc::clone(&m.id)), lines, clock.clone()));
-    let proxies = server.trusted_proxies.clone();
-    let trusts = Box::new(move |peer| proxies.iter().any(|network| network.contains(peer)));
-    let settings =
-        gateway::Settings { trusts, request_body: server.limits.request_body, may_purge: may_purge(&server, &admin) };
-    let gateway = Gateway::new(
-        apis.clone(),
-        served.clone(),
-        Arc::clone(&store),
-        Arc::clone(&fills),
-        settings,
-        clock.clone(),
-        clients.clone(),
-    );
-    let rooms = Arc::new(Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), effective));
-    let front = Front::new(Arc::new(gateway), telemetry, clock.clone(), log.format);
-
+    let (front, rooms) = join(&config, &clock, lines, &clients, &background);
+    let Config { server, admin, .. } = config;
     let (stopper, stop) = listener::stop();
     let admin_stop = CancellationToken::new();
     let running = Running {
-        data: data.iter().filter_map(|l| l.local_addr().ok()).collect(),
-        admin: admin_listener.as_ref().and_then(|l| l.local_addr().ok()),
-        probe: probe_listener.as_ref().and_then(|l| l.local_addr().ok()),
+        data: sockets.data.iter().filter_map(|l| l.local_addr().ok()).collect(),
+        admin: sockets.admin.as_ref().and_then(|l| l.local_addr().ok()),
+        probe: sockets.probe.as_ref().and_then(|l| l.local_addr().ok()),
         _sweeper: Sweeper::start(Arc::clone(&rooms.store), clock.clone()),
         rooms: Arc::clone(&rooms),
         clients: clients.clone(),
@@ -118,26 +90,58 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     };
     let gate = Gate::new(&server.limits);
     let server = Arc::new(server);
-    for listener in data {
-        let accepting = listener::run(
-            listener,
-            Arc::clone(&gate),
-            Arc::clone(&server),
-            front.clone(),
-            clients.clone(),
-            stop.clone(),
-        );
-        background.spawn(accepting);
+    for listener in sockets.data {
+        let (gate, server, clients) = (Arc::clone(&gate), Arc::clone(&server), clients.clone());
+        background.spawn(listener::run(listener, gate, server, front.clone(), clients, stop.clone()));
     }
-    if let Some(listener) = admin_listener {
+    if let Some(listener) = sockets.admin {
         let settings = Arc::new(admin);
         background.spawn(admin::run(listener, rooms.clone(), settings, background.clone(), clock, admin_stop.clone()));
     }
-    if let Some(listener) = probe_listener {
+    if let Some(listener) = sockets.probe {
         background.spawn(admin::run_probe(listener, rooms.clone(), background.clone(), admin_stop));
     }
     rooms.set_ready(true);
     Ok(running)
+}
+
+/// Every socket of the configuration, bound.
+struct Sockets {
+    data: Vec<TcpListener>,
+    admin: Option<TcpListener>,
+    probe: Option<TcpListener>,
+}
+
+impl Sockets {
+    fn bind(config: &Config) -> Result<Self, StartError> {
+        let data =
+            config.server.listen.iter().map(|address| bind("server.listen", *address)).collect::<Result<_, _>>()?;
+        let admin = config.admin.listen.map(|address| bind("admin.listen", address)).transpose()?;
+        let probe = config.admin.probe_listen.map(|address| bind("admin.probe_listen", address)).transpose()?;
+        Ok(Sockets { data, admin, probe })
+    }
+}
+
+/// Builds the parts and joins them.
+fn join(config: &Config, clock: &Clock, lines: Lines, clients: &Tasks, background: &Tasks) -> (Front, Arc<Rooms>) {
+    let Config { server, cache, admin, log, apis } = config;
+    let store = Arc::new(Store::new(cache, server.limits.variants_per_path));
+    let fills = Fills::new(Arc::clone(&store), fill_settings(cache, &server.limits), background.clone(), clock.clone());
+    let apis = Apis::new(apis.clone());
+    let served = serve_apis(&apis, background);
+    let telemetry = Arc::new(Telemetry::new(log, apis.iter().map(|m| Arc::clone(&m.id)), lines, clock.clone()));
+    let proxies = server.trusted_proxies.clone();
+    let settings = gateway::Settings {
+        trusts: Box::new(move |peer| proxies.iter().any(|network| network.contains(peer))),
+        request_body: server.limits.request_body,
+        may_purge: may_purge(server, admin),
+    };
+    let parts = (Arc::clone(&store), Arc::clone(&fills));
+    let gateway =
+        Gateway::new(apis.clone(), served.clone(), parts.0, parts.1, settings, clock.clone(), clients.clone());
+    let effective = config::effective(config);
+    let rooms = Arc::new(Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), effective));
+    (Front::new(Arc::new(gateway), telemetry, clock.clone(), log.format), rooms)
 }
 
 impl Running {
@@ -183,7 +187,7 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartErro
 }
 
 /// Who may use PURGE on the data port: the tokens that may purge on the admin port.
-fn may_purge(server: &listener::Settings, admin: &admin::Settings) -> Option<Box<dyn Fn(&[u8]) -> bool + Send + Sync>> {
+fn may_purge(server: &listener::Settings, admin: &admin::Settings) -> Option<gateway::MayPurge> {
     let tokens = admin.tokens.clone();
     server.purge_method.then(|| Box::new(move |secret: &[u8]| admin::may_purge(&tokens, secret)) as Box<_>)
 }

@@ -61,7 +61,7 @@ impl Store {
         let kept = Cache::builder()
             .max_capacity(settings.max_size)
             .eviction_policy(policy)
-            .weigher(|key: &Box<[u8]>, variants: &Variants| weight(key, variants))
+            .weigher(|key, variants| weight(key, variants))
             .eviction_listener(move |_, _, cause| {
                 if cause == RemovalCause::Size {
                     count.fetch_add(1, Ordering::Relaxed);
