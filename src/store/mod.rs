@@ -58,7 +58,7 @@ impl Store {
         };
         let evicted = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&evicted);
-        let kept = Cache::builder()
+        let kept = Cache::<Box<[u8]>, Variants>::builder()
             .max_capacity(settings.max_size)
             .eviction_policy(policy)
             .weigher(|key, variants| weight(key, variants))
