@@ -1,5 +1,7 @@
 //! Who gets whose answer: share, credentials, keys, Vary.
 
+#![cfg(test)]
+
 mod support;
 
 use support::{Answer, Gateway, Origin, Reply};
@@ -44,8 +46,11 @@ async fn get(gateway: &Gateway, target: &str, fields: &[(&str, &str)]) -> Answer
     answer
 }
 
+/// The same caller, another, nobody in particular.
+type Hits = (bool, bool, bool);
+
 /// After `first` has asked: who is answered from the store? The same caller, another, nobody in particular.
-async fn hits(api: &str, answer: Fields, callers: &Callers) -> (bool, bool, bool) {
+async fn hits(api: &str, answer: Fields, callers: &Callers) -> Hits {
     let mut who = [false; 3];
     for (hit, next) in who.iter_mut().zip([callers.first, callers.other, &[]]) {
         let origin = numbered(answer).await;
@@ -69,9 +74,9 @@ const SETS: Fields = &[("Set-Cookie", "id=new")];
 const PUBLIC_SETS: Fields = &[("Cache-Control", "public, max-age=60"), ("Set-Cookie", "seen=1")];
 
 /// Nobody, the caller alone, everybody.
-const NONE: (bool, bool, bool) = (false, false, false);
-const OWN: (bool, bool, bool) = (true, false, false);
-const EVERYBODY: (bool, bool, bool) = (true, true, true);
+const NONE: Hits = (false, false, false);
+const OWN: Hits = (true, false, false);
+const EVERYBODY: Hits = (true, true, true);
 
 fn sharing(share: &str, more: &str) -> String {
     format!("ttl = \"10m\"\n{more}\n[api.key]\nshare = \"{share}\"")
@@ -138,7 +143,7 @@ async fn under_assume_public_only_private_no_store_and_cookies_are_kept_apart() 
 #[tokio::test]
 async fn set_cookie_is_the_operators_choice() {
     let nobody = Callers { what: "none", first: &[], other: &[("Authorization", "Bearer a")] };
-    let rows: [(&str, Fields, (bool, bool, bool), (bool, bool, bool)); 6] = [
+    let rows: [(&str, Fields, Hits, Hits); 6] = [
         // policy, answer, for callers with credentials, for nobody in particular
         ("private", SETS, NONE, NONE),
         ("private", PUBLIC_SETS, EVERYBODY, EVERYBODY),

@@ -122,7 +122,8 @@ fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
 
 /// Whether the question is asked on this newcomer's behalf as well.
 fn may_join(asked: &Asked, comer: &Comer) -> bool {
-    let settled = !asked.held.settles(asked.time) || comer.began_time <= asked.time;
+    // In one millisecond either may have been first.
+    let settled = !asked.held.settles(asked.time) || comer.began_time < asked.time;
     settled && asked.held.standing(asked.at, asked.at) == Standing::Current
 }
 
@@ -135,7 +136,7 @@ fn is_newer<A>(flight: &Arc<Flight<A>>, refused: &Arc<Flight<A>>, comer: &Comer)
 /// Whether one who joined may take the answer: `held` is all its cells, tags included; it was asked for at `asked_at`
 /// and `asked_time` and confirmed at `confirmed_at`.
 pub fn may_take(held: &Held, asked_at: Epoch, confirmed_at: Epoch, asked_time: u64, comer: &Comer) -> bool {
-    if held.settles(asked_time) && comer.began_time > asked_time {
+    if held.settles(asked_time) && comer.began_time >= asked_time {
         return false;
     }
     match held.standing(asked_at, confirmed_at) {

@@ -6,6 +6,7 @@
 //! at once, in parallel, as do those who come within the next moments ([`unshared`]).
 
 mod ask;
+mod counted;
 mod flight;
 mod recording;
 mod unshared;
@@ -20,7 +21,8 @@ use crate::policy::{may_use_shared, unshared_for};
 use crate::store::{Entry, Standing, Store};
 use crate::tasks::Tasks;
 use crate::upstream::AskError;
-use http::Response;
+use counted::Counted;
+use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -100,23 +102,6 @@ pub enum Got {
     Failed(Arc<AskError>),
     /// Too many wait already (`limits.waiting_requests`).
     Overloaded,
-}
-
-/// Counts one in for as long as it lives, whatever becomes of the task that has it.
-struct Counted(Arc<AtomicUsize>);
-
-impl Counted {
-    fn up_to(counter: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let before = counter.fetch_add(1, Ordering::Relaxed);
-        let counted = Counted(Arc::clone(counter)); // taken back on every way out
-        (before < most).then_some(counted)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Fills {
@@ -261,16 +246,18 @@ impl Fills {
         self.tasks.spawn(async move {
             let guard = Closing { fills: &fills, flight: &flight };
             let (told, got, recorder) = match fills.ask(&question, &flight.asked).await {
+                ask::Asked::Shared(shared, _) if shared.unkept.is_some() => {
+                    // What nobody else may take is said at once: they would refuse it one after the other.
+                    fills.remember_unshared(&question, shared.entry.status);
+                    (Answer::Unshared, Got::Shared { shared, body: None, joined: false }, None)
+                }
                 ask::Asked::Shared(shared, growing) => {
                     fills.unshared.forget(&question.key);
                     let (body, recorder) = growing.unzip();
-                    // What nobody else may take is said at once: they would refuse it one after the other.
-                    let told = if shared.unkept.is_none() { Answer::Shared(shared.clone()) } else { Answer::Unshared };
-                    (told, Got::Shared { shared, body, joined: false }, recorder)
+                    (Answer::Shared(shared.clone()), Got::Shared { shared, body, joined: false }, recorder)
                 }
                 ask::Asked::Own { response, reason, origin_ms } => {
-                    let seconds = unshared_for(response.status()).as_secs();
-                    fills.unshared.remember(&question.key, fills.clock.mono(), seconds);
+                    fills.remember_unshared(&question, response.status());
                     (Answer::Unshared, Got::Own { response, reason, origin_ms }, None)
                 }
                 ask::Asked::Failed(error) => (Answer::Failed(Arc::clone(&error)), Got::Failed(error), None),
@@ -287,6 +274,10 @@ impl Fills {
         });
     }
 
+    fn remember_unshared(&self, question: &Question, status: StatusCode) {
+        self.unshared.remember(&question.key, self.clock.mono(), unshared_for(status).as_secs());
+    }
+
     /// Asks for one caller only; what can be kept is kept all the same.
     async fn alone(self: &Arc<Self>, question: Arc<Question>) -> Got {
         let asked = self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.mono());
@@ -294,7 +285,9 @@ impl Fills {
             ask::Asked::Own { response, reason, origin_ms } => Got::Own { response, reason, origin_ms },
             ask::Asked::Failed(error) => Got::Failed(error),
             ask::Asked::Shared(shared, growing) => {
-                self.unshared.forget(&question.key);
+                if shared.unkept.is_none() {
+                    self.unshared.forget(&question.key);
+                }
                 let (body, recorder) = growing.unzip();
                 if let Some(recorder) = recorder {
                     let fills = Arc::clone(self);

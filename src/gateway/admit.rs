@@ -1,11 +1,10 @@
 //! Step 1: is the request sane, which API answers it, who is calling?
 
 use super::problem::Problem;
-use super::tunnel;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
-use crate::rfc9110::fields::{has_token, strip_hop_by_hop, strip_twins};
-use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
+use crate::rfc9110::fields::{has_token, list, strip_hop_by_hop, strip_twins};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
@@ -45,7 +44,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     };
     let routed = mounted.route(&parts.method, path);
     let has_body = !body.is_end_stream();
-    let protocol = tunnel::wanted(&routed.rules.upgrade, &parts.method, &parts.headers);
+    let protocol = switched_to(&routed.rules.upgrade, &parts.method, &parts.headers);
     let upgrade = protocol.zip(parts.extensions.remove::<OnUpgrade>());
     let trailers = has_token(&parts.headers, &TE, "trailers");
     strip_hop_by_hop(&mut parts.headers);
@@ -109,4 +108,14 @@ fn framing(fields: &HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
         }
         (Some(_) | None, _) => Ok(()),
     }
+}
+
+/// The protocol to switch to, if the client asks for one that the API lists. Others are ignored (RFC 9110 §7.8), and
+/// so is the wish with any method but GET: what a write touches must be invalidated whatever else it wants.
+fn switched_to(allowed: &[String], method: &Method, fields: &HeaderMap) -> Option<String> {
+    if allowed.is_empty() || *method != Method::GET || !has_token(fields, &CONNECTION, "upgrade") {
+        return None;
+    }
+    let mut offered = list(fields, &UPGRADE).map(str::to_ascii_lowercase);
+    offered.find(|protocol| allowed.contains(protocol))
 }

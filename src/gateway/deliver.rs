@@ -1,7 +1,6 @@
 //! Step 6: the answer as this client gets it.
 
-use super::forward::VIA_VALUE;
-use super::status::Status;
+use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
 use crate::clock::Now;
 use crate::policy::{Api, ClientCache, Rules, SURROGATE_FIELDS, TAG_FIELDS};

@@ -1,6 +1,7 @@
 //! What the origin is sent: the client's fields without what belongs to the connection, and with what proxies add.
 
 use super::admit::Admitted;
+use super::status::VIA_VALUE;
 use crate::client::Client;
 use crate::policy::{HostHeader, Names, canonical_query, kept_cookies};
 use crate::upstream::HostChoice;
@@ -10,9 +11,6 @@ use http::{HeaderMap, HeaderValue, Uri};
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-/// How we call ourselves in `Via` (RFC 9110 §7.6.3).
-pub(super) const VIA_VALUE: HeaderValue = HeaderValue::from_static("1.1 freshgate");
 
 /// Takes the cookies that don't count out of a request that may be cached: key, `Vary` and the origin all see the rest.
 pub(super) fn drop_ignored_cookies(admitted: &mut Admitted) {

@@ -3,9 +3,8 @@
 //! The `type` is `urn:freshgate:problem:NAME` with the name that logs and metrics use. Texts say whose fault it is and
 //! never hold an address or name from behind the gateway.
 
-use super::forward::VIA_VALUE;
 use super::outcome::{Kind, Outcome};
-use super::status::Status;
+use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
 use crate::policy::BadTarget;
 use crate::upstream::{AskError, Whose};

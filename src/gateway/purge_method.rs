@@ -2,10 +2,9 @@
 
 use super::Gateway;
 use super::admit::Admitted;
-use super::forward::VIA_VALUE;
 use super::outcome::{Kind, Outcome};
 use super::problem::Problem;
-use super::status::Status;
+use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
 use crate::store::Severity;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VIA};
@@ -36,8 +35,11 @@ impl Gateway {
         let epoch = self.store.scopes.invalidate(&[place.path(&mounted.origin)], Severity::Hard);
         let mut response =
             Response::new(Body::full(serde_json::json!({"invalidated": null, "epoch": epoch}).to_string()));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let fields = response.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        fields.insert(VIA, VIA_VALUE);
+        Status { detail: Some("purge"), ..Status::default() }.write(fields);
         Some((
             response,
             Outcome { api, kind: Kind::Write, reason: Some("purge"), invalidated: true, ..Outcome::default() },

@@ -4,6 +4,9 @@ use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::fmt::Write;
 
+/// How we call ourselves in `Via` (RFC 9110 §7.6.3).
+pub(super) const VIA_VALUE: HeaderValue = HeaderValue::from_static("1.1 freshgate");
+
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Why a request went forward (RFC 9211 §2.2).

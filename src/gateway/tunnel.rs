@@ -7,22 +7,12 @@ use super::status::{Fwd, Status};
 use super::{Gateway, deliver, forward, read};
 use crate::body::Body;
 use crate::client::Client;
-use crate::rfc9110::fields::{has_token, list};
+use crate::rfc9110::fields::has_token;
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
-
-/// The protocol to switch to, if the client asks for one that the API lists. Others are ignored (RFC 9110 §7.8), and
-/// so is the wish with any method but GET: what a write touches must be invalidated whatever else it wants.
-pub(super) fn wanted(allowed: &[String], method: &Method, fields: &HeaderMap) -> Option<String> {
-    if allowed.is_empty() || *method != Method::GET || !has_token(fields, &CONNECTION, "upgrade") {
-        return None;
-    }
-    let mut offered = list(fields, &UPGRADE).map(str::to_ascii_lowercase);
-    offered.find(|protocol| allowed.contains(protocol))
-}
 
 impl Gateway {
     /// Asks the origin to switch; whatever else it answers is passed on.

@@ -8,10 +8,12 @@
 //! no clock, and no order in which answers arrive.
 //!
 //! # Why that is enough
-//! An invalidation takes epoch `E` after the write was applied, then raises the cells to `E`, then lets the write's
-//! client know. A question either noted its epoch before `E` was taken, and then it held the cells before the
-//! invalidation looked for them, so that the very same cells are raised and its answer is refused from then on; or
-//! it noted `E` or later, and then it was sent after the write was applied and its answer is new. There is no third case.
+//! An invalidation holds the cells, takes epoch `E` (after the write was applied), raises the cells to `E`, and then
+//! lets the write's client know. A question that noted `E` or later was sent after the write was applied: its answer is
+//! new. A question that noted an earlier epoch may have an old answer. If both held a cell at one time it is the very
+//! same cell, since a held cell stays in the table, and it is raised. If not, the question took hold only after the
+//! invalidator had let go (of a tag's cell, say, when the answer came) and found either the raised cell or a new one that
+//! begins at the floor, which is no lower. In both cases the answer is refused. There is no third case.
 //!
 //! # Forgetting
 //! A cell that only the table holds may go: nobody can be misled by its absence if a cell made later under the same
@@ -80,12 +82,14 @@ pub struct Asked {
     pub time: u64,
 }
 
+type Shard = Mutex<HashMap<u64, Arc<Cell>>>;
+
 /// Every scope that somebody holds or that was invalidated lately.
 #[derive(Debug)]
 pub struct Scopes<S = RandomState> {
     epoch: AtomicU64,
     floor: Cell,
-    shards: Box<[Mutex<HashMap<u64, Arc<Cell>>>]>,
+    shards: Box<[Shard]>,
     names: S,
     /// For the history check, which must be able to fail; a release build hasn't got it.
     #[cfg(debug_assertions)]

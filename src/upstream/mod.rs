@@ -15,6 +15,7 @@ mod settings;
 mod tls;
 
 pub use error::{AskError, AskErrorKind, Whose};
-pub use origin::{HostChoice, InterimFn, Origin};
+pub use origin::Origin;
+pub use request::{HostChoice, InterimFn};
 pub use settings::{Endpoint, Timeouts};
 pub use tls::TlsClient;

@@ -10,7 +10,7 @@ use super::balance::Balance;
 use super::connect::connect;
 use super::error::{AskError, AskErrorKind};
 use super::pool::{Lease, Pool};
-use super::request::{Outbound, Progress, copy, prepare};
+use super::request::{HostChoice, InterimFn, Outbound, Progress, copy, prepare};
 use super::settings::{Endpoint, Timeouts};
 use super::tls::TlsClient;
 use crate::alarm::later;
@@ -27,18 +27,6 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// What the origin sees in Host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostChoice {
-    /// The endpoint's own authority.
-    Endpoint,
-    /// This value.
-    Given(HeaderValue),
-}
-
-/// Takes the origin's interim answers (1xx but 100 and 101). Called on the connection's task: it must not block.
-pub type InterimFn = Arc<dyn Fn(Response<()>) + Send + Sync>;
 
 /// The endpoints of one API with their connections. Dropping it closes those that are idle; the tasks that drive
 /// connections end with them.

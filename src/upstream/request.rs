@@ -1,7 +1,6 @@
 //! The request as it goes out: its target, its Host, and a body that says how far it has got.
 
 use super::error::{AskError, AskErrorKind};
-use super::origin::{HostChoice, InterimFn};
 use crate::body::{Body, BodyError};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -13,6 +12,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// What the origin sees in Host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostChoice {
+    /// The endpoint's own authority.
+    Endpoint,
+    /// This value.
+    Given(HeaderValue),
+}
+
+/// Takes the origin's interim answers (1xx but 100 and 101). Called on the connection's task: it must not block.
+pub type InterimFn = Arc<dyn Fn(Response<()>) + Send + Sync>;
 
 /// Puts the request into the form that the endpoint gets: `base` before its path, Host set, HTTP/1.1.
 pub(super) fn prepare(

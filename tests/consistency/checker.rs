@@ -3,15 +3,15 @@
 //! For every resource and book there is a floor: the newest version that readers have been promised by now, and by
 //! whom. Each acknowledgement raises floors; a read is judged by the floors as they were when it began.
 
-use super::history::{Applied, Ending, Events, Moment, Purged, Read, Write};
-use super::world::{BOOKS, COARSE, Change, FIRST_BYTE, GENRES, Purge, Reach, Resource, Tagged, everything, genre};
+use super::changes::Reach;
+use super::history::{Applied, Ending, Events, Moment, Read, Write};
+use super::promises::{Floor, Floors, NOTHING, Promises};
+use super::story::story;
+use super::world::{BOOKS, COARSE, FIRST_BYTE, Resource, Tagged};
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 /// How many stale reads are told in full.
 const STORIES: usize = 3;
-/// How many lines of a story are told.
-const LINES: usize = 40;
 /// Milliseconds that readings of clocks in whole milliseconds may make of a difference.
 const ROUNDING: u64 = 3;
 
@@ -29,93 +29,6 @@ impl Verdict {
     /// The first stale reads and what led to them; `None` when there are none.
     pub fn stories(&self) -> Option<String> {
         (self.stale > 0).then(|| self.stories.join("\n\n"))
-    }
-}
-
-/// Who promised something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    Nobody,
-    Write(usize),
-    Purge(usize),
-}
-
-/// The least version, and who promised it.
-type Floor = (u32, Cause);
-
-/// The floors of one resource's books.
-#[derive(Clone, Debug)]
-struct Floors {
-    hard: [Floor; BOOKS],
-    soft: [Floor; BOOKS],
-}
-
-/// What is promised at some moment.
-struct Promises {
-    index: HashMap<String, usize>,
-    resources: Vec<(Resource, Floors)>,
-    /// For answers in which some book has that genre.
-    genres: [Floors; GENRES],
-}
-
-const NOTHING: Floors = Floors { hard: [(0, Cause::Nobody); BOOKS], soft: [(0, Cause::Nobody); BOOKS] };
-
-fn raise(floor: &mut Floor, version: u32, cause: Cause) {
-    if floor.0 < version {
-        *floor = (version, cause);
-    }
-}
-
-impl Promises {
-    fn none() -> Self {
-        let resources: Vec<_> = everything().into_iter().map(|r| (r, NOTHING)).collect();
-        let index = resources.iter().enumerate().map(|(i, (r, _))| (r.target(), i)).collect();
-        Promises { index, resources, genres: [const { NOTHING }; GENRES] }
-    }
-
-    fn of(&self, resource: Resource) -> &Floors {
-        let plain = if let Resource::View(i, _) = resource { Resource::View(i, 0) } else { resource };
-        &self.resources[self.index[&plain.target()]].1
-    }
-
-    fn by_write(&mut self, reach: Reach, at: usize, write: &Write, version: u32, located: bool) {
-        for (resource, floors) in &mut self.resources {
-            if write.change.reaches(reach, write.book, *resource, located) {
-                raise(&mut floors.hard[write.book], version, Cause::Write(at));
-            }
-        }
-    }
-
-    fn by_purge(&mut self, at: usize, purged: &Purged) {
-        let put = |floors: &mut Floors| {
-            let floors = if purged.soft { &mut floors.soft } else { &mut floors.hard };
-            for (floor, had) in floors.iter_mut().zip(&purged.had) {
-                raise(floor, *had, Cause::Purge(at));
-            }
-        };
-        if let Purge::Genre(g) = purged.purge {
-            put(&mut self.genres[g]);
-        }
-        for (resource, floors) in &mut self.resources {
-            if purged.purge.reaches(*resource) {
-                put(floors);
-            }
-        }
-    }
-
-    /// The floors that count for this answer.
-    fn for_answer(&self, resource: Resource, got: &[u32]) -> Floors {
-        let mut floors = self.of(resource).clone();
-        if resource.has_genres() {
-            for g in got.iter().map(|version| genre(*version)) {
-                for book in 0..BOOKS {
-                    let (hard, soft) = (self.genres[g].hard[book], self.genres[g].soft[book]);
-                    raise(&mut floors.hard[book], hard.0, hard.1);
-                    raise(&mut floors.soft[book], soft.0, soft.1);
-                }
-            }
-        }
-        floors
     }
 }
 
@@ -228,63 +141,10 @@ fn order(events: &Events) -> Vec<(Moment, Step)> {
     steps
 }
 
-/// Everything about one book from the promise to the read that breaks it.
-fn story(events: &Events, read: &Read, book: usize, (least, cause): Floor) -> String {
-    let (from, who) = match cause {
-        Cause::Nobody => (0, String::new()),
-        Cause::Write(i) => (events.writes[i].began, format!("write #{}", events.writes[i].id)),
-        Cause::Purge(i) => (events.purges[i].began, format!("a purge of {:?}", events.purges[i].purge)),
-    };
-    let mut lines: Vec<(Moment, String)> = Vec::new();
-    let within = |at: Moment| (from..=read.ended).contains(&at);
-    for write in events.writes.iter().filter(|w| w.book == book) {
-        let (method, target) = write.change.request(book);
-        lines.push((write.began, format!("write #{}: {method} {target} begins", write.id)));
-        lines.push((write.ended, format!("write #{}: {:?}", write.id, write.ending)));
-    }
-    for change in events.applied.iter().filter(|a| a.book == book) {
-        let by = if change.id == 0 { "behind its back".into() } else { format!("for write #{}", change.id) };
-        lines.push((change.at, format!("the origin has version {} ({by})", change.version)));
-    }
-    for purged in &events.purges {
-        let how = if purged.soft { "soft purge" } else { "purge" };
-        lines.push((purged.began, format!("{how} of {:?} begins; the origin has {}", purged.purge, purged.had[book])));
-        lines.push((purged.ended, format!("{how} of {:?} is acknowledged", purged.purge)));
-    }
-    for other in events.reads.iter().filter(|r| r.resource == read.resource && !std::ptr::eq(*r, read)) {
-        let Some(version) = shown(other, book) else { continue };
-        lines
-            .push((other.ended, format!("read by {}, begun {}: {version} {:?}", other.reader, other.began, other.how)));
-    }
-    lines.retain(|(at, _)| within(*at));
-    lines.sort();
-    let told = lines.len().saturating_sub(LINES);
-    let mut text = format!(
-        "stale: {} begun at {} by reader {} and ended at {} shows version {} of book {book}; {who} had acknowledged {least}. {:?}",
-        read.resource.target(),
-        read.began,
-        read.reader,
-        read.ended,
-        shown(read, book).unwrap_or_default(),
-        read.how,
-    );
-    for (at, line) in lines.iter().take(LINES / 2).chain(lines.iter().skip(told.max(LINES / 2))) {
-        let _ = write!(text, "\n  {at:>8} {line}");
-        if *at < read.began && lines.iter().find(|(later, _)| later > at).is_some_and(|(later, _)| *later > read.began)
-        {
-            let _ = write!(text, "\n  {:>8} THE READ BEGINS", read.began);
-        }
-    }
-    text
-}
-
-fn shown(read: &Read, book: usize) -> Option<u32> {
-    read.resource.books().position(|b| b == book).and_then(|at| read.got.get(at).copied())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::history::How;
+    use super::super::changes::{Change, Purge};
+    use super::super::history::{How, Purged};
     use super::*;
 
     const IN_TIME: u64 = 2 * FIRST_BYTE - ROUNDING;
@@ -347,7 +207,11 @@ mod tests {
         assert_eq!(one(Resource::Book(2), &[6], false, purge(Purge::Book(1), false)), 0);
         assert_eq!(one(Resource::Book(1), &[4], false, purge(Purge::Genre(1), false)), 1, "4 is of genre 1");
         assert_eq!(one(Resource::Book(1), &[5], false, purge(Purge::Genre(1), false)), 0, "5 isn't");
-        assert_eq!(one(Resource::Reviews(1), &[4], false, purge(Purge::Prefix(1), true)), 0, "weakly the same");
-        assert_eq!(one(Resource::Reviews(1), &[3], false, purge(Purge::Prefix(1), true)), 1);
+        let weak = || {
+            let had = vec![COARSE + 3; BOOKS];
+            vec![Purged { began: 5, ended: 10, purge: Purge::Prefix(1), soft: true, had }]
+        };
+        assert_eq!(one(Resource::Reviews(1), &[COARSE], false, weak()), 0, "weakly the same");
+        assert_eq!(one(Resource::Reviews(1), &[COARSE - 1], false, weak()), 1);
     }
 }

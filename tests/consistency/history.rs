@@ -1,6 +1,7 @@
 //! What happened, in one order.
 
-use super::world::{Change, Purge, Resource};
+use super::changes::{Change, Purge};
+use super::world::Resource;
 use freshgate::clock::Clock;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

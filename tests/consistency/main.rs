@@ -22,11 +22,15 @@
 #![cfg(test)]
 #![expect(unreachable_pub, reason = "a test is nobody's library")]
 
+mod changes;
 mod checker;
 mod history;
+mod modes;
 mod origin;
+mod promises;
 mod readers;
 mod round;
+mod story;
 mod tally;
 mod wire;
 mod world;
@@ -35,13 +39,13 @@ mod writers;
 #[path = "../support/mod.rs"]
 mod support;
 
+use modes::MODES;
 use round::Round;
 use std::hash::BuildHasher;
 use tally::Tally;
-use world::MODES;
 
 /// Reads of one round.
-const READS: usize = 45_000;
+const READS: usize = 46_000;
 
 fn times() -> usize {
     std::env::var("FRESHGATE_HISTORY").ok().and_then(|n| n.parse().ok()).unwrap_or(1)

@@ -1,8 +1,10 @@
 //! The origin: it dawdles before and after everything, answers in pieces, fails, hangs and breaks off.
 
+use super::changes::Change;
 use super::history::{Applied, History};
+use super::modes::Mode;
 use super::wire::{Dice, Message, Wire};
-use super::world::{BOOKS, Change, FIRST_BYTE, Mode, Resource};
+use super::world::{BOOKS, FIRST_BYTE, Resource};
 use std::fmt::Write as _;
 use std::io::Result;
 use std::net::SocketAddr;

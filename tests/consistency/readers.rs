@@ -1,8 +1,9 @@
 //! Readers: one connection each, one read after another, now and then broken off.
 
 use super::history::{History, How, Read};
+use super::modes::Mode;
 use super::wire::{Dice, Message, Wire};
-use super::world::{AUTHORS, BOOKS, Mode, PAGE, Resource, Tagged};
+use super::world::{AUTHORS, BOOKS, PAGE, Resource, Tagged};
 use std::collections::HashMap;
 use std::io::Result;
 use std::net::SocketAddr;
@@ -141,7 +142,8 @@ impl Reader {
         let dice = &mut self.dice;
         let book = if dice.permille(500) { dice.index(2) } else { dice.index(BOOKS) };
         match dice.below(if self.all.mode.views > 2 { 130 } else { 100 }) {
-            0..20 => Book(book),
+            0..14 => Book(book),
+            14..20 => Root,
             20..32 => List,
             32..44 => Catalogue,
             44..52 => Author(dice.index(AUTHORS)),

@@ -1,13 +1,14 @@
 //! One round: an origin, a gateway, everybody at once, and then the reckoning.
 
 use super::checker::{Verdict, at_rest, check};
-use super::history::History;
+use super::history::{Events, History};
+use super::modes::{Mode, RULES};
 use super::origin::{self, Shop};
 use super::readers::{Reader, Reading};
 use super::support::{Gateway, within};
 use super::tally::Tally;
 use super::wire::Dice;
-use super::world::{Mode, RULES, everything};
+use super::world::{FIRST_BYTE, everything};
 use super::writers;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,8 +37,7 @@ impl Round {
         let api = format!(
             "[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"http://{addr}\"]\n\
              timeouts = {{ first_byte = \"{}ms\" }}\n{}\n{RULES}",
-            super::world::FIRST_BYTE,
-            mode.api
+            FIRST_BYTE, mode.api
         );
         let gateway = Gateway::with(mode.rest, &api).await;
         #[cfg(debug_assertions)]
@@ -61,10 +61,10 @@ impl Round {
         })
         .await;
         let events = history.take();
-        if !broken {
+        let verdict = check(&events, mode.reach);
+        if !broken && verdict.stale == 0 {
             settled(&all, &events, seed).await;
         }
-        let verdict = check(&events, mode.reach);
         let mut tally = Tally::of(&events, &verdict);
         tally.broken = all.broken.load(Ordering::SeqCst);
         tally.evicted = usize::try_from(gateway.running.store().evicted()).unwrap();
@@ -98,7 +98,7 @@ async fn everybody(all: &Arc<Reading>, shop: &Arc<Shop>, gateway: &Gateway, seed
 
 /// When all is quiet, everything that was applied comes to be seen, also of writes whose clients have left; nothing older
 /// may stay behind in the store.
-async fn settled(all: &Arc<Reading>, events: &super::history::Events, seed: u64) {
+async fn settled(all: &Arc<Reading>, events: &Events, seed: u64) {
     for number in 0..2 {
         // One who says who he is, where that makes a difference, and one who doesn't.
         let mut reader = Reader::new(number, seed ^ 1, Arc::clone(all)).await;

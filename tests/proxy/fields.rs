@@ -75,7 +75,7 @@ async fn connection_cannot_take_away_what_is_for_all() {
 
 #[tokio::test]
 async fn a_field_that_ends_here_selects_no_stored_answer() {
-    let say = |r: Request| Reply::ok(r.get("x-lang").unwrap_or("default").to_owned()).field("Vary", "X-Lang");
+    let say = |r: Request| Reply::ok(r.get("x-lang").unwrap_or("default")).field("Vary", "X-Lang");
     let origin = Origin::start(move |r| std::future::ready(say(r).field("Cache-Control", "max-age=60"))).await;
     let gateway = Gateway::before(&origin, "").await;
     let mut client = gateway.client().await;

@@ -40,7 +40,8 @@ bent! {
     a_weak_confirmation_that_makes_younger: WeakRaisesAskedAt => Stale | StaleAfterTagPurge | StaleAfterCallerPurge;
     only_the_stored_tags_of_a_confirmed_answer: TagsOfTheStoredOnly => StaleAfterTagPurge;
     stale_on_error_without_a_look: StaleHandedOn => Stale | StaleAfterTagPurge | StaleAfterCallerPurge;
-    a_hit_without_a_look: HitUnchecked => Stale | StaleAfterTagPurge | StaleAfterCallerPurge;
+    a_hit_without_a_look: HitUnchecked => Stale | StaleAfterTagPurge | StaleAfterCallerPurge | FreshAfterSoftPurge;
+    a_second_look_without_one: SecondLookUnchecked => Stale | StaleAfterTagPurge | StaleAfterCallerPurge | FreshAfterSoftPurge;
     a_soft_purge_ignored: SoftIgnored => FreshAfterSoftPurge;
     another_variant_taken: VariantUnchecked => WrongVariant;
     private_answers_for_all: PrivateShared => Leak;

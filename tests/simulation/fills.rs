@@ -13,6 +13,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Fill {
     pub id: usize,
     pub answer: Option<Answer>,
+    /// What it is joined by.
+    key: Vec<u8>,
     path: usize,
     caller: usize,
     language: usize,
@@ -57,7 +59,30 @@ impl Fill {
         );
         let flight = flight.cloned();
         let (path, caller, language, stored) = (by.path, by.caller, by.language, by.stored());
-        world.fills.push(Fill { id, answer: None, path, caller, language, stored, asked, flight, stage: Stage::Sent });
+        let key = by.key();
+        world.fills.push(Fill {
+            id,
+            answer: None,
+            key,
+            path,
+            caller,
+            language,
+            stored,
+            asked,
+            flight,
+            stage: Stage::Sent,
+        });
+        id
+    }
+
+    /// A question that needn't be asked: its answer is there already. Those who have joined are told.
+    pub fn found(world: &mut World, by: &Reader, flight: &Arc<Flight<usize>>, entry: &Arc<Entry>) -> usize {
+        let id = Fill::start(world, by, Some(flight), flight.asked.clone());
+        let mut fill = world.fills.pop().unwrap();
+        fill.answer = Some(Answer::Shared(Arc::clone(entry), said(entry)));
+        fill.stage = Stage::Over;
+        fill.close(world);
+        world.fills.push(fill);
         id
     }
 
@@ -188,7 +213,15 @@ impl Fill {
 
     fn put(&self, world: &mut World, entry: &Arc<Entry>, shared: bool) {
         let caller = if shared || world.bent == Bent::PrivateShared { 0 } else { self.caller };
-        let put = world.store.put(&World::key(self.path, caller), entry, &world.requests[self.language]);
+        let key = World::key(self.path, caller);
+        let before = self.youngest(world, &key);
+        let put = world.store.put(&key, entry, &world.requests[self.language]);
+        if let (Some(before), Some(after)) = (before, self.youngest(world, &key))
+            && before > after
+        {
+            tell!(world, "question {}: {after:?} is found where {before:?} was", self.id);
+            world.fault = Some(super::naive::Fault::Older);
+        }
         world.count(match put {
             Ok(()) => "stored",
             Err(freshgate::store::NotKept::Invalidated) => "not stored, it is invalidated",
@@ -197,12 +230,18 @@ impl Fill {
         tell!(world, "question {}: {put:?}", self.id);
     }
 
+    /// When the answer that this request would be given now was asked for and confirmed.
+    fn youngest(&self, world: &World, key: &[u8]) -> Option<(u64, u64)> {
+        let variants = world.store.find(key)?;
+        let mut matching = variants.iter().filter(|entry| entry.selection.matches(&world.requests[self.language]));
+        matching.next().map(|entry| (entry.asked_at, entry.confirmed_at))
+    }
+
     fn close(&mut self, world: &mut World) {
         let Some(flight) = self.flight.take() else { return };
-        let key = World::key(self.path, self.caller);
-        world.flights.close(&key, &flight);
-        if world.open.get(&key).is_some_and(|open| Arc::ptr_eq(open, &flight)) {
-            world.open.remove(&key);
+        world.flights.close(&self.key, &flight);
+        if world.open.get(&self.key).is_some_and(|open| Arc::ptr_eq(open, &flight)) {
+            world.open.remove(&self.key);
         }
         self.asked.held = Held::default();
     }

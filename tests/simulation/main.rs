@@ -101,6 +101,7 @@ fn fixed_worlds() {
         "confirmed strongly",
         "confirmed weakly",
         "failed",
+        "found at the second look",
         "hit",
         "invalidated found",
         "joined",

@@ -138,6 +138,7 @@ pub struct Need {
     caller: Version,
     /// As fresh: the origin must have confirmed it since.
     soft: Version,
+    soft_tags: [Version; TAGS],
 }
 
 /// What must not happen.
@@ -151,6 +152,8 @@ pub enum Fault {
     WrongVariant,
     /// A reader refused the same question twice.
     Livelock,
+    /// An older answer is found where a younger one was.
+    Older,
     /// A second question without a reason.
     CoalescingLost,
     /// Something is left when all is over.
@@ -193,6 +196,7 @@ impl Naive {
             };
             match (name, hard) {
                 (Name::Tag(tag), true) => raise(&mut self.needs[path].tags[tag], version),
+                (Name::Tag(tag), false) => raise(&mut self.needs[path].soft_tags[tag], version),
                 (Name::Caller(caller), true) => raise(&mut self.callers[caller][path], version),
                 (_, true) if covers => raise(&mut self.needs[path].path, version),
                 (_, false) if covers => raise(&mut self.needs[path].soft, version),
@@ -212,11 +216,13 @@ impl Naive {
         language: usize,
     ) -> Result<(), Fault> {
         let private = origin.sharing(said.path, said.version) != Some(Sharing::Public);
+        let mut tags = origin.tags(said.path, said.version);
+        let outdated = said.confirmed < need.soft || tags.any(|tag| said.confirmed < need.soft_tags[tag]);
         let checks = [
             (said.version < need.path, Fault::Stale),
             (origin.tags(said.path, said.version).any(|tag| said.version < need.tags[tag]), Fault::StaleAfterTagPurge),
             (private && said.version < need.caller, Fault::StaleAfterCallerPurge),
-            (fresh && said.confirmed < need.soft, Fault::FreshAfterSoftPurge),
+            (fresh && outdated, Fault::FreshAfterSoftPurge),
             (private && said.caller != caller, Fault::Leak),
             (origin.varies(said.path, said.version) && said.language != language, Fault::WrongVariant),
         ];

@@ -24,6 +24,8 @@ pub struct Reader {
     refused: Option<Arc<Flight<usize>>>,
     waits: usize,
     failed: bool,
+    /// The key of the variant that it wants, once it knows that there are several.
+    variant: Option<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -157,12 +159,35 @@ impl Reader {
     fn refresh(&mut self, world: &mut World, entry: &Arc<Entry>) {
         self.stored = Some(Arc::clone(entry));
         if let Turn::Lead(flight) = self.turn(world) {
-            Fill::start(world, self, Some(&flight), flight.asked.clone());
+            match self.came_meanwhile(world) {
+                Some(entry) => drop(Fill::found(world, self, &flight, &entry)),
+                None => drop(Fill::start(world, self, Some(&flight), flight.asked.clone())),
+            }
         }
     }
 
+    /// What it is joined by.
+    pub fn key(&self) -> Vec<u8> {
+        self.variant.clone().unwrap_or_else(|| World::key(self.path, self.caller))
+    }
+
+    /// `Fills::came_meanwhile`: the second look, before the origin is asked.
+    fn came_meanwhile(&self, world: &World) -> Option<Arc<Entry>> {
+        let is_new = |entry: &&Arc<Entry>| {
+            entry.selection.matches(&world.requests[self.language])
+                && !self.stored.as_ref().is_some_and(|stored| Arc::ptr_eq(stored, entry))
+                && entry.facts.is_fresh(world.now)
+                && (entry.standing() == Standing::Current || world.bent == Bent::SecondLookUnchecked)
+        };
+        let own = || world.store.find(&World::key(self.path, self.caller))?.iter().find(is_new).cloned();
+        let look = self.caller > 0 && self.stored.is_none();
+        let public = |entry: &&Arc<Entry>| entry.sharing == Sharing::Public && is_new(entry);
+        let shared = || world.store.find(&World::key(self.path, 0))?.iter().find(public).cloned();
+        own().or_else(|| look.then(shared).flatten())
+    }
+
     fn turn(&mut self, world: &mut World) -> Turn<usize> {
-        let key = World::key(self.path, self.caller);
+        let key = self.key();
         let comer = self.comer();
         let open = world.open.get(&key).cloned();
         if let (Some(flight), Bent::JoinedUnchecked) = (&open, world.bent) {
@@ -207,6 +232,10 @@ impl Reader {
         }
         self.stage = match self.turn(world) {
             Turn::Lead(flight) => {
+                if let Some(entry) = self.came_meanwhile(world) {
+                    Fill::found(world, self, &flight, &entry);
+                    return self.given(world, said(&entry), true, "found at the second look");
+                }
                 world.count("asked");
                 Stage::Lead(Fill::start(world, self, Some(&flight), flight.asked.clone()))
             }
@@ -226,6 +255,13 @@ impl Reader {
             None => return self.stage = Stage::Wait(flight),
             Some(Answer::Shared(entry, said)) if self.may_take(world, &entry) => {
                 return self.given(world, said, true, "joined");
+            }
+            Some(Answer::Shared(entry, _)) if !entry.selection.matches(&world.requests[self.language]) => {
+                world.count("another variant");
+                if self.variant.is_some() {
+                    self.waits = MOST_WAITS;
+                }
+                self.variant = Some([&self.key()[..], &[0xFF, self.language as u8]].concat());
             }
             Some(Answer::Unshared(_)) => {
                 let asked = world.store.scopes.ask(&known(self.path, self.caller), world.now.mono);
@@ -249,7 +285,6 @@ impl Reader {
     fn may_take(&self, world: &mut World, entry: &Entry) -> bool {
         let comer = self.comer();
         if !entry.selection.matches(&world.requests[self.language]) && world.bent != Bent::VariantUnchecked {
-            world.count("another variant");
             return false;
         }
         match world.bent {

@@ -34,6 +34,7 @@ pub enum Bent {
     TagsOfTheStoredOnly,
     StaleHandedOn,
     HitUnchecked,
+    SecondLookUnchecked,
     SoftIgnored,
     VariantUnchecked,
     PrivateShared,

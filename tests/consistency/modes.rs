@@ -1,0 +1,74 @@
+//! The configurations that the gateway is run with.
+
+use super::changes::Reach;
+
+/// A configuration and the traffic it gets.
+#[derive(Debug)]
+pub struct Mode {
+    pub name: &'static str,
+    pub reach: Reach,
+    /// Lines of `[[api]]`.
+    pub api: &'static str,
+    /// Further tables.
+    pub rest: &'static str,
+    /// The origin's `max-age`, in seconds; without one the operator's `ttl` counts.
+    pub max_age: Option<u32>,
+    /// How many different `?view=` there are.
+    pub views: u64,
+    /// Whether half of the readers say who they are.
+    pub callers: bool,
+    /// Whether what a caller is given is his alone.
+    pub mine: bool,
+}
+
+/// `[[api.purge]]` in every mode.
+pub const RULES: &str = "[[api.purge]]\non = \"PUT,DELETE /books/{id}\"\n\
+    paths = [\"/authors/*/books\", \"/shelves/{id}/*\", \"/covers/{id}\"]\ntags = [\"book-{id}\"]\n";
+
+const PLAIN: Mode = Mode {
+    name: "tree",
+    reach: Reach::Tree,
+    api: "ttl = \"10m\"",
+    rest: "",
+    max_age: None,
+    views: 2,
+    callers: false,
+    mine: false,
+};
+
+pub const MODES: [Mode; 5] = [
+    PLAIN,
+    Mode {
+        name: "grace, callers apart, tinylfu",
+        api: "grace = \"10m\"",
+        rest: "[cache]\neviction = \"tinylfu\"",
+        max_age: Some(1),
+        callers: true,
+        mine: true,
+        ..PLAIN
+    },
+    Mode {
+        name: "collection, small cache",
+        reach: Reach::Collection,
+        api: "ttl = \"10m\"\ninvalidate = \"collection\"",
+        rest: "[cache]\nmax_size = \"1MiB\"\nmax_object_size = \"64KiB\"",
+        views: 400,
+        ..PLAIN
+    },
+    Mode {
+        name: "api, assume-public, keep_on_error",
+        reach: Reach::Api,
+        api: "invalidate = \"api\"\nkeep_on_error = \"10m\"\nkey = { share = \"assume-public\" }",
+        max_age: Some(1),
+        callers: true,
+        ..PLAIN
+    },
+    Mode {
+        name: "self, no grace, callers apart",
+        reach: Reach::Own,
+        api: "ttl = \"1s\"\ninvalidate = \"self\"",
+        callers: true,
+        mine: true,
+        ..PLAIN
+    },
+];
