@@ -308,7 +308,7 @@ async fn a_slow_reader_is_cut_off_and_the_others_get_everything() {
     let gate = Gate::closed();
     let big = vec![b'x'; 24 << 20];
     let origin = gated(&gate, Reply::ok(&big).chunked()).await;
-    let rest = format!("{SMALL}\n[server.limits]\nwrite_stall = \"300ms\"");
+    let rest = format!("{SMALL}\n[server.limits]\nwrite_stall = \"2s\"");
     let gateway = Gateway::with(&rest, &one_api(&origin, "")).await;
     let (leader, mut others) = crowd(&gateway, &gate, 2, "/a").await;
     let mut stuck = leader; // reads nothing, though it asked first

@@ -92,6 +92,14 @@ pub(super) struct Recorder {
     running: Counted,
 }
 
+/// For how long some have waited for others while the last window's worth of bytes came.
+#[derive(Default)]
+struct Pace {
+    held_up: Duration,
+    /// How many bytes there were when it began.
+    since: u64,
+}
+
 impl Question {
     /// The authenticated caller.
     pub fn user(&self) -> Option<&str> {
@@ -266,7 +274,7 @@ impl Fills {
     pub(super) async fn record(&self, question: &Arc<Question>, recorder: Recorder, close: impl Fn()) {
         let Recorder { entry, recording: ending, mut body, shared, running } = recorder;
         let recording = &*ending.0;
-        let (mut keeping, mut held_up) = (true, Duration::ZERO);
+        let (mut keeping, mut pace) = (true, Pace::default());
         let ended = loop {
             let Some(frame) = body.frame().await else { break Ok(()) };
             let written = match frame.map(http_body::Frame::into_data) {
@@ -282,7 +290,7 @@ impl Fills {
                 close();
                 recording.give_up_keeping();
             }
-            if !keeping && !self.paced(recording, &mut held_up).await {
+            if !keeping && !self.paced(recording, &mut pace, written).await {
                 break Err(BodyError::Lagged);
             }
         };
@@ -298,10 +306,13 @@ impl Fills {
         drop(running);
     }
 
-    /// Waits for the readers of an answer that isn't kept; false when there are none left. `held_up` is for how long
-    /// some have waited for others.
-    async fn paced(&self, recording: &Recording, held_up: &mut Duration) -> bool {
+    /// Waits for the readers of an answer that isn't kept, of which `written` bytes have come; false when there are none
+    /// left.
+    async fn paced(&self, recording: &Recording, pace: &mut Pace, written: u64) -> bool {
         let most = self.settings.max_object_size.min(1 << 20);
+        if written.saturating_sub(pace.since) > most {
+            *pace = Pace { held_up: Duration::ZERO, since: written };
+        }
         loop {
             match recording.room(most) {
                 Room::Abandoned => return false,
@@ -309,12 +320,13 @@ impl Fills {
                 Room::Full => recording.watch(),
             }
             let began = tokio::time::Instant::now();
-            let patience = self.settings.write_stall.saturating_sub(*held_up);
+            let patience = self.settings.write_stall.saturating_sub(pace.held_up);
             let waited = tokio::time::timeout(patience, recording.wait_for_room(most)).await;
             if waited.is_err() {
                 recording.cut_slowest();
             }
-            *held_up = if waited.is_ok() && recording.holds_up() { *held_up + began.elapsed() } else { Duration::ZERO };
+            let held_up = waited.is_ok() && recording.holds_up();
+            pace.held_up = if held_up { pace.held_up + began.elapsed() } else { Duration::ZERO };
         }
     }
 

@@ -247,15 +247,14 @@ impl Fills {
             let guard = Closing { fills: &fills, flight: &flight };
             let (told, got, recorder) = match fills.ask(&question, &flight.asked).await {
                 ask::Asked::Shared(shared, _) if shared.unkept.is_some() => {
+                    // What nobody else may take is said at once: they would refuse it one after the other.
                     fills.remember_unshared(&question, shared.entry.status);
                     (Answer::Unshared, Got::Shared { shared, body: None, joined: false }, None)
                 }
                 ask::Asked::Shared(shared, growing) => {
                     fills.unshared.forget(&question.key);
                     let (body, recorder) = growing.unzip();
-                    // What nobody else may take is said at once: they would refuse it one after the other.
-                    let told = if shared.unkept.is_none() { Answer::Shared(shared.clone()) } else { Answer::Unshared };
-                    (told, Got::Shared { shared, body, joined: false }, recorder)
+                    (Answer::Shared(shared.clone()), Got::Shared { shared, body, joined: false }, recorder)
                 }
                 ask::Asked::Own { response, reason, origin_ms } => {
                     fills.remember_unshared(&question, response.status());

@@ -4,8 +4,8 @@
 //! memory and every reader goes at its own speed. Past that point the answer can't be kept and the recording becomes a
 //! window: what everybody has read is forgotten, and the writer waits for the slowest reader. Who reads alone may be as
 //! slow as he likes, as long as he takes something within `write_stall`. Where others have read all there is and wait
-//! for more, the slowest is cut off once it has held them up for `write_stall` in all, so that a trickle holds nobody up
-//! any longer than a standstill.
+//! for more, the slowest is cut off once it has held them up for `write_stall` over one window's worth of bytes, so that
+//! a trickle holds up like a standstill does, and one who is merely the slower of two is left in peace.
 
 use crate::body::{Body, BodyError};
 use bytes::Bytes;

@@ -207,7 +207,11 @@ mod tests {
         assert_eq!(one(Resource::Book(2), &[6], false, purge(Purge::Book(1), false)), 0);
         assert_eq!(one(Resource::Book(1), &[4], false, purge(Purge::Genre(1), false)), 1, "4 is of genre 1");
         assert_eq!(one(Resource::Book(1), &[5], false, purge(Purge::Genre(1), false)), 0, "5 isn't");
-        assert_eq!(one(Resource::Reviews(1), &[4], false, purge(Purge::Prefix(1), true)), 0, "weakly the same");
-        assert_eq!(one(Resource::Reviews(1), &[3], false, purge(Purge::Prefix(1), true)), 1);
+        let weak = || {
+            let had = vec![COARSE + 3; BOOKS];
+            vec![Purged { began: 5, ended: 10, purge: Purge::Prefix(1), soft: true, had }]
+        };
+        assert_eq!(one(Resource::Reviews(1), &[COARSE], false, weak()), 0, "weakly the same");
+        assert_eq!(one(Resource::Reviews(1), &[COARSE - 1], false, weak()), 1);
     }
 }

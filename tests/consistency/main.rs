@@ -45,7 +45,7 @@ use std::hash::BuildHasher;
 use tally::Tally;
 
 /// Reads of one round.
-const READS: usize = 45_000;
+const READS: usize = 46_000;
 
 fn times() -> usize {
     std::env::var("FRESHGATE_HISTORY").ok().and_then(|n| n.parse().ok()).unwrap_or(1)

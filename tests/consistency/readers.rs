@@ -142,7 +142,8 @@ impl Reader {
         let dice = &mut self.dice;
         let book = if dice.permille(500) { dice.index(2) } else { dice.index(BOOKS) };
         match dice.below(if self.all.mode.views > 2 { 130 } else { 100 }) {
-            0..20 => Book(book),
+            0..14 => Book(book),
+            14..20 => Root,
             20..32 => List,
             32..44 => Catalogue,
             44..52 => Author(dice.index(AUTHORS)),

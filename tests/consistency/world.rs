@@ -12,9 +12,9 @@ pub const GENRES: usize = 3;
 /// Books on one page of the list.
 pub const PAGE: usize = 4;
 /// Versions that a weak entity tag takes for the same.
-pub const COARSE: u32 = 4;
+pub const COARSE: u32 = 16;
 /// The gateway's `timeouts.first_byte`, in milliseconds; the scopes of a write with an unknown outcome settle as long.
-pub const FIRST_BYTE: u64 = 150;
+pub const FIRST_BYTE: u64 = 300;
 
 /// Something that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -97,12 +97,12 @@ fn choose(dice: &mut Dice) -> Purge {
         3..25 => Purge::Path(Resource::Book(book)),
         25..33 => Purge::Path(Resource::List),
         33..40 => Purge::Path(Resource::Catalogue),
-        40..45 => Purge::Path(Resource::Root),
+        40..45 | 76..85 => Purge::Path(Resource::Root),
         45..50 => Purge::Path(Resource::Author(dice.index(AUTHORS))),
         50..55 => Purge::Path(Resource::Shelf(book)),
         55..60 => Purge::Path(Resource::Mine(book)),
         60..70 => Purge::Prefix(book),
-        70..85 => Purge::Book(book),
+        70..76 => Purge::Book(book),
         _ => Purge::Genre(dice.index(GENRES)),
     }
 }
