@@ -402,7 +402,7 @@ fn outside(file: &File, path: &[String]) -> Option<String> {
     let pure = file.module.first().is_some_and(|top| PURE.contains(&top.as_str()));
     let path = path.join("::");
     let is = |part: &&str| path == **part || path.starts_with(&format!("{part}::"));
-    (pure && IMPURE.iter().any(|part| is(&part))).then(|| format!("{}: isn't pure: {path}", file.name()))
+    (pure && IMPURE.iter().any(is)).then(|| format!("{}: isn't pure: {path}", file.name()))
 }
 
 /// Some circle, if there is one.

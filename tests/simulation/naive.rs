@@ -94,7 +94,7 @@ impl Origin {
     }
 
     pub fn varies(&self, path: usize, version: Version) -> bool {
-        self.hash(path, version / 2, 3) % 3 == 0
+        self.hash(path, version / 2, 3).is_multiple_of(3)
     }
 
     fn hash(&self, path: usize, version: Version, what: u64) -> u64 {
@@ -247,7 +247,7 @@ impl Naive {
         let of = |map: &HashMap<Name, u64>, name: &Name| map.get(name).copied().unwrap_or_default();
         names.iter().any(|name| {
             of(&self.invalidated, name) > asked_at
-                || of(&self.settles, name) > asked_time && comer.began_time > asked_time
+                || of(&self.settles, name) > asked_time && comer.began_time >= asked_time
         })
     }
 
