@@ -139,7 +139,8 @@ impl Store {
         let mut gone = 0;
         for (key, variants) in &self.kept {
             if variants.iter().all(|entry| entry.is_dead(now)) {
-                self.remove_dead(&key, now);
+                // An answer that came under this key since it was looked at goes with the dead ones, and is fetched again.
+                self.kept.invalidate(&*key);
                 gone += 1;
                 if gone % 256 == 0 {
                     self.kept.run_pending_tasks();
@@ -154,14 +155,6 @@ impl Store {
     /// Whether something was invalidated since the last sweep began.
     pub fn wants_sweep(&self) -> bool {
         self.swept_at.load(Ordering::Relaxed) != self.scopes.epoch()
-    }
-
-    /// Removes a key if all under it is dead at this moment, which a new answer may have changed since it was looked at.
-    fn remove_dead(&self, key: &[u8], now: Now) {
-        self.kept.entry(key.into()).and_compute_with(|old| match old {
-            Some(old) if old.value().iter().all(|entry| entry.is_dead(now)) => Op::Remove,
-            Some(_) | None => Op::Nop,
-        });
     }
 }
 
