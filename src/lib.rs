@@ -25,6 +25,7 @@ pub mod clock;
 pub mod config;
 pub mod fill;
 pub mod gateway;
+mod gather;
 pub mod listener;
 pub mod policy;
 pub mod purge;

@@ -23,6 +23,7 @@ use super::scan::Scanner;
 use super::settings::Limits;
 use crate::alarm::{Alarm, later};
 use crate::client::Hints;
+use crate::gather;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -282,7 +283,7 @@ impl AsyncWrite for Wire {
         if let Some(taken) = bufs.first().and_then(|first| this.refuse(first)) {
             return Poll::Ready(Ok(taken));
         }
-        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        let polled = gather::poll_write(Pin::new(&mut this.stream), cx, bufs);
         this.stall.watch(polled, this.limits.stall, cx)
     }
 

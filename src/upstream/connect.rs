@@ -4,6 +4,7 @@ use super::error::{AskError, AskErrorKind};
 use super::settings::Endpoint;
 use super::tls::TlsClient;
 use crate::alarm::later;
+use crate::gather;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -118,7 +119,7 @@ impl AsyncWrite for Stream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut self.inner {
-            Inner::Plain(s) => Pin::new(s).poll_write_vectored(cx, bufs),
+            Inner::Plain(s) => gather::poll_write(Pin::new(s), cx, bufs),
             Inner::Tls(s) => Pin::new(s).poll_write_vectored(cx, bufs),
         }
     }
