@@ -2,7 +2,7 @@
 //!
 //! # How a 103 gets between hyper's bytes without mixing with them
 //!
-//! hyper's server can't send 1xx answers, so they are put on the socket below it. The parts: [`Hints`] is a queue that
+//! hyper's server can't send 1xx answers, so they are put on the socket below it. The parts: `Hints` is a queue that
 //! belongs to one connection; [`Interim`] is a request's handle to it; the listener's I/O layer is the only one that
 //! writes to the socket. The rules:
 //!

@@ -3,7 +3,7 @@
 //! A [`Question`] goes to the origin in a task of its own, so that a client that leaves strands nobody. Once the head
 //! of the answer is there it is decided whether it can be shared: if so, all who wait get the same entry and read the
 //! same [`Recording`] while it grows; if not, the one who asked gets the answer itself and the others go to the origin
-//! at once, in parallel, as do those who come within the next moments ([`unshared`]).
+//! at once, in parallel, as do those who come within the next moments (`unshared`).
 
 mod ask;
 mod counted;

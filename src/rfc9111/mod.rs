@@ -2,8 +2,8 @@
 //!
 //! In the order of a response's life: [`storing`] decides whether an answer may be kept and how widely, from what
 //! [`directives`] and [`targeted`] read and the lifetime that `lifetime.rs` chooses; [`freshness`] is what is remembered of it; [`vary`] says
-//! for which requests; [`reuse`] decides each time whether it may be used; [`validation`] asks about it and brings it up to
-//! date; [`invalidation`] says what a write makes invalid, and [`groups`] (RFC 9875) what it names.
+//! for which requests; [`mod@reuse`] decides each time whether it may be used; [`validation`] asks about it and brings it up to
+//! date; [`invalidation`] says what a write makes invalid, and [`mod@groups`] (RFC 9875) what it names.
 //!
 //! Origins are read as if they were hostile: of two readings the stricter holds, and what can't be read is not fresh.
 

@@ -2,7 +2,7 @@
 //!
 //! Under a key lie all answers to its request that differ by `Vary`, the youngest question first. moka keeps the keys
 //! by recent use (or by frequency) within `max_size`; whether an answer may still be used is never its business but
-//! that of the [`scopes`] and of RFC 9111. What is dead is taken out by [`Store::sweep`], from a thread of its own.
+//! that of the `scopes` and of RFC 9111. What is dead is taken out by [`Store::sweep`], from a thread of its own.
 
 mod entry;
 mod fields;
