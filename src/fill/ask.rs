@@ -7,7 +7,7 @@ use crate::body::{Body, BodyError};
 use crate::clock::Now;
 use crate::policy::{Asker, Keep, Routed, Scope, keep};
 use crate::rfc9111;
-use crate::store::{Asked as AskedAt, Content, Entry, Fields, Tallied, Tally};
+use crate::store::{Asked as AskedAt, Content, Entry, Tallied, Tally};
 use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -217,7 +217,7 @@ impl Fills {
         let held = if tags.is_empty() { at.held.clone() } else { at.held.union(&self.store.scopes.hold(&tags)) };
         Entry {
             status,
-            fields: Fields::pack(&keep.fields),
+            fields: self.store.names.pack(&keep.fields),
             facts: keep.facts,
             sharing: keep.sharing,
             selection: keep.selection,
@@ -297,7 +297,7 @@ impl Fills {
         if ended.is_ok() && keeping && !self.is_too_old(&entry) && !entry.held.settles(entry.asked_time) {
             let (body, trailers) = recording.whole();
             let generate = question.routed.rules.generate_etag && entry.etag().is_none();
-            let etag = generate.then(|| generated_etag(&body)).flatten();
+            let etag = generate.then(|| generated_etag(&body)).flatten().map(Box::new);
             drop(entry.content.set(Content { body, trailers, etag }));
             self.put(question, &entry, shared);
         }

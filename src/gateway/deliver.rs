@@ -43,8 +43,8 @@ pub(super) fn from_entry(
         fields.insert(AGE, HeaderValue::from(age));
     }
     let content = entry.content.get();
-    if let Some(tag) = content.and_then(|c| c.etag.clone()) {
-        fields.entry(ETAG).or_insert(tag);
+    if let Some(tag) = content.and_then(|c| c.etag.as_deref()) {
+        fields.entry(ETAG).or_insert_with(|| tag.clone());
     }
     let validators = Validators::of(&fields);
     if entry.status == StatusCode::OK && conditional::not_modified(asked.fields, &validators, now) {

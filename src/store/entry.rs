@@ -44,8 +44,8 @@ pub struct Content {
     pub body: Bytes,
     /// Trailer fields, when there were any.
     pub trailers: Option<Arc<HeaderMap>>,
-    /// An entity tag of our own (`etag = "generate"`), where the origin gave none.
-    pub etag: Option<HeaderValue>,
+    /// An entity tag of our own (`etag = "generate"`), where the origin gave none; boxed, since few have one.
+    pub etag: Option<Box<HeaderValue>>,
 }
 
 impl Entry {

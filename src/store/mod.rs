@@ -10,7 +10,7 @@ mod scopes;
 mod settings;
 
 pub use entry::{Content, Entry, Tallied, Tally};
-pub use fields::Fields;
+pub use fields::{Fields, Names};
 pub use scopes::{Asked, Epoch, Held, Scopes, Severity, Standing};
 pub use settings::{Eviction, Settings};
 
@@ -35,6 +35,8 @@ pub struct Store {
     kept: Cache<Box<[u8]>, Variants>,
     /// What can be invalidated.
     pub scopes: Scopes,
+    /// The names of fields that entries share.
+    pub names: Names,
     max_variants: usize,
     swept_at: AtomicU64,
     evicted: Arc<AtomicU64>,
@@ -71,6 +73,7 @@ impl Store {
         Store {
             kept,
             scopes: Scopes::default(),
+            names: Names::default(),
             max_variants: max_variants.max(1),
             swept_at: AtomicU64::new(0),
             evicted,
@@ -197,7 +200,7 @@ mod tests {
     fn entry(asked_at: Epoch, selection: Selection) -> Arc<Entry> {
         Arc::new(Entry {
             status: StatusCode::OK,
-            fields: Fields::default(),
+            fields: Names::default().pack(&HeaderMap::new()),
             facts: Facts {
                 answered: 0,
                 initial_age: 0,

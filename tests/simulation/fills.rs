@@ -5,7 +5,7 @@ use super::readers::{Reader, said};
 use super::world::{Bent, World};
 use freshgate::fill::Flight;
 use freshgate::rfc9111::{Selection, Sharing, is_strong};
-use freshgate::store::{Asked, Content, Entry, Fields, Held, Tallied};
+use freshgate::store::{Asked, Content, Entry, Held, Tallied};
 use http::header::{ACCEPT_LANGUAGE, ETAG};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::{Arc, OnceLock};
@@ -144,7 +144,7 @@ impl Fill {
         };
         Entry {
             status: StatusCode::OK,
-            fields: Fields::pack(&fields),
+            fields: world.store.names.pack(&fields),
             facts: world.facts(self.path),
             sharing,
             selection: match varies {

@@ -12,7 +12,7 @@ use freshgate::clock::Now;
 use freshgate::config::{self, Surroundings};
 use freshgate::policy::{Apis, Asker, Mounted, keep};
 use freshgate::purge::{self, Purged, Selector, Target};
-use freshgate::store::{Content, Entry, Fields, Settings, Store, Tallied, Tally};
+use freshgate::store::{Content, Entry, Settings, Store, Tallied, Tally};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::{Arc, OnceLock};
 
@@ -73,7 +73,7 @@ impl Stored {
         content.set(Content { body: body.into(), ..Content::default() }).unwrap();
         let entry = Entry {
             status: StatusCode::OK,
-            fields: Fields::pack(&keep.fields),
+            fields: self.store.names.pack(&keep.fields),
             facts: keep.facts,
             sharing: keep.sharing,
             selection: keep.selection,
