@@ -40,18 +40,28 @@ impl Clock {
         }
     }
 
-    /// Reads the monotonic clock only: milliseconds as in [`Now::mono`].
-    pub fn mono(&self) -> u64 {
+    /// Reads the monotonic clock only, as finely as the machine tells; [`Now::mono`] is the same in milliseconds.
+    pub fn uptime(&self) -> Duration {
         let stepped = self.stepped.as_ref().map_or(0, |s| s.load(Ordering::SeqCst));
-        millis(self.base.elapsed()) + stepped
+        self.base.elapsed() + Duration::from_millis(stepped)
+    }
+
+    /// Reads the monotonic clock only, in milliseconds as in [`Now::mono`].
+    pub fn mono(&self) -> u64 {
+        millis(self.uptime())
     }
 
     /// Reads both clocks.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     pub fn now(&self) -> Now {
+        self.at(self.uptime())
+    }
+
+    /// Both clocks, where the monotonic one was read a moment ago.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    pub fn at(&self, uptime: Duration) -> Now {
         let stepped = self.stepped.as_ref().map_or(0, |s| s.load(Ordering::SeqCst));
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { mono: self.mono(), unix: millis(unix) + stepped }
+        Now { mono: millis(uptime), unix: millis(unix) + stepped }
     }
 }
 

@@ -4,7 +4,7 @@ use super::problem::Problem;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
 use crate::rfc9110::fields::{has_token, list, strip_hop_by_hop, strip_twins};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
@@ -36,6 +36,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-refused", detail).closing());
     }
     let host = host(&parts.uri, &parts.headers)?;
+    no_loop(&parts.headers)?;
     framing(&parts.headers, body_limit)?;
     let path = canonical_path(parts.uri.path()).map_err(Problem::bad_target)?.into_owned();
     check_query(parts.uri.query().unwrap_or_default()).map_err(Problem::bad_target)?;
@@ -62,6 +63,17 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
         upgrade,
     };
     Ok((admitted, body))
+}
+
+/// Gateways in a row are fine, a ring of them isn't: a request that has been through so many comes back for ever.
+fn no_loop(fields: &HeaderMap) -> Result<(), Problem> {
+    const MOST: usize = 8;
+    if !fields.contains_key(VIA) || list(fields, &VIA).filter(|hop| hop.ends_with(" freshgate")).count() < MOST {
+        return Ok(());
+    }
+    let detail =
+        format!("this request has been through {MOST} gateways of this kind; does an upstream lead back here?");
+    Err(Problem::new(StatusCode::LOOP_DETECTED, "loop", detail).closing())
 }
 
 /// Exactly one valid Host, which agrees with the authority of an absolute-form target (RFC 9112 §3.2).

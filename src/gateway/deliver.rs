@@ -128,10 +128,8 @@ fn finish(asked: Asked<'_>, status: StatusCode, mut fields: HeaderMap, body: Bod
         tell_client_cache(asked.rules.client_cache, &mut fields);
         tell_variance(&asked.rules.key.headers, &mut fields);
     }
-    if asked.rules.strip_prefix {
-        for name in [LOCATION, CONTENT_LOCATION] {
-            map_back(&mut fields, name, asked.api);
-        }
+    for name in [LOCATION, CONTENT_LOCATION] {
+        map_back(&mut fields, name, asked.api, asked.rules.strip_prefix);
     }
     fields.append(VIA, VIA_VALUE);
     cache.write(&mut fields);
@@ -164,8 +162,9 @@ fn tell_variance(keyed: &[HeaderName], fields: &mut HeaderMap) {
     }
 }
 
-/// `strip_prefix`: a path that the origin names gets the API's public prefix; the authority of one of its endpoints goes.
-fn map_back(fields: &mut HeaderMap, name: HeaderName, api: &Api) {
+/// What the origin names by its own address is told by the public one: the authority and the base path of an endpoint go,
+/// and with `strip_prefix` the API's public prefix comes before the path.
+fn map_back(fields: &mut HeaderMap, name: HeaderName, api: &Api, strip_prefix: bool) {
     let Some(written) = fields.get(&name).and_then(|v| v.to_str().ok()) else { return };
     let own = api.upstream.iter().find_map(|endpoint| {
         let scheme = if endpoint.tls { "https://" } else { "http://" };
@@ -176,9 +175,16 @@ fn map_back(fields: &mut HeaderMap, name: HeaderName, api: &Api) {
     let Some(path) = own.or(relative.then_some(written)) else { return };
     let base = api.upstream.first().map_or("", |e| e.base.as_str());
     let below = path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    let Some(path) = below else { return };
-    let public = format!("{}{path}", api.path);
-    put(fields, name, public);
+    let public = match below {
+        Some(path) if strip_prefix => format!("{}{path}", api.path),
+        // Outside what this API shows there is no public address, but the inner one is nobody's business either.
+        Some("") => "/".into(),
+        Some(path) => path.into(),
+        None => path.into(),
+    };
+    if public != written {
+        put(fields, name, public);
+    }
 }
 
 fn put(fields: &mut HeaderMap, name: HeaderName, value: String) {

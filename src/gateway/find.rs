@@ -4,7 +4,7 @@ use super::admit::Admitted;
 use super::status::Fwd;
 use crate::clock::Now;
 use crate::policy::{may_use_shared, partition, write_key};
-use crate::rfc9111::{self, RequestDirectives, Reuse, is_strong};
+use crate::rfc9111::{self, RequestDirectives, Reuse};
 use crate::store::{Entry, Standing, Store};
 use std::sync::Arc;
 
@@ -87,11 +87,9 @@ fn judge(entry: &Arc<Entry>, wishes: &RequestDirectives, now: Now) -> Found {
     let outdated = match entry.standing() {
         Standing::Current => false,
         Standing::Outdated => true,
-        Standing::Invalidated => {
-            // Only a strong validator proves that the origin's answer is the same, byte by byte (rule 9).
-            let stored = entry.etag().is_some_and(is_strong).then(|| Arc::clone(entry));
-            return Found::Ask { stored, fwd: Fwd::Miss, why: Some("invalidated") };
-        }
+        // Not even to be confirmed: the strong tags of many origins are made of a size and a second, and don't change
+        // with a write in the same second. What a write or a purge has invalidated is fetched whole.
+        Standing::Invalidated => return Found::Ask { stored: None, fwd: Fwd::Miss, why: Some("invalidated") },
     };
     let entry_ = || Arc::clone(entry);
     match rfc9111::reuse(&entry.facts, outdated, wishes, now) {

@@ -222,14 +222,39 @@ pub struct KeyRules {
     pub cookies: Names,
 }
 
+/// The default of `credentials`: what clients, and the proxies and sidecars that sign them in, are known to send.
+const CREDENTIALS: [&str; 22] = [
+    "x-api-key",
+    "api-key",
+    "x-auth-*",
+    "x-session*",
+    "x-user*",
+    "x-tenant*",
+    "x-access-token",
+    "x-remote-user",
+    "remote-user",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-access-token",
+    "x-amz-security-token",
+    "x-goog-*",
+    "cf-access-*",
+    "x-jwt*",
+    "x-client-cert*",
+    "x-forwarded-client-cert",
+    "x-ssl-client-*",
+    "ssl-client-*",
+];
+
 impl Default for KeyRules {
     fn default() -> Self {
-        let names = ["x-api-key", "api-key", "x-auth-token", "x-session*", "x-user*", "x-tenant*"];
         KeyRules {
             query: QueryKey::Sorted(Names::All),
             headers: Vec::new(),
             share: Share::User,
-            credentials: names.iter().map(|n| FieldPattern::new(n)).collect(),
+            credentials: CREDENTIALS.iter().map(|n| FieldPattern::new(n)).collect(),
             cookies: Names::All,
         }
     }
@@ -284,7 +309,9 @@ impl FieldPattern {
 
     /// Whether `name` is meant, letter for letter (field names arrive in lower case).
     pub fn matches(&self, name: &str) -> bool {
-        if self.open { name.starts_with(&self.text) } else { name == self.text }
+        // Most names differ in their first letter.
+        (self.text.is_empty() || name.as_bytes().first() == self.text.as_bytes().first())
+            && if self.open { name.starts_with(&self.text) } else { name == self.text }
     }
 }
 

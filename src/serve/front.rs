@@ -3,17 +3,23 @@
 use crate::body::{Body, BodyError};
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Kind, Outcome};
 use crate::listener::Handler;
 use crate::telemetry::{Format, Record, Telemetry};
 use bytes::Bytes;
 use http::header::{HOST, REFERER, USER_AGENT};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+/// The status that is logged for a client that left before there was an answer; as nginx does.
+const CLIENT_LEFT: StatusCode = match StatusCode::from_u16(499) {
+    Ok(status) => status,
+    Err(_) => StatusCode::BAD_REQUEST,
+};
 
 /// Hands requests to the gateway and their records to telemetry.
 #[derive(Clone)]
@@ -35,28 +41,24 @@ impl Front {
 impl Handler for Front {
     async fn handle(&self, request: Request<Body>, client: Arc<Client>) -> Response<Body> {
         let parts = &self.0;
-        let now = parts.clock.now();
-        let began = now.mono;
+        let began = parts.clock.uptime();
+        let now = parts.clock.at(began);
         let fields = request.headers();
         let agent = |name| parts.combined.then(|| fields.get(name).cloned()).flatten();
         let (user_agent, referer) = (agent(USER_AGENT), agent(REFERER));
         let host = fields.get(HOST).cloned();
         let (method, version) = (request.method().clone(), request.version());
         let target = request.uri().path_and_query().cloned();
+        let (peer, took) = (client.address, Duration::ZERO);
+        let outcome = Outcome { kind: Kind::Failed, reason: Some("client-left"), ..Outcome::default() };
+        let status = CLIENT_LEFT;
+        let record =
+            Record { outcome, method, host, target, version, status, peer, bytes_out: 0, took, user_agent, referer };
+        let mut waiting = Waiting { parts, began, record: Some(record) };
         let (response, outcome) = parts.gateway.handle(request, &client, now).await;
-        let record = Record {
-            outcome,
-            method,
-            host,
-            target,
-            version,
-            status: response.status(),
-            peer: client.address,
-            bytes_out: 0,
-            took: Duration::ZERO,
-            user_agent,
-            referer,
-        };
+        let Some(mut record) = waiting.record.take() else { return response };
+        record.outcome = outcome;
+        record.status = response.status();
         if let Some(bytes) = response.body().in_memory() {
             parts.record(record, began, bytes);
             return response;
@@ -66,9 +68,24 @@ impl Handler for Front {
     }
 }
 
+/// hyper drops the handler when the client leaves: this makes the record then, so that nobody can write unseen.
+struct Waiting<'a> {
+    parts: &'a Parts,
+    began: Duration,
+    record: Option<Record>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            self.parts.record(record, self.began, 0);
+        }
+    }
+}
+
 impl Parts {
-    fn record(&self, record: Record, began: u64, bytes_out: u64) {
-        let took = Duration::from_millis(self.clock.mono() - began);
+    fn record(&self, record: Record, began: Duration, bytes_out: u64) {
+        let took = self.clock.uptime().saturating_sub(began);
         self.telemetry.record(Record { bytes_out, took, ..record });
     }
 }
@@ -76,7 +93,7 @@ impl Parts {
 /// Counts a body's bytes and makes the record when it has ended or broken off.
 struct Metered {
     body: Body,
-    began: u64,
+    began: Duration,
     bytes: u64,
     ending: Option<Box<(Arc<Parts>, Record)>>,
 }

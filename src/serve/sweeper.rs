@@ -13,6 +13,12 @@ const CALM: u32 = 60; // times SOON: 30 s
 /// A sweep may take one part in so many of the sweeper's time, so that steady writes don't cost a core.
 const SHARE: u32 = 10;
 
+/// The allocator gives freed pages back to the system a second later, when it is called for a large piece: it has no
+/// thread of its own, and an idle gateway would keep them.
+fn give_back() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(4 << 20)));
+}
+
 /// The sweeper; dropping it ends its thread.
 pub(super) struct Sweeper {
     _stop: Sender<()>,
@@ -22,9 +28,13 @@ impl Sweeper {
     pub(super) fn start(store: Arc<Store>, clock: Clock) -> Self {
         let (stop, stopped) = channel();
         let sweep = move || {
-            let (mut pause, mut waited) = (SOON, 0);
+            let (mut pause, mut waited, mut freed) = (SOON, 0, false);
             while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 waited += 1;
+                if freed && waited == 3 {
+                    give_back();
+                    freed = false;
+                }
                 if !store.wants_sweep() && waited < CALM {
                     continue;
                 }
@@ -34,7 +44,7 @@ impl Sweeper {
                 if gone > 0 {
                     tracing::debug!(gone, ms = crate::clock::millis(took), "swept the store");
                 }
-                (pause, waited) = (SOON.max(took * SHARE), 0);
+                (pause, waited, freed) = (SOON.max(took * SHARE), 0, freed || gone > 0);
             }
         };
         if let Err(error) = std::thread::Builder::new().name("sweeper".into()).spawn(sweep) {

@@ -17,7 +17,18 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let redact = ["token", "access_token", "api_key", "key", "code"];
+        let redact = [
+            "token",
+            "access_token",
+            "access-token",
+            "api_key",
+            "apikey",
+            "key",
+            "code",
+            "password",
+            "secret",
+            "client_secret",
+        ];
         Settings {
             format: Format::Json,
             level: tracing::Level::INFO,

@@ -14,7 +14,7 @@ pub fn welcome(gateway: SocketAddr, admin: SocketAddr, origin: SocketAddr, token
     let mut text = format!(
         "Freshgate demo: a bookstore API behind a caching gateway.\n\n\
          gateway        http://{gateway}{PREFIX}\n\
-         control panel  http://{admin}/  (sign in with the token)\n\
+         admin API      http://{admin}\n\
          admin token    {token}\n\
          bookstore      http://{origin}  (the origin itself; every answer takes a while)\n\n\
          Paste this first:\n    {}\n",
