@@ -19,31 +19,6 @@ async fn no_cache_soon_after_a_soft_purge_is_no_fresh_hit() {
     assert_eq!(origin.count(), 2);
 }
 
-/// The tags of a confirmed answer weren't asked whether they settle: it was kept while a write of unknown outcome could
-/// still be applied, and hits were stale from then until the end of settling.
-#[tokio::test]
-async fn a_confirmed_answer_is_not_kept_while_one_of_its_tags_settles() {
-    let origin = Origin::start(|request| async move {
-        let confirmed = request.get("if-none-match").is_some();
-        match &*request.method {
-            "PUT" => Reply::status(503),
-            _ if confirmed => Reply::status(304).field("etag", "\"1\""),
-            _ => Reply::ok("x").field("etag", "\"1\"").field("surrogate-key", "t"),
-        }
-    })
-    .await;
-    let rule = "ttl = \"10m\"\n[[api.purge]]\non = \"PUT /w\"\ntags = [\"t\"]";
-    let gateway = Gateway::before(&origin, rule).await;
-    let mut client = gateway.client().await;
-    client.get("/a").await;
-    assert!(client.get("/a").await.cache_says("hit"));
-    assert_eq!(client.put("/w", "").await.status, 503);
-    for _ in 0..2 {
-        let answer = client.get("/a").await;
-        assert!(answer.cache_says("fwd-status=304") && answer.cache_says("detail=settling"), "{answer:?}");
-    }
-}
-
 /// One who had to refuse an answer on its way, being another variant, joined the same question again and again, as long as
 /// its body was growing.
 #[tokio::test]
