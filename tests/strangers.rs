@@ -38,9 +38,9 @@ async fn a_ring_of_gateways_ends() {
     let origin = Origin::always(Reply::ok("x")).await;
     let gateway = Gateway::before(&origin, "").await;
     let mut client = gateway.client().await;
-    let some = vec!["1.1 freshgate"; 7].join(", ");
+    let some = ["1.1 freshgate"; 7].join(", ");
     assert_eq!(client.get_with("/a", &[("via", &some)]).await.status, 200);
-    let many = vec!["1.1 freshgate"; 8].join(", ");
+    let many = ["1.1 freshgate"; 8].join(", ");
     assert_eq!(client.get_with("/a", &[("via", &many)]).await.status, 508);
     assert_eq!(origin.count(), 1);
 }
