@@ -71,3 +71,20 @@ async fn a_client_that_leaves_is_seen() {
     .await;
     gate.open();
 }
+
+/// Conditions of a client were taken away even where nothing could be stored, so that a browser never got its 304.
+#[tokio::test]
+async fn a_condition_reaches_the_origin_of_what_cannot_be_stored() {
+    let origin = Origin::start(|r| async move {
+        let status = if r.get("if-none-match") == Some("\"a\"") { 304 } else { 200 };
+        Reply::status(status).field("etag", "\"a\"").field("cache-control", "no-store")
+    })
+    .await;
+    let gateway = Gateway::before(&origin, "ttl = \"10m\"").await;
+    let mut client = gateway.client().await;
+    assert_eq!(client.get("/a").await.status, 200);
+    let answer = client.get_with("/a", &[("if-none-match", "\"a\"")]).await;
+    assert_eq!(answer.status, 304);
+    assert!(answer.cache_says("detail=unshared"), "{answer:?}");
+    assert_eq!(origin.count(), 2);
+}

@@ -17,7 +17,7 @@ use crate::rfc9110::conditional;
 use crate::rfc9111::{RequestDirectives, strip_conditionals, usable_on_error};
 use crate::store::{Entry, Standing};
 use crate::upstream::{AskError, InterimFn};
-use http::header::RANGE;
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
 use http::{Method, Request, Response, StatusCode};
 use std::sync::Arc;
 
@@ -34,6 +34,9 @@ const TOO_DEEP: Past = Past(Fwd::Bypass, Some("path-too-deep"));
 /// Scopes beyond which a stored answer is fetched anew instead of being confirmed: each 304 adds its tags to those that
 /// the answer has (DESIGN rule 9), which must end somewhere.
 const MAX_CONFIRMED: usize = 256;
+
+/// A conditional request for what can't be shared: the origin's 304 is for this client.
+const UNSHARED: Option<&str> = Some("unshared");
 
 /// One read on its way: the request and what was looked up for it.
 struct Reading<'a> {
@@ -86,6 +89,9 @@ impl Gateway {
                 let past = match (part, admitted.method == Method::HEAD) {
                     (true, _) => Some(Past(Fwd::Partial, None)),
                     (false, true) => Some(Past(fwd, why)),
+                    (false, false) if self.is_between_them(&reading, stored.is_some(), now) => {
+                        Some(Past(fwd, UNSHARED))
+                    }
                     (false, false) => admitted.routed.place().is_too_deep().then_some(TOO_DEEP),
                 };
                 if let Some(past) = past {
@@ -95,6 +101,14 @@ impl Gateway {
                 Box::pin(self.ask(&reading, stored, Past(fwd, why), comer)).await
             }
         }
+    }
+
+    /// Whether a request's conditions are a matter between its client and the origin: nothing is stored, and the last
+    /// answer couldn't be. A fill would ask without them and get a content that the client has already.
+    fn is_between_them(&self, reading: &Reading<'_>, stored: bool, now: Now) -> bool {
+        let fields = &reading.admitted.fields;
+        let conditional = fields.contains_key(IF_NONE_MATCH) || fields.contains_key(IF_MODIFIED_SINCE);
+        conditional && !stored && self.fills.is_unshared(&reading.lookup.key, now.mono)
     }
 
     /// Asks the origin, or waits for one who does.
