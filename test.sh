@@ -54,7 +54,13 @@ run fmt cargo fmt --check
 run clippy cargo clippy --locked --all-targets -- -D warnings
 run doc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 if cargo deny --version >/dev/null 2>&1; then
-    run deny cargo deny --locked check
+    run deny cargo deny --locked check bans licenses sources
+    # The advisories are fetched, and not every machine may.
+    if cargo deny fetch db >/dev/null 2>&1; then
+        run advisories cargo deny --locked check advisories
+    else
+        skip advisories "the advisory database can't be fetched from here"
+    fi
 else
     skip deny "cargo-deny isn't installed: cargo install --locked cargo-deny"
 fi
