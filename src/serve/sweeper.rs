@@ -1,4 +1,7 @@
 //! The thread that takes dead answers out of the store.
+//!
+//! The pages that this frees belong to the threads that serve requests; the allocator gives them back to the system
+//! when those allocate next. A gateway without any traffic keeps them until then.
 
 use crate::clock::Clock;
 use crate::store::Store;
@@ -13,12 +16,6 @@ const CALM: u32 = 60; // times SOON: 30 s
 /// A sweep may take one part in so many of the sweeper's time, so that steady writes don't cost a core.
 const SHARE: u32 = 10;
 
-/// The allocator gives freed pages back to the system a second later, when it is called for a large piece: it has no
-/// thread of its own, and an idle gateway would keep them.
-fn give_back() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(4 << 20)));
-}
-
 /// The sweeper; dropping it ends its thread.
 pub(super) struct Sweeper {
     _stop: Sender<()>,
@@ -28,13 +25,9 @@ impl Sweeper {
     pub(super) fn start(store: Arc<Store>, clock: Clock) -> Self {
         let (stop, stopped) = channel();
         let sweep = move || {
-            let (mut pause, mut waited, mut freed) = (SOON, 0, false);
+            let (mut pause, mut waited) = (SOON, 0);
             while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 waited += 1;
-                if freed && waited == 3 {
-                    give_back();
-                    freed = false;
-                }
                 if !store.wants_sweep() && waited < CALM {
                     continue;
                 }
@@ -44,7 +37,7 @@ impl Sweeper {
                 if gone > 0 {
                     tracing::debug!(gone, ms = crate::clock::millis(took), "swept the store");
                 }
-                (pause, waited, freed) = (SOON.max(took * SHARE), 0, freed || gone > 0);
+                (pause, waited) = (SOON.max(took * SHARE), 0);
             }
         };
         if let Err(error) = std::thread::Builder::new().name("sweeper".into()).spawn(sweep) {
