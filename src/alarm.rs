@@ -2,33 +2,42 @@
 //!
 //! Most waits on a socket end long before their deadline, and the next wait has a later one. So the timer is made at
 //! the first wait that blocks, and a later deadline doesn't touch it: it rings at the earlier one, sees that the
-//! deadline has moved, and is set again. One entry in tokio's wheel then serves thousands of waits.
+//! deadline has moved, and is set again. One entry in tokio's wheel then serves thousands of waits, and a wait of the
+//! task that it will wake anyhow doesn't touch it at all.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One lazily armed timer; waits on it one after the other, each with its own deadline.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(crate) struct Alarm {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Whom the timer wakes.
+    wakes: Option<Waker>,
+}
 
 impl Alarm {
     /// Ready once `deadline` has passed. Until then the task is woken at the deadline at the latest; an early wake-up
     /// is possible and harmless.
     pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
+        } else if !sleep.is_elapsed() && self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return Poll::Pending;
         }
-        loop {
-            ready!(sleep.as_mut().poll(cx));
+        self.wakes = None;
+        while sleep.as_mut().poll(cx).is_ready() {
             if sleep.deadline() >= deadline {
                 return Poll::Ready(());
             }
             sleep.as_mut().reset(deadline);
         }
+        self.wakes = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 

@@ -18,7 +18,7 @@
 //! (RFC 8297). HTTP/1.0 clients are never sent one (RFC 9110, 15.2).
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -34,11 +34,22 @@ pub struct Client {
     pub address: SocketAddr,
     /// The address that the client connected to.
     pub local: SocketAddr,
+    /// The peer's address as text, without brackets and without an IPv4 address in the clothes of IPv6; made once for
+    /// all requests of a connection.
+    pub node: HeaderValue,
     /// The way for interim answers.
     pub interim: Interim,
 }
 
 impl Client {
+    /// The client at the far end of a connection.
+    pub fn new(address: SocketAddr, local: SocketAddr, interim: Interim) -> Self {
+        let text = address.ip().to_canonical().to_string();
+        // An address has no character that a field value can't have.
+        let node = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
+        Client { address, local, node, interim }
+    }
+
     /// Makes `client` the one of request number `request` of the same connection (0: no interim answers). Reuses the
     /// allocation unless somebody still holds the last request's.
     pub(crate) fn turn(client: &mut Arc<Client>, request: u64) {
@@ -46,7 +57,7 @@ impl Client {
             Some(client) => client.interim.request = request,
             None => {
                 let interim = Interim { hints: client.interim.hints.clone(), request };
-                *client = Arc::new(Client { interim, ..**client });
+                *client = Arc::new(Client { interim, node: client.node.clone(), ..**client });
             }
         }
     }

@@ -4,14 +4,14 @@ use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
 use crate::clock::Now;
 use crate::policy::{Api, ClientCache, Rules, SURROGATE_FIELDS, TAG_FIELDS};
-use crate::rfc9110::fields::{has_token, strip_hop_by_hop};
+use crate::rfc9110::fields::{has_any, has_token, remove_all, strip_hop_by_hop};
 use crate::rfc9110::range::{self, Ranged};
 use crate::rfc9110::{Validators, conditional};
 use crate::store::{Content, Entry};
 use bytes::Bytes;
 use http::header::{
     AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, HeaderName,
-    LOCATION, VARY, VIA,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION, RANGE, VARY, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
@@ -46,7 +46,8 @@ pub(super) fn from_entry(
     if let Some(tag) = content.and_then(|c| c.etag.as_deref()) {
         fields.entry(ETAG).or_insert_with(|| tag.clone());
     }
-    let validators = Validators::of(&fields);
+    let asks = has_any(asked.fields, &[IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE]);
+    let validators = if asks { Validators::of(&fields) } else { Validators::default() };
     if entry.status == StatusCode::OK && conditional::not_modified(asked.fields, &validators, now) {
         fields.remove(CONTENT_LENGTH);
         return finish(asked, StatusCode::NOT_MODIFIED, fields, Body::empty(), status);
@@ -113,23 +114,22 @@ fn part(
 }
 
 fn unsatisfiable(asked: Asked<'_>, mut fields: HeaderMap, content: &Content, cache: &Status) -> Response<Body> {
-    for name in [CONTENT_LENGTH, CONTENT_TYPE, ETAG] {
-        fields.remove(name);
-    }
+    remove_all(&mut fields, &[CONTENT_LENGTH, CONTENT_TYPE, ETAG]);
     put(&mut fields, CONTENT_RANGE, format!("bytes */{}", content.body.len()));
     finish(asked, StatusCode::RANGE_NOT_SATISFIABLE, fields, Body::empty(), cache)
 }
 
 fn finish(asked: Asked<'_>, status: StatusCode, mut fields: HeaderMap, body: Body, cache: &Status) -> Response<Body> {
-    for name in TAG_FIELDS.iter().chain(&SURROGATE_FIELDS) {
-        fields.remove(name);
-    }
+    remove_all(&mut fields, &TAG_FIELDS);
+    remove_all(&mut fields, &SURROGATE_FIELDS);
     if matches!(*asked.method, Method::GET | Method::HEAD) {
         tell_client_cache(asked.rules.client_cache, &mut fields);
         tell_variance(&asked.rules.key.headers, &mut fields);
     }
-    for name in [LOCATION, CONTENT_LOCATION] {
-        map_back(&mut fields, name, asked.api, asked.rules.strip_prefix);
+    if has_any(&fields, &[LOCATION, CONTENT_LOCATION]) {
+        for name in [LOCATION, CONTENT_LOCATION] {
+            map_back(&mut fields, name, asked.api, asked.rules.strip_prefix);
+        }
     }
     fields.append(VIA, VIA_VALUE);
     cache.write(&mut fields);

@@ -4,7 +4,9 @@ use super::admit::Admitted;
 use super::status::VIA_VALUE;
 use crate::client::Client;
 use crate::policy::{HostHeader, Names, canonical_query, kept_cookies};
+use crate::rfc9110::fields::remove_all;
 use crate::upstream::HostChoice;
+use bytes::Bytes;
 use http::header::{COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, VIA};
 use http::{HeaderMap, HeaderValue, Uri};
 
@@ -20,15 +22,14 @@ pub(super) fn drop_ignored_cookies(admitted: &mut Admitted) {
     }
     let kept = kept_cookies(cookies, &admitted.fields);
     admitted.fields.remove(COOKIE);
-    if let Some(value) = kept.and_then(|c| HeaderValue::from_maybe_shared(bytes::Bytes::from(c)).ok()) {
+    if let Some(value) = kept.and_then(|c| HeaderValue::from_maybe_shared(Bytes::from(c)).ok()) {
         admitted.fields.insert(COOKIE, value);
     }
 }
 
 /// The fields that the origin is sent, without Host, made of the client's.
 pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client, trusted: bool) -> HeaderMap {
-    fields.remove(HOST);
-    fields.remove(EXPECT); // answered here: hyper says 100 when the body is first read
+    remove_all(&mut fields, &[HOST, EXPECT]); // the latter is answered here: hyper says 100 when the body is first read
     if admitted.trailers {
         fields.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -39,38 +40,33 @@ pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client
 
 /// Says for whom we ask. What a client says about that is only believed, and added to, when it is a trusted proxy.
 fn tell_who(fields: &mut HeaderMap, host: &str, client: &Client, trusted: bool) {
-    let address = client.address.ip().to_canonical();
-    if !trusted {
-        for name in [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, FORWARDED] {
-            fields.remove(name);
+    let believed = |fields: &HeaderMap, name: &HeaderName| trusted && fields.contains_key(name);
+    let node = client.node.as_bytes();
+    put_member(fields, X_FORWARDED_FOR, trusted, &[node]);
+    if !believed(fields, &X_FORWARDED_HOST) {
+        put_member(fields, X_FORWARDED_HOST, false, &[host.as_bytes()]);
+    }
+    if !believed(fields, &X_FORWARDED_PROTO) {
+        fields.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    let (open, close): (&[u8], &[u8]) = if node.contains(&b':') { (b"\"[", b"]\"") } else { (b"", b"") };
+    let member = [b"for=", open, node, close, b";host=\"", host.as_bytes(), b"\";proto=http"];
+    put_member(fields, FORWARDED, trusted, &member);
+}
+
+/// Makes `member`, given in pieces, the value of a list field: behind what is there if that is believed, else in its place.
+fn put_member(fields: &mut HeaderMap, name: HeaderName, believed: bool, member: &[&[u8]]) {
+    let mut list = Vec::with_capacity(member.iter().map(|piece| piece.len()).sum());
+    if believed {
+        for line in fields.get_all(&name) {
+            list.extend_from_slice(line.as_bytes());
+            list.extend_from_slice(b", ");
         }
     }
-    append_member(fields, X_FORWARDED_FOR, &address.to_string());
-    if !fields.contains_key(X_FORWARDED_HOST) {
-        put(fields, X_FORWARDED_HOST, host);
-    }
-    if !fields.contains_key(X_FORWARDED_PROTO) {
-        put(fields, X_FORWARDED_PROTO, "http");
-    }
-    let node = if address.is_ipv6() { format!("\"[{address}]\"") } else { address.to_string() };
-    append_member(fields, FORWARDED, &format!("for={node};host=\"{host}\";proto=http"));
-}
-
-fn append_member(fields: &mut HeaderMap, name: HeaderName, member: &str) {
-    let mut list: Vec<u8> = Vec::new();
-    for line in fields.get_all(&name) {
-        list.extend_from_slice(line.as_bytes());
-        list.extend_from_slice(b", ");
-    }
-    list.extend_from_slice(member.as_bytes());
-    if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(list)) {
-        fields.insert(name, value);
-    }
-}
-
-fn put(fields: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::try_from(value) {
-        fields.insert(name, value);
+    member.iter().for_each(|piece| list.extend_from_slice(piece));
+    match HeaderValue::from_maybe_shared(Bytes::from(list)) {
+        Ok(value) => drop(fields.insert(name, value)),
+        Err(_) => drop(fields.remove(name)),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use std::fmt::Write;
 
 /// How we call ourselves in `Via` (RFC 9110 §7.6.3).
 pub(super) const VIA_VALUE: HeaderValue = HeaderValue::from_static("1.1 freshgate");
@@ -79,10 +78,12 @@ impl Status {
             text.push_str(fwd.name());
         }
         if let Some(status) = self.fwd_status {
-            let _ = write!(text, "; fwd-status={}", status.as_u16());
+            text.push_str("; fwd-status=");
+            text.push_str(status.as_str());
         }
         if let Some(ttl) = self.ttl {
-            let _ = write!(text, "; ttl={ttl}");
+            text.push_str("; ttl=");
+            text.push_str(itoa::Buffer::new().format(ttl));
         }
         for (set, word) in [(self.stored, "; stored"), (self.collapsed, "; collapsed")] {
             if set {

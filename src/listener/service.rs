@@ -33,7 +33,7 @@ pub(super) fn service<H: Handler>(
     local: SocketAddr,
 ) -> impl HttpService<Incoming, ResBody = Answer, Error = Infallible, Future: Send> + Send {
     let interim = Interim::new(line.hints.clone(), 0);
-    let client = RefCell::new(Arc::new(Client { address, local, interim }));
+    let client = RefCell::new(Arc::new(Client::new(address, local, interim)));
     service_fn(move |request: Request<Incoming>| {
         let handler = handler.clone();
         let old = request.version() < Version::HTTP_11;

@@ -2,6 +2,7 @@
 
 use super::date::{self, DateField};
 use super::etag::{self, EntityTag};
+use super::fields::has_any;
 use super::validators::Validators;
 use crate::clock::Now;
 use http::HeaderMap;
@@ -22,7 +23,7 @@ pub fn not_modified(request: &HeaderMap, stored: &Validators<'_>, now: Now) -> b
 
 /// Whether a request carries a precondition that only the origin may evaluate: it is not for a cache (RFC 9111 §4.3.2).
 pub fn has_precondition_for_origin(request: &HeaderMap) -> bool {
-    request.contains_key(IF_MATCH) || request.contains_key(IF_UNMODIFIED_SINCE)
+    has_any(request, &[IF_MATCH, IF_UNMODIFIED_SINCE])
 }
 
 #[cfg(test)]

@@ -130,12 +130,29 @@ const END_TO_END: [HeaderName; 22] = [
 /// Do this before a request's key, partition and `Vary` selection are taken: they have to be of what the origin sees, or
 /// `Connection: accept-language` would store the origin's default answer as that of a language.
 pub fn strip_hop_by_hop(fields: &mut HeaderMap) {
+    if !has_any(fields, &HOP_BY_HOP) {
+        return;
+    }
     let named: Vec<HeaderName> = list_bytes(fields, &CONNECTION)
+        .filter(|option| !option.eq_ignore_ascii_case(b"keep-alive") && !option.eq_ignore_ascii_case(b"close"))
         .filter_map(|option| HeaderName::from_bytes(option).ok())
         .filter(|name| !is_end_to_end(name))
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        fields.remove(name);
+    remove_all(fields, &named);
+    remove_all(fields, &HOP_BY_HOP);
+}
+
+/// Whether at least one of these fields is there. Messages have few fields, and comparing names is cheaper than hashing them.
+pub fn has_any(fields: &HeaderMap, names: &[HeaderName]) -> bool {
+    fields.keys().any(|name| names.contains(name))
+}
+
+/// Removes these fields, with all their lines.
+pub fn remove_all(fields: &mut HeaderMap, names: &[HeaderName]) {
+    for name in names {
+        if fields.keys().any(|there| there == name) {
+            fields.remove(name);
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! repeated directives the strictest counts, a value that can't be read counts as zero, and one too big for us as
 //! 2^31 seconds (§1.2.2, §4.2.1).
 
-use crate::rfc9110::fields::{is_token, list_bytes, quoted_len};
+use crate::rfc9110::fields::{has_any, is_token, list_bytes, quoted_len};
 use http::header::{CACHE_CONTROL, PRAGMA};
 use http::{HeaderMap, HeaderName, header};
 use std::borrow::Cow;
@@ -58,6 +58,9 @@ impl RequestDirectives {
     /// Reads a request's fields. Free where there is neither `Cache-Control` nor `Pragma`.
     pub fn parse(request: &HeaderMap) -> Self {
         let mut said = Self::NONE;
+        if !has_any(request, &[CACHE_CONTROL, PRAGMA]) {
+            return said;
+        }
         if !request.contains_key(CACHE_CONTROL) {
             let pragma = request.contains_key(PRAGMA);
             said.no_cache = pragma && list_bytes(request, &PRAGMA).any(|m| m.eq_ignore_ascii_case(b"no-cache"));

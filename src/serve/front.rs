@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, Kind, Outcome};
 use crate::listener::Handler;
-use crate::telemetry::{Format, Record, Telemetry};
+use crate::telemetry::{Format, Record, Settings, Telemetry};
 use bytes::Bytes;
 use http::header::{HOST, REFERER, USER_AGENT};
 use http::{Request, Response, StatusCode};
@@ -29,12 +29,25 @@ struct Parts {
     gateway: Arc<Gateway>,
     telemetry: Arc<Telemetry>,
     clock: Clock,
-    combined: bool,
+    /// Which texts the access log shows; what it doesn't show isn't kept.
+    texts: Texts,
+}
+
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Texts {
+    None,
+    Target,
+    Combined,
 }
 
 impl Front {
-    pub(super) fn new(gateway: Arc<Gateway>, telemetry: Arc<Telemetry>, clock: Clock, format: Format) -> Self {
-        Front(Arc::new(Parts { gateway, telemetry, clock, combined: format == Format::Combined }))
+    pub(super) fn new(gateway: Arc<Gateway>, telemetry: Arc<Telemetry>, clock: Clock, log: &Settings) -> Self {
+        let texts = match (log.access, log.format) {
+            (false, _) => Texts::None,
+            (true, Format::Combined) => Texts::Combined,
+            (true, _) => Texts::Target,
+        };
+        Front(Arc::new(Parts { gateway, telemetry, clock, texts }))
     }
 }
 
@@ -44,11 +57,11 @@ impl Handler for Front {
         let began = parts.clock.uptime();
         let now = parts.clock.at(began);
         let fields = request.headers();
-        let agent = |name| parts.combined.then(|| fields.get(name).cloned()).flatten();
-        let (user_agent, referer) = (agent(USER_AGENT), agent(REFERER));
-        let host = fields.get(HOST).cloned();
+        let shown = |from, name| (parts.texts >= from).then(|| fields.get(name).cloned()).flatten();
+        let host = shown(Texts::Target, HOST);
+        let (user_agent, referer) = (shown(Texts::Combined, USER_AGENT), shown(Texts::Combined, REFERER));
         let (method, version) = (request.method().clone(), request.version());
-        let target = request.uri().path_and_query().cloned();
+        let target = request.uri().path_and_query().filter(|_| parts.texts >= Texts::Target).cloned();
         let (peer, took) = (client.address, Duration::ZERO);
         let outcome = Outcome { kind: Kind::Failed, reason: Some("client-left"), ..Outcome::default() };
         let status = CLIENT_LEFT;
@@ -63,8 +76,8 @@ impl Handler for Front {
             parts.record(record, began, bytes);
             return response;
         }
-        let metered = |body| Metered { body, began, bytes: 0, ending: Some(Box::new((Arc::clone(parts), record))) };
-        response.map(|body| Body::stream(metered(body)))
+        let parts = Arc::clone(parts);
+        response.map(|body| Body::stream(Metered { body, parts, began, bytes: 0, record: Some(record) }))
     }
 }
 
@@ -93,9 +106,10 @@ impl Parts {
 /// Counts a body's bytes and makes the record when it has ended or broken off.
 struct Metered {
     body: Body,
+    parts: Arc<Parts>,
     began: Duration,
     bytes: u64,
-    ending: Option<Box<(Arc<Parts>, Record)>>,
+    record: Option<Record>,
 }
 
 impl HttpBody for Metered {
@@ -121,9 +135,8 @@ impl HttpBody for Metered {
 
 impl Drop for Metered {
     fn drop(&mut self) {
-        if let Some(ending) = self.ending.take() {
-            let (parts, record) = *ending;
-            parts.record(record, self.began, self.bytes);
+        if let Some(record) = self.record.take() {
+            self.parts.record(record, self.began, self.bytes);
         }
     }
 }

@@ -141,7 +141,7 @@ fn join(config: &Config, clock: &Clock, lines: Lines, clients: &Tasks, backgroun
         Gateway::new(apis.clone(), served.clone(), parts.0, parts.1, settings, clock.clone(), clients.clone());
     let effective = config::effective(config);
     let rooms = Arc::new(Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), effective));
-    (Front::new(Arc::new(gateway), telemetry, clock.clone(), log.format), rooms)
+    (Front::new(Arc::new(gateway), telemetry, clock.clone(), log), rooms)
 }
 
 impl Running {

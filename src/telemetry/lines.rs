@@ -3,7 +3,8 @@
 //! A request never waits for a terminal, a pipe or a disk. It copies its line into the buffer under a lock that is held
 //! for that copy only; when the buffer is full, because the reader at the other end has stopped, the line is lost and
 //! counted. The writer takes the whole buffer, gives back an empty one, and writes without the lock. It is woken when the
-//! buffer stops being empty, so a busy gateway pays for a wake-up per batch and an idle one loses no time.
+//! buffer stops being empty, so that a line of an idle gateway is there at once; having written, it lets lines gather for
+//! [`GATHER`], so that a busy one doesn't pay for waking it, and for a write, with every request.
 //!
 //! Lines can't be forged: a control byte (below 0x20) inside a line, from wherever it came, is written as `\x0a` and the
 //! like; only the end of a line ends it. What builds a line escapes first, and better; this is the last net.
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 /// Bytes that may wait to be written.
 const ROOM: usize = 1 << 20;
+/// How long after a write lines gather for the next one, if the buffer isn't half full before.
+const GATHER: Duration = Duration::from_millis(10);
 /// How long [`Lines::flush`] waits for a reader that has stopped.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -29,7 +32,7 @@ pub struct Lines {
 
 struct Shared {
     state: Mutex<State>,
-    /// The buffer stopped being empty, or there will be no more lines.
+    /// The buffer stopped being empty or is half full, somebody waits for it, or there will be no more lines.
     filled: Condvar,
     /// All that was taken has been written.
     drained: Condvar,
@@ -40,7 +43,10 @@ struct Shared {
 #[derive(Default)]
 struct State {
     buffer: Vec<u8>,
+    /// The thread is writing or lets lines gather: it looks again without being woken.
     writing: bool,
+    /// Somebody waits for all to be written.
+    hurried: bool,
     closed: bool,
 }
 
@@ -64,7 +70,7 @@ impl Shared {
         loop {
             let mut state = self.state();
             while state.buffer.is_empty() {
-                state.writing = false;
+                (state.writing, state.hurried) = (false, false);
                 self.drained.notify_all();
                 if state.closed {
                     return;
@@ -79,6 +85,8 @@ impl Shared {
                 self.lost.fetch_add(lines as u64, Relaxed);
             }
             batch.clear();
+            let gathering = |state: &mut State| !state.closed && !state.hurried && state.buffer.len() < self.room / 2;
+            drop(self.filled.wait_timeout_while(self.state(), GATHER, gathering));
         }
     }
 }
@@ -121,10 +129,11 @@ impl Lines {
             self.shared.lost.fetch_add(1, Relaxed);
             return;
         }
-        let was_empty = state.buffer.is_empty();
+        let before = state.buffer.len();
         escape_into(&mut state.buffer, line);
         state.buffer.push(b'\n');
-        let wake = was_empty && !state.writing;
+        let half = self.shared.room / 2;
+        let wake = if state.writing { before < half && state.buffer.len() >= half } else { before == 0 };
         drop(state);
         if wake {
             self.shared.filled.notify_one();
@@ -140,7 +149,10 @@ impl Lines {
     /// process; it blocks.
     pub fn flush(&self) {
         let busy = |state: &mut State| state.writing || !state.buffer.is_empty();
-        drop(self.shared.drained.wait_timeout_while(self.shared.state(), FLUSH, busy));
+        let mut state = self.shared.state();
+        state.hurried = busy(&mut state);
+        self.shared.filled.notify_one();
+        drop(self.shared.drained.wait_timeout_while(state, FLUSH, busy));
     }
 }
 

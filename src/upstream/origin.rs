@@ -10,7 +10,7 @@ use super::balance::Balance;
 use super::connect::connect;
 use super::error::{AskError, AskErrorKind};
 use super::pool::{Lease, Pool};
-use super::request::{HostChoice, InterimFn, Outbound, Progress, copy, prepare};
+use super::request::{HostChoice, InterimFn, Outbound, Progress, copy, prepare, relay};
 use super::settings::{Endpoint, Timeouts};
 use super::tls::TlsClient;
 use crate::alarm::later;
@@ -76,7 +76,7 @@ impl Origin {
         let unusable = |why: &'static str| AskError::unsent(AskErrorKind::Request).because(why);
         let slot = self.slots.get(self.balance.next()).ok_or_else(|| unusable("the API has no endpoint"))?;
         let authority = slot.authority.as_ref().ok_or_else(|| unusable("the endpoint's name is no Host"))?;
-        let request = prepare(request, &slot.endpoint.base, authority, host, interim)?;
+        let request = prepare(request, &slot.endpoint.base, authority, host, interim.as_ref())?;
         let total = timeouts.total.map(|t| later(Instant::now(), t));
         let Some(lease) = slot.pool.take().await else {
             return self.ask_anew(slot, request, timeouts, total).await;
@@ -86,7 +86,12 @@ impl Origin {
             Ok(answer) => Ok(answer),
             Err(Failure::Unsent(request, _)) => self.ask_anew(slot, *request, timeouts, total).await,
             Err(Failure::Unheard(error)) => match again {
-                Some(request) => self.ask_anew(slot, request, timeouts, total).await,
+                Some(mut request) => {
+                    if let Some(interim) = interim {
+                        relay(&mut request, interim);
+                    }
+                    self.ask_anew(slot, request, timeouts, total).await
+                }
                 None => Err(error),
             },
             Err(Failure::Final(error)) => Err(error),

@@ -31,7 +31,7 @@ pub(super) fn prepare(
     base: &str,
     authority: &HeaderValue,
     host: &HostChoice,
-    interim: Option<InterimFn>,
+    interim: Option<&InterimFn>,
 ) -> Result<Request<Outbound>, AskError> {
     let (mut parts, body) = request.into_parts();
     if !base.is_empty() || parts.uri.authority().is_some() {
@@ -50,7 +50,7 @@ pub(super) fn prepare(
     }
     let mut request = Request::from_parts(parts, Outbound::new(body));
     if let Some(interim) = interim {
-        relay(&mut request, interim);
+        relay(&mut request, interim.clone());
     }
     Ok(request)
 }
@@ -61,7 +61,8 @@ fn target(base: &str, uri: &Uri) -> Result<Uri, AskError> {
     Uri::try_from(joined).map_err(|e| AskError::unsent(AskErrorKind::Request).because(e))
 }
 
-fn relay(request: &mut Request<Outbound>, interim: InterimFn) {
+/// Gives the origin's interim answers to `interim`.
+pub(super) fn relay(request: &mut Request<Outbound>, interim: InterimFn) {
     hyper::ext::on_informational(request, move |head| {
         if !matches!(head.status().as_u16(), 100 | 101) {
             let mut copy = Response::new(());
@@ -72,7 +73,8 @@ fn relay(request: &mut Request<Outbound>, interim: InterimFn) {
     });
 }
 
-/// A second copy for one repetition, if the request is safe (RFC 9110, 9.2.1) and has no body.
+/// A second copy for one repetition, if the request is safe (RFC 9110, 9.2.1) and has no body. What [`relay`] has put
+/// into it has to be put there again.
 pub(super) fn copy(request: &Request<Outbound>) -> Option<Request<Outbound>> {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !safe || !request.body().is_end_stream() {
@@ -82,7 +84,6 @@ pub(super) fn copy(request: &Request<Outbound>) -> Option<Request<Outbound>> {
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
     Some(copy)
 }
 
