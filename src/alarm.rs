@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One lazily armed timer; waits on it one after the other, each with its own deadline.
@@ -30,14 +31,18 @@ impl Alarm {
             return Poll::Pending;
         }
         self.wakes = None;
-        while sleep.as_mut().poll(cx).is_ready() {
+        loop {
+            // A task that has used up its turn is told to come again, and the timer isn't told of it.
+            let heard = has_budget_remaining();
+            if sleep.as_mut().poll(cx).is_pending() {
+                self.wakes = heard.then(|| cx.waker().clone());
+                return Poll::Pending;
+            }
             if sleep.deadline() >= deadline {
                 return Poll::Ready(());
             }
             sleep.as_mut().reset(deadline);
         }
-        self.wakes = Some(cx.waker().clone());
-        Poll::Pending
     }
 }
 
@@ -51,6 +56,7 @@ pub(crate) fn later(from: Instant, by: Duration) -> Instant {
 mod tests {
     use super::*;
     use std::future::poll_fn;
+    use tokio::task::coop::poll_proceed;
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_may_move_both_ways() {
@@ -72,5 +78,38 @@ mod tests {
         .await;
         poll_fn(|cx| alarm.poll(at(40), cx)).await;
         assert_eq!(begin.elapsed().as_secs(), 40);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_begins_when_the_turn_is_used_up_ends_all_the_same() {
+        let begin = Instant::now();
+        let mut alarm = Alarm::default();
+        let mut used_up = false;
+        poll_fn(|cx| {
+            while !used_up && has_budget_remaining() {
+                if let Poll::Ready(turn) = poll_proceed(cx) {
+                    turn.made_progress();
+                }
+            }
+            used_up = true;
+            alarm.poll(begin + Duration::from_secs(10), cx)
+        })
+        .await;
+        assert_eq!(begin.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_task_is_woken_as_well() {
+        let begin = Instant::now();
+        let mut alarm = Alarm::default();
+        poll_fn(|cx| {
+            assert!(alarm.poll(begin + Duration::from_secs(10), cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move { poll_fn(|cx| alarm.poll(begin + Duration::from_secs(20), cx)).await });
+        tasks.join_all().await;
+        assert_eq!(begin.elapsed().as_secs(), 20);
     }
 }

@@ -12,7 +12,7 @@ mod status;
 mod tunnel;
 mod write;
 
-pub use outcome::{Kind, Outcome};
+pub use outcome::{Answered, Kind, Outcome, Step};
 
 use crate::body::Body;
 use crate::client::Client;
@@ -24,7 +24,7 @@ use crate::store::{Store, Tally};
 use crate::tasks::Tasks;
 use crate::upstream::Origin;
 use admit::{Admitted, admit};
-use http::{Method, Request, Response};
+use http::{Method, Request};
 use problem::Problem;
 use status::{Fwd, Status};
 use std::net::IpAddr;
@@ -80,31 +80,27 @@ impl Gateway {
         Gateway { apis, served, store, fills, settings, clock, tasks, background: Tasks::default() }
     }
 
-    /// Answers a request that came at `now`. What has to wait for an origin is boxed: hyper moves this future about, and
-    /// a hit shouldn't pay for the size of a miss.
-    pub async fn handle(
-        self: &Arc<Self>,
-        request: Request<Body>,
-        client: &Client,
-        now: Now,
-    ) -> (Response<Body>, Outcome) {
+    /// Answers a request that came at `now`, or says what has to be waited for.
+    pub fn handle<'a>(self: &'a Arc<Self>, request: Request<Body>, client: &'a Client, now: Now) -> Step<'a> {
         let comer = Comer { began_at: self.store.scopes.epoch(), began_time: now.mono };
         let (mut admitted, body) = match admit(request, &self.apis, self.settings.request_body) {
             Ok(admitted) => admitted,
-            Err(problem) => return (problem.response(Status::default()), problem.outcome(Kind::Refused, None)),
+            Err(problem) => {
+                return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, None)));
+            }
         };
         if let Some(upgrade) = admitted.upgrade.take() {
-            return Box::pin(self.tunnel(admitted, body, upgrade, client)).await;
+            return Step::Later(Box::pin(self.tunnel(admitted, body, upgrade, client)));
         }
         if let Some(purged) = self.purged(&admitted) {
-            return purged;
+            return Step::Now(purged);
         }
         match admitted.method {
-            Method::GET | Method::HEAD => self.read(admitted, body, client, comer, now).await,
+            Method::GET | Method::HEAD => self.read(admitted, body, client, comer, now),
             _ if admitted.routed.rules.safe || rfc9111::is_safe(&admitted.method) => {
-                Box::pin(self.pass(admitted, body, client, read::METHOD)).await
+                Step::Later(Box::pin(self.pass(admitted, body, client, read::METHOD)))
             }
-            _ => Box::pin(self.change(admitted, body, client)).await,
+            _ => Step::Later(Box::pin(self.change(admitted, body, client))),
         }
     }
 
@@ -113,12 +109,7 @@ impl Gateway {
     }
 
     /// Carries a write; the client's leaving doesn't stop it.
-    async fn change(
-        self: &Arc<Self>,
-        mut admitted: Admitted,
-        body: Body,
-        client: &Client,
-    ) -> (Response<Body>, Outcome) {
+    async fn change(self: &Arc<Self>, mut admitted: Admitted, body: Body, client: &Client) -> Answered {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let Some(request) = self.request(&mut admitted, client, body) else {
             let problem = Problem::unsendable();

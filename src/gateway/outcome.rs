@@ -1,6 +1,23 @@
-//! What became of a request: the one value that log, metrics and `Cache-Status` are made from.
+//! What became of a request: the answer, or the wait for it, and the one value that log, metrics and `Cache-Status` are
+//! made from.
 
+use crate::body::Body;
+use http::Response;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+
+/// An answer, and what log and metrics are told of it.
+pub type Answered = (Response<Body>, Outcome);
+
+/// How far a request has come.
+pub enum Step<'a> {
+    /// It is answered.
+    Now(Answered),
+    /// It has to wait for an origin. Boxed, since hyper moves the future of each request about, and a hit shouldn't pay
+    /// for the size of a miss.
+    Later(Pin<Box<dyn Future<Output = Answered> + Send + 'a>>),
+}
 
 /// The verdict of each step that had a say.
 #[derive(Clone, Debug, Default)]

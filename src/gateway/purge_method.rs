@@ -2,7 +2,7 @@
 
 use super::Gateway;
 use super::admit::Admitted;
-use super::outcome::{Kind, Outcome};
+use super::outcome::{Answered, Kind, Outcome};
 use super::problem::Problem;
 use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
@@ -16,7 +16,7 @@ const TOKEN: HeaderName = HeaderName::from_static("freshgate-token");
 impl Gateway {
     /// Invalidates the URL that the request names, with every query, caller and variant; `None` when the method isn't
     /// ours to answer, and goes to the origin like any other.
-    pub(super) fn purged(&self, admitted: &Admitted) -> Option<(Response<Body>, Outcome)> {
+    pub(super) fn purged(&self, admitted: &Admitted) -> Option<Answered> {
         let may_purge = self.settings.may_purge.as_ref().filter(|_| admitted.method.as_str() == "PURGE")?;
         let mounted = &admitted.routed.mounted;
         let api = Some(Arc::clone(&mounted.id));

@@ -5,7 +5,7 @@ use super::admit::Admitted;
 use super::deliver::{self, Asked};
 use super::find::{Found, Lookup, find};
 use super::forward;
-use super::outcome::{Kind, Outcome};
+use super::outcome::{Answered, Kind, Outcome, Step};
 use super::problem::Problem;
 use super::status::{Fwd, Status};
 use crate::body::Body;
@@ -42,20 +42,19 @@ const UNSHARED: Option<&str> = Some("unshared");
 struct Reading<'a> {
     admitted: &'a Admitted,
     client: &'a Client,
-    lookup: Lookup,
-    api: Arc<str>,
+    lookup: &'a Lookup,
 }
 
 impl Gateway {
     /// Answers GET and HEAD.
-    pub(super) async fn read(
-        self: &Arc<Self>,
+    pub(super) fn read<'a>(
+        self: &'a Arc<Self>,
         mut admitted: Admitted,
         body: Body,
-        client: &Client,
+        client: &'a Client,
         comer: Comer,
         now: Now,
-    ) -> (Response<Body>, Outcome) {
+    ) -> Step<'a> {
         let rules = &admitted.routed.rules;
         let wishes = if rules.client_directives {
             RequestDirectives::parse(&admitted.fields)
@@ -63,26 +62,25 @@ impl Gateway {
             RequestDirectives::default()
         };
         if let Some(past) = past(&admitted, &wishes) {
-            return Box::pin(self.pass(admitted, body, client, past)).await;
+            return Step::Later(Box::pin(self.pass(admitted, body, client, past)));
         }
         forward::drop_ignored_cookies(&mut admitted);
-        let rules = &admitted.routed.rules;
-        let query = canonical_query(&rules.key, admitted.uri.query());
+        let query = canonical_query(&admitted.routed.rules.key, admitted.uri.query());
         let lookup = Lookup::new(&admitted, query.as_deref());
         let found = find(&self.store, &lookup, &admitted, &wishes, now);
-        let reading = Reading { admitted: &admitted, client, lookup, api: Arc::clone(&admitted.routed.mounted.id) };
+        let reading = Reading { admitted: &admitted, client, lookup: &lookup };
         match found {
-            Found::Fresh(entry) => reading.hit(&entry, Kind::Hit, None, now),
-            Found::Stale(entry) => reading.hit(&entry, Kind::Stale, Some("max-stale"), now),
+            Found::Fresh(entry) => Step::Now(reading.hit(&entry, Kind::Hit, None, now)),
+            Found::Stale(entry) => Step::Now(reading.hit(&entry, Kind::Stale, Some("max-stale"), now)),
             Found::Refresh(entry) => {
                 if let Some(question) = self.question(&reading, Some(&entry)) {
                     self.fills.refresh(question, &comer);
                 }
-                reading.hit(&entry, Kind::Stale, Some("stale-while-revalidate"), now)
+                Step::Now(reading.hit(&entry, Kind::Stale, Some("stale-while-revalidate"), now))
             }
             Found::Ask { .. } if wishes.only_if_cached => {
                 let problem = Problem::not_cached();
-                (problem.response(Status::default()), problem.outcome(Kind::Refused, Some(reading.api)))
+                Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, Some(reading.api()))))
             }
             Found::Ask { stored, fwd, why } => {
                 let part = admitted.fields.contains_key(RANGE) && stored.is_none();
@@ -94,11 +92,13 @@ impl Gateway {
                     }
                     (false, false) => admitted.routed.place().is_too_deep().then_some(TOO_DEEP),
                 };
-                if let Some(past) = past {
-                    drop(reading);
-                    return Box::pin(self.pass(admitted, body, client, past)).await;
+                match past {
+                    Some(past) => Step::Later(Box::pin(self.pass(admitted, body, client, past))),
+                    None => Step::Later(Box::pin(async move {
+                        let reading = Reading { admitted: &admitted, client, lookup: &lookup };
+                        self.ask(&reading, stored, Past(fwd, why), comer).await
+                    })),
                 }
-                Box::pin(self.ask(&reading, stored, Past(fwd, why), comer)).await
             }
         }
     }
@@ -118,13 +118,10 @@ impl Gateway {
         stored: Option<Arc<Entry>>,
         past: Past,
         comer: Comer,
-    ) -> (Response<Body>, Outcome) {
+    ) -> Answered {
         let Some(question) = self.question(reading, stored.as_ref()) else {
             let problem = Problem::unsendable();
-            return (
-                problem.response(Status::default()),
-                problem.outcome(Kind::Failed, Some(Arc::clone(&reading.api))),
-            );
+            return (problem.response(Status::default()), problem.outcome(Kind::Failed, Some(reading.api())));
         };
         let got = self.fills.get(question, comer).await;
         let now = self.clock.now();
@@ -141,19 +138,13 @@ impl Gateway {
             (Got::Failed(error), None) => reading.failed(&error, status),
             (Got::Overloaded, _) => {
                 let problem = Problem::overloaded();
-                (problem.response(status), problem.outcome(Kind::Refused, Some(Arc::clone(&reading.api))))
+                (problem.response(status), problem.outcome(Kind::Refused, Some(reading.api())))
             }
         }
     }
 
     /// Sends a request past the cache; nothing is stored, nothing invalidated.
-    pub(super) async fn pass(
-        &self,
-        mut admitted: Admitted,
-        body: Body,
-        client: &Client,
-        past: Past,
-    ) -> (Response<Body>, Outcome) {
+    pub(super) async fn pass(&self, mut admitted: Admitted, body: Body, client: &Client, past: Past) -> Answered {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
         let Some(request) = self.request(&mut admitted, client, body) else {
@@ -213,35 +204,29 @@ impl Gateway {
 }
 
 impl Reading<'_> {
+    fn api(&self) -> Arc<str> {
+        Arc::clone(&self.admitted.routed.mounted.id)
+    }
+
     /// From the store.
-    fn hit(&self, entry: &Entry, kind: Kind, detail: Option<&'static str>, now: Now) -> (Response<Body>, Outcome) {
+    fn hit(&self, entry: &Entry, kind: Kind, detail: Option<&'static str>, now: Now) -> Answered {
         entry.tally.tally().hit();
         let status = Status { detail, ..Status::hit(ttl(entry, now)) };
         let response = deliver::from_entry(asked(self.admitted), entry, None, true, &status, now);
-        (response, Outcome { api: Some(Arc::clone(&self.api)), kind, reason: detail, ..Outcome::default() })
+        (response, Outcome { api: Some(self.api()), kind, reason: detail, ..Outcome::default() })
     }
 
     /// From the store, because the origin failed (RFC 5861 §4). Checked by each request for itself (DESIGN rule 10).
-    fn on_error(&self, entry: &Entry, status: Option<StatusCode>, now: Now) -> (Response<Body>, Outcome) {
+    fn on_error(&self, entry: &Entry, status: Option<StatusCode>, now: Now) -> Answered {
         entry.tally.tally().hit();
         let detail = Some("stale-if-error");
         let status = Status { fwd: Some(Fwd::Stale), fwd_status: status, detail, ..Status::hit(ttl(entry, now)) };
         let response = deliver::from_entry(asked(self.admitted), entry, None, true, &status, now);
-        (
-            response,
-            Outcome { api: Some(Arc::clone(&self.api)), kind: Kind::Stale, reason: detail, ..Outcome::default() },
-        )
+        (response, Outcome { api: Some(self.api()), kind: Kind::Stale, reason: detail, ..Outcome::default() })
     }
 
     /// From a fill, our own or somebody else's.
-    fn shared(
-        &self,
-        shared: &Shared,
-        body: Option<Body>,
-        joined: bool,
-        status: Status,
-        now: Now,
-    ) -> (Response<Body>, Outcome) {
+    fn shared(&self, shared: &Shared, body: Option<Body>, joined: bool, status: Status, now: Now) -> Answered {
         let stored = shared.unkept.is_none();
         let kind = match (joined, shared.revalidated) {
             (true, _) => Kind::Joined,
@@ -260,7 +245,7 @@ impl Reading<'_> {
         let aged = joined || shared.revalidated;
         let response = deliver::from_entry(asked(self.admitted), &shared.entry, body, aged, &status, now);
         let outcome = Outcome {
-            api: Some(Arc::clone(&self.api)),
+            api: Some(self.api()),
             kind,
             reason,
             origin_ms: Some(shared.origin_ms),
@@ -271,25 +256,19 @@ impl Reading<'_> {
     }
 
     /// The origin's answer, which isn't kept.
-    fn own(
-        &self,
-        response: Response<Body>,
-        reason: &'static str,
-        origin_ms: u64,
-        status: Status,
-    ) -> (Response<Body>, Outcome) {
+    fn own(&self, response: Response<Body>, reason: &'static str, origin_ms: u64, status: Status) -> Answered {
         let status = Status { fwd_status: Some(response.status()), detail: Some(reason), ..status };
         let response = deliver::own(asked(self.admitted), response, &status);
-        let api = Some(Arc::clone(&self.api));
+        let api = Some(self.api());
         (
             response,
             Outcome { api, kind: Kind::Miss, reason: Some(reason), origin_ms: Some(origin_ms), ..Outcome::default() },
         )
     }
 
-    fn failed(&self, error: &AskError, status: Status) -> (Response<Body>, Outcome) {
+    fn failed(&self, error: &AskError, status: Status) -> Answered {
         let problem = Problem::of(error);
-        (problem.response(status), problem.outcome(Kind::Failed, Some(Arc::clone(&self.api))))
+        (problem.response(status), problem.outcome(Kind::Failed, Some(self.api())))
     }
 }
 

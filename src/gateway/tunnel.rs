@@ -1,7 +1,7 @@
 //! Upgrades: only protocols that the API lists, and from the 101 on only bytes.
 
 use super::admit::Admitted;
-use super::outcome::{Kind, Outcome};
+use super::outcome::{Answered, Kind, Outcome};
 use super::problem::Problem;
 use super::status::{Fwd, Status};
 use super::{Gateway, deliver, forward, read};
@@ -22,7 +22,7 @@ impl Gateway {
         body: Body,
         (protocol, below): (String, OnUpgrade),
         client: &Client,
-    ) -> (Response<Body>, Outcome) {
+    ) -> Answered {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let (Some(mut request), Ok(value)) =
             (self.request(&mut admitted, client, body), HeaderValue::try_from(protocol.as_str()))

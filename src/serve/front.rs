@@ -3,7 +3,7 @@
 use crate::body::{Body, BodyError};
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::gateway::{Gateway, Kind, Outcome};
+use crate::gateway::{Gateway, Kind, Outcome, Step};
 use crate::listener::Handler;
 use crate::telemetry::{Format, Record, Settings, Telemetry};
 use bytes::Bytes;
@@ -67,9 +67,15 @@ impl Handler for Front {
         let status = CLIENT_LEFT;
         let record =
             Record { outcome, method, host, target, version, status, peer, bytes_out: 0, took, user_agent, referer };
-        let mut waiting = Waiting { parts, began, record: Some(record) };
-        let (response, outcome) = parts.gateway.handle(request, &client, now).await;
-        let Some(mut record) = waiting.record.take() else { return response };
+        let (mut record, (response, outcome)) = match parts.gateway.handle(request, &client, now) {
+            Step::Now(answered) => (record, answered),
+            Step::Later(rest) => {
+                let mut waiting = Waiting { parts, began, record: Some(record) };
+                let answered = rest.await;
+                let Some(record) = waiting.record.take() else { return answered.0 };
+                (record, answered)
+            }
+        };
         record.outcome = outcome;
         record.status = response.status();
         if let Some(bytes) = response.body().in_memory() {
