@@ -1,9 +1,9 @@
 //! What coalescing costs where it can't help: a crowd on one key whose answers are private, before an origin that takes
 //! 500 ms. Prints how long the crowd takes directly and through the gateway.
 //!
-//! `cargo run --example uncacheable [CLIENTS] [ROUNDS]` (100 clients, 4 rounds). A wave's first round on a key that nobody
-//! has asked for before takes two of the origin's times: one until the answer turns out to be private, one for all who
-//! waited. From then on nobody waits.
+//! `cargo run --example uncacheable [CLIENTS] [ROUNDS]` (100 clients, 4 rounds). On a key that nobody has asked for before,
+//! the first round takes two of the origin's times: one until the answer turns out to be private, one for all who waited,
+//! together. From then on nobody waits.
 #![expect(clippy::print_stdout, reason = "it is what this program is for")]
 
 use freshgate::clock::Clock;
@@ -36,14 +36,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let loaded = config::parse(&text, "example", &Surroundings { env: &|_| None, memory_limit: None })?;
     let running = serve::start(loaded.config, Clock::system(), Lines::to(io::sink())?).await?;
     println!("{clients} clients at once, an origin that takes {} ms, answers that are private", TAKES.as_millis());
-    let direct = wave(origin, clients, rounds).await;
-    println!("directly,        {rounds} requests each: {direct} ms");
-    let report =
-        |what: &str, took: u64, by: u64| println!("{what} {took} ms, {:.2} times as long", took as f64 / by as f64);
-    let first = wave(running.data[0], clients, 1).await;
-    report("through the gateway, 1 request each on a cold key:", first, direct / rounds as u64);
-    let known = wave(running.data[0], clients, rounds).await;
-    report(&format!("through the gateway, {rounds} requests each:"), known, direct);
+    let gateway = running.data[0];
+    for (what, path, rounds) in [
+        ("a cold key", "/once", 1),
+        ("a cold key", "/often", rounds),
+        ("a key known to be private", "/often", 1),
+        ("a key known to be private", "/often", rounds),
+    ] {
+        let direct = wave(origin, path, clients, rounds).await;
+        let through = wave(gateway, path, clients, rounds).await;
+        let ratio = through as f64 / direct as f64;
+        println!(
+            "{what}, {rounds} each: directly {direct} ms, through the gateway {through} ms, {ratio:.2} times as long"
+        );
+    }
     Ok(())
 }
 
@@ -69,7 +75,7 @@ async fn serve_slowly(mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// Milliseconds until `clients`, each on a connection that is open already, have had `rounds` answers.
-async fn wave(to: SocketAddr, clients: usize, rounds: usize) -> u64 {
+async fn wave(to: SocketAddr, path: &'static str, clients: usize, rounds: usize) -> u64 {
     let (clock, tasks, failed) = (Clock::system(), Tasks::default(), Arc::new(AtomicUsize::new(0)));
     let mut open = Vec::new();
     for _ in 0..clients {
@@ -79,7 +85,7 @@ async fn wave(to: SocketAddr, clients: usize, rounds: usize) -> u64 {
     for stream in open {
         let failed = Arc::clone(&failed);
         tasks.spawn(async move {
-            if ask(stream, rounds).await.is_err() {
+            if ask(stream, path, rounds).await.is_err() {
                 failed.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -93,10 +99,11 @@ async fn wave(to: SocketAddr, clients: usize, rounds: usize) -> u64 {
     took
 }
 
-async fn ask(stream: io::Result<TcpStream>, rounds: usize) -> io::Result<()> {
+async fn ask(stream: io::Result<TcpStream>, path: &str, rounds: usize) -> io::Result<()> {
     let mut stream = stream?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: slow.example\r\n\r\n");
     for _ in 0..rounds {
-        stream.write_all(b"GET /me HTTP/1.1\r\nHost: slow.example\r\n\r\n").await?;
+        stream.write_all(request.as_bytes()).await?;
         if !read_past(&mut stream, b"\r\n\r\nown").await? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
