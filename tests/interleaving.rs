@@ -432,16 +432,25 @@ fn found_a_look_before_entering() {
     });
 }
 
-/// An overtaken question is closed while another takes its place: the other one stays.
-fn close_and_enter(close: fn(&House, &Arc<Flight<Place>>)) {
+/// What a question in flight is called here.
+type Question = Arc<Flight<Place>>;
+
+/// An overtaken question is closed while another takes its place: the other one stays. `close` gets the old question, and
+/// the new one once it is there.
+fn close_and_enter(close: fn(&House, &Question, Option<&Question>)) {
     let house = House::new();
     let Turn::Lead(old) = house.enter(&house.comer(), None) else { panic!("nobody asked before") };
     house.scopes.invalidate(&[PATH], Severity::Hard);
+    let current = Arc::new(Mutex::new(None));
     let closer = {
-        let (house, old) = (Arc::clone(&house), Arc::clone(&old));
-        thread::spawn(move || close(&house, &old))
+        let (house, current) = (Arc::clone(&house), Arc::clone(&current));
+        thread::spawn(move || {
+            let new = current.lock().unwrap().clone();
+            close(&house, &old, new.as_ref());
+        })
     };
     let Turn::Lead(new) = house.enter(&house.comer(), None) else { panic!("joined an overtaken question") };
+    *current.lock().unwrap() = Some(Arc::clone(&new));
     closer.join().unwrap();
     match house.enter(&house.comer(), None) {
         Turn::Join(joined) => assert!(Arc::ptr_eq(&joined, &new)),
@@ -451,19 +460,13 @@ fn close_and_enter(close: fn(&House, &Arc<Flight<Place>>)) {
 
 #[test]
 fn closing_an_old_question_leaves_the_new_one() {
-    all(|| close_and_enter(|house, old| house.flights.close(KEY, old)));
+    all(|| close_and_enter(|house, old, _| house.flights.close(KEY, old)));
 }
 
 #[test]
 #[should_panic(expected = "the new question was closed")]
 fn found_closing_whatever_is_there() {
-    many(|| {
-        close_and_enter(|house, _| {
-            if let Turn::Join(current) = house.enter(&house.comer(), None) {
-                house.flights.close(KEY, &current);
-            }
-        });
-    });
+    many(|| close_and_enter(|house, old, new| house.flights.close(KEY, new.unwrap_or(old))));
 }
 
 // --- Joining and taking, with writes and purges between
