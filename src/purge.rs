@@ -2,7 +2,7 @@
 //!
 //! Whatever it covers, a purge raises a cell or two for each API that is meant. Only a dry run looks at what is stored.
 
-use crate::policy::{Apis, BadTarget, Mounted, Place, Scope, canonical_host, canonical_path, without_port};
+use crate::policy::{Apis, BadTarget, Mounted, Place, Scope, canonical_host, canonical_path};
 use crate::store::{Held, Severity, Standing, Store};
 use http::Method;
 use std::fmt;
@@ -124,7 +124,7 @@ fn meant(apis: &Apis, selector: &Selector) -> Result<Vec<Meant>, BadSelector> {
     let host = host.as_deref().map(canonical_host).transpose().map_err(bad)?;
     let bare = path.split('?').next().unwrap_or_default();
     let canonical = canonical_path(bare).map_err(bad)?;
-    let on_host = |api: &&Arc<Mounted>| host.as_deref().is_none_or(|host| api.answers_on(without_port(host)));
+    let on_host = |api: &&Arc<Mounted>| host.as_deref().is_none_or(|host| api.answers_on(host));
     let found: Vec<Meant> = candidates.filter(on_host).filter_map(|api| at(api, &canonical, below)).collect();
     if found.is_empty() { Err(BadSelector::NoSuchPath(path.clone())) } else { Ok(found) }
 }

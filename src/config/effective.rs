@@ -175,7 +175,7 @@ fn key(k: &KeyRules) -> Value {
             Share::Everyone => "everyone".into(),
             Share::AssumePublic => "assume-public".into(),
         },
-        "credentials": patterns(&k.credentials),
+        "credentials": patterns(k.credentials.iter()),
         "cookies": names(&k.cookies),
     })
 }
@@ -188,6 +188,6 @@ fn names(names: &Names) -> Value {
     }
 }
 
-fn patterns(patterns: &[FieldPattern]) -> Vec<String> {
-    patterns.iter().map(ToString::to_string).collect()
+fn patterns<'a>(patterns: impl IntoIterator<Item = &'a FieldPattern>) -> Vec<String> {
+    patterns.into_iter().map(ToString::to_string).collect()
 }

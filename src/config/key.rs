@@ -3,7 +3,7 @@
 use super::bounds;
 use super::table::{Table, Value};
 use super::unavailable;
-use crate::policy::{FieldPattern, KeyRules, Names, QueryKey, Share};
+use crate::policy::{FieldPattern, FieldPatterns, KeyRules, Names, QueryKey, Share};
 use http::HeaderName;
 
 /// Fields that can't be part of a key, beside those of identity: they belong to the connection, to the
@@ -35,7 +35,9 @@ pub(super) fn key(t: &Table<'_>, key: &mut KeyRules) {
     t.set("query", &mut key.query, query);
     t.set("headers", &mut key.headers, |v| v.list(bounds::NAMES, |v| v.parsed(header)));
     t.set("share", &mut key.share, share);
-    t.set("credentials", &mut key.credentials, |v| v.list(bounds::NAMES, |v| v.parsed(credential)));
+    t.set("credentials", &mut key.credentials, |v| {
+        v.list(bounds::NAMES, |v| v.parsed(credential)).map(FieldPatterns::new)
+    });
     t.set("cookies", &mut key.cookies, |v| names(v, "\"all\", { only = […] } or { ignore = […] }"));
     t.finish();
 }

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
-use crate::rfc9110::fields::{has_token, list, strip_hop_by_hop, strip_twins};
+use crate::rfc9110::fields::{has_any, has_token, list, strip_hop_by_hop, strip_twins};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
@@ -47,7 +47,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let has_body = !body.is_end_stream();
     let protocol = switched_to(&routed.rules.upgrade, &parts.method, &parts.headers);
     let upgrade = protocol.zip(parts.extensions.remove::<OnUpgrade>());
-    let trailers = has_token(&parts.headers, &TE, "trailers");
+    let trailers = has_any(&parts.headers, &[TE]) && has_token(&parts.headers, &TE, "trailers");
     strip_hop_by_hop(&mut parts.headers);
     strip_twins(&mut parts.headers);
     let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
@@ -68,7 +68,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
 /// Gateways in a row are fine, a ring of them isn't: a request that has been through so many comes back for ever.
 fn no_loop(fields: &HeaderMap) -> Result<(), Problem> {
     const MOST: usize = 8;
-    if !fields.contains_key(VIA) || list(fields, &VIA).filter(|hop| hop.ends_with(" freshgate")).count() < MOST {
+    if !has_any(fields, &[VIA]) || list(fields, &VIA).filter(|hop| hop.ends_with(" freshgate")).count() < MOST {
         return Ok(());
     }
     let detail =
@@ -97,6 +97,9 @@ fn host(uri: &Uri, fields: &HeaderMap) -> Result<String, Problem> {
 
 /// One way to tell where the body ends (RFC 9112 §6.3), and not beyond the limit.
 fn framing(fields: &HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
+    if !has_any(fields, &[CONTENT_LENGTH, TRANSFER_ENCODING]) {
+        return Ok(());
+    }
     let bad = |name, detail: &str| Err(Problem::new(StatusCode::BAD_REQUEST, name, detail).closing());
     let lengths = fields.get_all(CONTENT_LENGTH).iter().count();
     let mut codings = fields.get_all(TRANSFER_ENCODING).iter();

@@ -95,9 +95,9 @@ impl Mounted {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Whether this API answers on a host (canonical, without port).
+    /// Whether this API answers on a canonical host, whatever its port.
     pub fn answers_on(&self, host: &str) -> bool {
-        self.api.host.as_deref().is_none_or(|own| own == host)
+        self.api.host.as_deref().is_none_or(|own| own == without_port(host))
     }
 }
 
@@ -122,7 +122,6 @@ impl Apis {
 
     /// The API that answers on a canonical host and path: one with this host before one without, the longest prefix first.
     pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Mounted>> {
-        let host = without_port(host);
         self.0.iter().find(|m| m.answers_on(host) && m.covers(path))
     }
 }

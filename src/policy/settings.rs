@@ -217,7 +217,7 @@ pub struct KeyRules {
     /// `share`. Default user.
     pub share: Share,
     /// `credentials`: fields that carry identity, beside Authorization and Cookie.
-    pub credentials: Vec<FieldPattern>,
+    pub credentials: FieldPatterns,
     /// `cookies`: which cookies are identity; the others don't reach the origin on cacheable requests.
     pub cookies: Names,
 }
@@ -254,7 +254,7 @@ impl Default for KeyRules {
             query: QueryKey::Sorted(Names::All),
             headers: Vec::new(),
             share: Share::User,
-            credentials: CREDENTIALS.iter().map(|n| FieldPattern::new(n)).collect(),
+            credentials: FieldPatterns::new(CREDENTIALS.iter().map(|n| FieldPattern::new(n)).collect()),
             cookies: Names::All,
         }
     }
@@ -309,9 +309,40 @@ impl FieldPattern {
 
     /// Whether `name` is meant, letter for letter (field names arrive in lower case).
     pub fn matches(&self, name: &str) -> bool {
-        // Most names differ in their first letter.
-        (self.text.is_empty() || name.as_bytes().first() == self.text.as_bytes().first())
-            && if self.open { name.starts_with(&self.text) } else { name == self.text }
+        if self.open { name.starts_with(&self.text) } else { name == self.text }
+    }
+}
+
+/// Several of them, which each field of each request is held against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldPatterns {
+    patterns: Vec<FieldPattern>,
+    /// The bytes that a name may begin with to be meant by one of them: most names have another.
+    begins: [bool; 256],
+}
+
+impl FieldPatterns {
+    /// Patterns that stand for any of them.
+    pub fn new(patterns: Vec<FieldPattern>) -> Self {
+        let mut begins = [false; 256];
+        for pattern in &patterns {
+            match pattern.text.as_bytes().first() {
+                Some(byte) => begins[usize::from(*byte)] = true,
+                None => begins = [true; 256],
+            }
+        }
+        FieldPatterns { patterns, begins }
+    }
+
+    /// Whether `name`, in lower case, is meant by one of them.
+    pub fn matches(&self, name: &str) -> bool {
+        let begins = name.as_bytes().first().is_none_or(|byte| self.begins[usize::from(*byte)]);
+        begins && self.patterns.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &FieldPattern> {
+        self.patterns.iter()
     }
 }
 

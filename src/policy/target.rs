@@ -52,10 +52,17 @@ impl fmt::Display for BadTarget {
 
 /// The canonical form of a path; borrowed when it is canonical already.
 pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, BadTarget> {
-    if !path.starts_with('/') || path.bytes().any(|b| !is_target_byte(b) || b == b'?') {
+    if path.as_bytes().first() != Some(&b'/') {
         return Err(BadTarget::Malformed);
     }
-    let plain = !path.contains('%') && !path.contains("//") && !path.contains("/.");
+    let (mut plain, mut before) = (true, b' ');
+    for byte in path.bytes() {
+        if !is_target_byte(byte) || byte == b'?' {
+            return Err(BadTarget::Malformed);
+        }
+        plain &= byte != b'%' && !(before == b'/' && matches!(byte, b'/' | b'.'));
+        before = byte;
+    }
     if plain {
         return Ok(Cow::Borrowed(path));
     }
@@ -79,7 +86,8 @@ pub fn canonical_host(host: &str) -> Result<Cow<'_, str>, BadTarget> {
     if bare.is_empty() || bare.ends_with('.') {
         return Err(BadTarget::BadHost);
     }
-    let same = bare.len() == name.len() && !host.ends_with(':') && !host.bytes().any(|b| b.is_ascii_uppercase());
+    let ends = host.as_bytes().last() == Some(&b':');
+    let same = bare.len() == name.len() && !ends && !host.bytes().any(|b| b.is_ascii_uppercase());
     if same {
         return Ok(Cow::Borrowed(host));
     }
@@ -93,17 +101,19 @@ pub fn without_port(host: &str) -> &str {
 }
 
 fn split_port(host: &str) -> Option<(&str, &str)> {
-    if host.starts_with('[') {
+    if host.as_bytes().first() == Some(&b'[') {
         let end = host.find(']')? + 1;
         let (name, rest) = host.split_at(end);
         return if rest.is_empty() { Some((name, "")) } else { rest.strip_prefix(':').map(|port| (name, port)) };
     }
-    Some(host.split_once(':').unwrap_or((host, "")))
+    let colon = host.bytes().position(|b| b == b':');
+    Some(colon.map_or((host, ""), |at| (&host[..at], &host[at + 1..])))
 }
 
 fn is_host_name(name: &str) -> bool {
-    if let Some(address) = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    if name.as_bytes().first() == Some(&b'[') {
+        let address = name[1..].strip_suffix(']');
+        return address.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
     }
     !name.is_empty()
         && name.len() <= 255
