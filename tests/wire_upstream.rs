@@ -482,7 +482,11 @@ async fn a_bad_head_is_named_so() {
         "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab".to_owned(),
         "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n".to_owned(),
         "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n".to_owned(),
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nabc".to_owned(),
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, gzip\r\n\r\nabc".to_owned(),
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: gzip\r\n\r\nabc".to_owned(),
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked;a=b\r\n\r\nabc".to_owned(),
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: ,chunked\r\n\r\nabc".to_owned(),
+        "HTTP/1.1 200 OK\r\ntransfer-encoding:\r\n\r\nabc".to_owned(),
         format!("HTTP/1.1 200 OK\r\n{many}\r\n"),
         format!("HTTP/1.1 200 OK\r\nx: {huge}\r\n\r\n"),
     ] {
@@ -491,6 +495,15 @@ async fn a_bad_head_is_named_so() {
         assert_eq!((error.kind, error.sent), (AskErrorKind::BadAnswer, true), "{start:?}: {error}");
     }
     assert_eq!(answered("HTTP/1.1 200 OK\r\n").await.unwrap_err().kind, AskErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn an_unknown_coding_is_read_until_the_origin_closes() {
+    for framing in ["transfer-encoding: x-none", "content-length: 2\r\ntransfer-encoding: gzip\r\ntransfer-encoding: x"]
+    {
+        let (fields, body) = answered(&format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\nabc")).await.unwrap();
+        assert_eq!((fields.get("content-length"), body.unwrap().as_str()), (None, "abc"), "RFC 9112 §6.3: {framing}");
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
+use hyper::ext::ReasonPhrase;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,11 +177,12 @@ impl Fills {
                 let Some(running) = Counted::up_to(&self.running, self.settings.fills) else {
                     return Asked::Own { response, reason: "too-many-fills", origin_ms };
                 };
-                let (parts, body) = response.into_parts();
+                let (mut parts, body) = response.into_parts();
                 let length = parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
                 let (recording, own) = Recording::new(length);
                 let shared = keep.shared;
-                let entry = Arc::new(self.entry(question, at, parts.status, keep));
+                let reason = parts.extensions.remove::<ReasonPhrase>().map(Box::new);
+                let entry = Arc::new(Entry { reason, ..self.entry(question, at, parts.status, keep) });
                 let ending = Ending(Arc::clone(&recording));
                 let recorder = Recorder { entry: Arc::clone(&entry), recording: ending, body, shared, running };
                 let live = Some(recording);
@@ -217,6 +219,7 @@ impl Fills {
         let held = if tags.is_empty() { at.held.clone() } else { at.held.union(&self.store.scopes.hold(&tags)) };
         Entry {
             status,
+            reason: None,
             fields: self.store.names.pack(&keep.fields),
             facts: keep.facts,
             sharing: keep.sharing,
@@ -252,6 +255,7 @@ impl Fills {
             }
         };
         let mut entry = self.entry(question, at, stored.status, keep);
+        entry.reason.clone_from(&stored.reason);
         entry.held = entry.held.union(&stored.held);
         // Tags, new and old, may be settling where what was known before isn't.
         let unkept = unkept.or_else(|| entry.held.settles(at.time).then_some("settling"));

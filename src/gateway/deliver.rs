@@ -14,6 +14,7 @@ use http::header::{
     IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION, RANGE, VARY, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use hyper::ext::ReasonPhrase;
 
 /// Fields that a cache may spend on an answer beside the stored ones: Age, Via, Cache-Status and a few.
 const SPARE_FIELDS: usize = 6;
@@ -30,6 +31,21 @@ pub(super) struct Asked<'a> {
 /// An answer from an entry: whole, a part of it, or the word that the client's copy is current.
 /// `growing` is its content while that isn't complete; `aged` whether it comes from the cache.
 pub(super) fn from_entry(
+    asked: Asked<'_>,
+    entry: &Entry,
+    growing: Option<Body>,
+    aged: bool,
+    status: &Status,
+    now: Now,
+) -> Response<Body> {
+    let mut response = as_asked(asked, entry, growing, aged, status, now);
+    if let Some(reason) = entry.reason.as_deref().filter(|_| response.status() == entry.status) {
+        response.extensions_mut().insert(reason.clone());
+    }
+    response
+}
+
+fn as_asked(
     asked: Asked<'_>,
     entry: &Entry,
     growing: Option<Body>,
@@ -70,10 +86,14 @@ pub(super) fn from_entry(
 
 /// The origin's answer as it is.
 pub(super) fn own(asked: Asked<'_>, response: Response<Body>, status: &Status) -> Response<Body> {
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
     let mut fields = parts.headers;
     strip_hop_by_hop(&mut fields);
-    finish(asked, parts.status, fields, body, status)
+    let mut response = finish(asked, parts.status, fields, body, status);
+    if let Some(reason) = parts.extensions.remove::<ReasonPhrase>() {
+        response.extensions_mut().insert(reason);
+    }
+    response
 }
 
 fn whole(

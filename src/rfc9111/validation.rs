@@ -58,8 +58,8 @@ pub fn identifies(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
 /// The stored fields, brought up to date by those of a 304 or a HEAD (§3.2): each field in it replaces all stored lines of
 /// that name. Stored `Age` and `Date` don't outlive it, since age is counted from the last validation (§4.2.3).
 ///
-/// Left as stored: fields that aren't to be stored (§3.1), `Content-Length`, and `Content-Encoding` and `Content-Range`, which say
-/// how the bytes that are kept have to be read.
+/// Left as stored: fields that aren't to be stored (§3.1), `Content-Length`, and what is about the bytes that are kept: how
+/// they have to be read (`Content-Encoding`, `Content-Range`), and their digests.
 pub fn freshen(stored: &HeaderMap, update: &HeaderMap) -> HeaderMap {
     let mut fields = stored.clone();
     fields.remove(AGE);
@@ -76,10 +76,12 @@ pub fn freshen(stored: &HeaderMap, update: &HeaderMap) -> HeaderMap {
 }
 
 fn is_kept_as_stored(name: &HeaderName) -> bool {
-    const KEPT: [HeaderName; 6] = [
+    const KEPT: [HeaderName; 8] = [
         CONTENT_LENGTH,
         CONTENT_ENCODING,
         CONTENT_RANGE,
+        HeaderName::from_static("content-digest"),
+        HeaderName::from_static("content-md5"),
         PROXY_AUTHENTICATE,
         PROXY_AUTHORIZATION,
         HeaderName::from_static("proxy-authentication-info"),
@@ -155,6 +157,7 @@ mod tests {
         let stored = fields_of(&[
             ("content-length", "5"),
             ("content-encoding", "gzip"),
+            ("content-md5", "old"),
             ("content-type", "text/plain"),
             ("cache-control", "max-age=1"),
             ("cache-control", "public"),
@@ -166,6 +169,8 @@ mod tests {
             ("content-length", "0"),
             ("content-encoding", "br"),
             ("content-range", "bytes 0-1/2"),
+            ("content-md5", "of nothing"),
+            ("content-digest", "sha-256=:of nothing:"),
             ("content-type", "text/html"),
             ("cache-control", "max-age=2"),
             ("connection", "close, x-hop"),
@@ -178,6 +183,7 @@ mod tests {
         let want = fields_of(&[
             ("content-length", "5"),
             ("content-encoding", "gzip"),
+            ("content-md5", "old"),
             ("content-type", "text/html"),
             ("cache-control", "max-age=2"),
             ("x-kept", "1"),

@@ -1,11 +1,12 @@
 //! For which requests a stored answer is the right one (RFC 9111 §4.1).
 //!
 //! Field values are compared after the only changes that are always harmless: whitespace at the ends and around
-//! commas outside quotes, and several lines of one field taken as one list. What differs in any other way doesn't
-//! match, which costs a request to the origin and nothing else.
+//! commas outside quotes, several lines of one field taken as one list, and capitals where the field's own words have
+//! none (RFC 9110 §8.4.1, §12.5.4). The order of a list stays: origins take it for the order of preference. What differs in any
+//! other way doesn't match, which costs a request to the origin and nothing else.
 
 use crate::rfc9110::fields::{list_bytes, members};
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_ORIGIN, COOKIE, ORIGIN, VARY};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_ORIGIN, COOKIE, ORIGIN, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// More names than this and the answer counts as `Vary: *`: it would hardly match twice.
@@ -137,7 +138,11 @@ fn normalised(name: &HeaderName, request: &HeaderMap) -> Vec<u8> {
     if name == COOKIE {
         return lines.collect::<Vec<_>>().join(&b"; "[..]);
     }
-    lines.flat_map(members).collect::<Vec<_>>().join(&b","[..])
+    let mut value = lines.flat_map(members).collect::<Vec<_>>().join(&b","[..]);
+    if *name == ACCEPT_LANGUAGE || *name == ACCEPT_ENCODING {
+        value.make_ascii_lowercase();
+    }
+    value
 }
 
 #[cfg(test)]
@@ -186,6 +191,14 @@ mod tests {
             ("the second line counts", &[("x", "a")], &[("x", "a"), ("x", "b")], false),
             ("order", &[("x", "a, b")], &[("x", "b, a")], false),
             ("case", &[("x", "a")], &[("x", "A")], false),
+            (
+                "RFC 9110 §12.5.4 languages",
+                &[("accept-language", "en-NZ, de")],
+                &[("accept-language", "EN-nz,De")],
+                true,
+            ),
+            ("§12.5.4 their order", &[("accept-language", "en, de")], &[("accept-language", "de, en")], false),
+            ("RFC 9110 §8.4.1 codings", &[("accept-encoding", "GZIP;Q=1")], &[("accept-encoding", "gzip;q=1")], true),
             ("whitespace inside", &[("x", "a b")], &[("x", "ab")], false),
             ("whitespace in quotes", &[("x", "\"a, b\"")], &[("x", "\"a,b\"")], false),
             ("empty member", &[("x", "a,,b")], &[("x", "a,b")], false),
@@ -193,7 +206,7 @@ mod tests {
             ("RFC 9113 §8.2.3 cookie lines", &[("cookie", "a=1"), ("cookie", "b=2")], &[("cookie", "a=1; b=2")], true),
             ("a comma in a cookie", &[("cookie", "a=1"), ("cookie", "b=2")], &[("cookie", "a=1,b=2")], false),
         ];
-        let names = [HeaderName::from_static("x"), COOKIE];
+        let names = [HeaderName::from_static("x"), COOKIE, ACCEPT_LANGUAGE, ACCEPT_ENCODING];
         for (why, asked, presented, want) in cases {
             let selection = Selection::capture(&names, &fields_of(asked));
             assert_eq!(selection.matches(&fields_of(presented)), *want, "{why}");

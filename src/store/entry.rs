@@ -7,6 +7,7 @@ use crate::rfc9111::{Facts, Selection, Sharing};
 use bytes::Bytes;
 use http::header::{ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use hyper::ext::ReasonPhrase;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -15,6 +16,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Entry {
     /// The status.
     pub status: StatusCode,
+    /// The words behind the status, where they aren't the usual ones; boxed, since few answers have them.
+    pub reason: Option<Box<ReasonPhrase>>,
     /// The end-to-end fields.
     pub fields: Fields,
     /// What decides about its freshness.

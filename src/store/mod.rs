@@ -200,6 +200,7 @@ mod tests {
     fn entry(asked_at: Epoch, selection: Selection) -> Arc<Entry> {
         Arc::new(Entry {
             status: StatusCode::OK,
+            reason: None,
             fields: Names::default().pack(&HeaderMap::new()),
             facts: Facts {
                 answered: 0,

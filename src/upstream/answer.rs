@@ -26,34 +26,57 @@ pub(super) fn receive(
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         return Ok(Response::from_parts(parts, Body::empty()));
     }
-    // Towards a peer of HTTP/1.0 hyper writes HTTP/1.0 from then on, where a body of unknown length is silently lost.
-    let lease = if parts.version == Version::HTTP_11 { lease } else { lease.retire() };
     if incoming.is_end_stream() {
+        let lease = if parts.version == Version::HTTP_11 { lease } else { lease.retire() };
         lease.give_back();
         return Ok(Response::from_parts(parts, Body::empty()));
     }
-    check_framing(&mut parts.headers)?;
-    let lease = Some(lease);
+    let framing = check_framing(&mut parts.headers)?;
+    // Towards a peer of HTTP/1.0 hyper writes HTTP/1.0 from then on, where a body of unknown length is silently lost.
+    let lasts = parts.version == Version::HTTP_11 && framing == Framing::Told;
+    let lease = Some(if lasts { lease } else { lease.retire() });
     let body = Body::stream(Answer { incoming, lease, pause, total, waiting: None });
     Ok(Response::from_parts(parts, body))
 }
 
-/// hyper lets pass what would be ambiguous further on: a transfer coding that it doesn't decode (RFC 9112, 6.1), a
+/// How an answer says where its body ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// By its fields, or not at all.
+    Told,
+    /// By closing, whatever its fields say.
+    Closing,
+}
+
+/// hyper lets pass what would be ambiguous further on: transfer codings that it doesn't decode (RFC 9112, 6.1), a
 /// Content-Length beside Transfer-Encoding (6.3, to be removed), and the same Content-Length twice (6.3, to be one).
-fn check_framing(headers: &mut HeaderMap) -> Result<(), AskError> {
+///
+/// Codings without `chunked` are read until the origin closes (6.3, item 4); we have asked for none, so what comes is taken
+/// for the content. Where chunks are wrapped in something else, or something else in chunks, there is no content to be had.
+fn check_framing(headers: &mut HeaderMap) -> Result<Framing, AskError> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next() {
-        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-            let cause = "Transfer-Encoding is something else than one `chunked`";
+        let one = codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        let members = headers.get_all(TRANSFER_ENCODING).into_iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
+        let chunked = members.map(name).any(|name| name.is_empty() || name.eq_ignore_ascii_case(b"chunked"));
+        if chunked && !one {
+            let cause = "Transfer-Encoding names `chunked` among others, or nothing";
             return Err(AskError::sent(AskErrorKind::BadAnswer).because(cause));
         }
         headers.remove(CONTENT_LENGTH);
-    } else if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+        return Ok(if one { Framing::Told } else { Framing::Closing });
+    }
+    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
         && let Some(first) = headers.get(CONTENT_LENGTH).cloned()
     {
         headers.insert(CONTENT_LENGTH, first);
     }
-    Ok(())
+    Ok(Framing::Told)
+}
+
+/// A coding without its parameters.
+fn name(coding: &[u8]) -> &[u8] {
+    coding.split(|b| *b == b';').next().unwrap_or_default().trim_ascii()
 }
 
 struct Answer {

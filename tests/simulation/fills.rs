@@ -144,6 +144,7 @@ impl Fill {
         };
         Entry {
             status: StatusCode::OK,
+            reason: None,
             fields: world.store.names.pack(&fields),
             facts: world.facts(self.path),
             sharing,

@@ -73,6 +73,7 @@ impl Stored {
         content.set(Content { body: body.into(), ..Content::default() }).unwrap();
         let entry = Entry {
             status: StatusCode::OK,
+            reason: None,
             fields: self.store.names.pack(&keep.fields),
             facts: keep.facts,
             sharing: keep.sharing,
