@@ -185,6 +185,26 @@ impl House {
         self.acknowledge(version);
     }
 
+    /// A write whose answer is kept as that of later reads, if `alone` says that there was no other invalidation: it gets
+    /// the cells, and how often they had been touched before the write was sent.
+    fn write_and_keep(&self, alone: fn(&Held, u64) -> bool) {
+        let held = self.scopes.hold(&[PATH]);
+        let touched = held.touched();
+        let version = self.origin.fetch_add(1, Ordering::SeqCst) + 1;
+        let epoch = self.scopes.raise(&held, Severity::Hard);
+        if alone(&held, touched) {
+            self.keep(held, epoch, version);
+        }
+        self.acknowledge(version);
+    }
+
+    /// Another write, whose answer isn't kept.
+    fn write_next(&self) {
+        let version = self.origin.fetch_add(1, Ordering::SeqCst) + 1;
+        self.scopes.invalidate(&[PATH], Severity::Hard);
+        self.acknowledge(version);
+    }
+
     /// A read that is answered from what is stored, if that may be used.
     fn read(&self) {
         let need = self.acknowledged.load(Ordering::SeqCst);
@@ -467,6 +487,60 @@ fn closing_an_old_question_leaves_the_new_one() {
 #[should_panic(expected = "the new question was closed")]
 fn found_closing_whatever_is_there() {
     many(|| close_and_enter(|house, old, new| house.flights.close(KEY, new.unwrap_or(old))));
+}
+
+// --- A write's own answer, and other writes
+
+/// As `gateway::write` does.
+fn touched_by_itself_only(held: &Held, touched: u64) -> bool {
+    held.touched() == touched + held.touched_by(held)
+}
+
+#[test]
+fn a_writes_own_answer_is_never_older_than_another_write() {
+    many(|| {
+        let house = House::new();
+        together(&house, [|h| h.write_and_keep(touched_by_itself_only), House::write_next]);
+        house.read();
+    });
+    many(|| {
+        let house = House::new();
+        let own = |h: &House| h.write_and_keep(touched_by_itself_only);
+        together(&house, [own, own, House::write_next, House::read, House::read]);
+        house.read();
+    });
+}
+
+#[test]
+#[should_panic(expected = "stale")]
+fn found_a_writes_own_answer_kept_whatever_else_was_invalidated() {
+    many(|| {
+        let house = House::new();
+        together(&house, [|h| h.write_and_keep(|_, _| true), House::write_next]);
+        house.read();
+    });
+}
+
+/// The other one has its epoch and raises its cells after ours.
+#[test]
+#[should_panic(expected = "stale")]
+fn found_other_invalidations_looked_for_in_the_cells() {
+    many(|| {
+        let house = House::new();
+        let own = |h: &House| {
+            let held = h.scopes.hold(&[PATH]);
+            let before = h.scopes.epoch();
+            let version = h.origin.fetch_add(1, Ordering::SeqCst) + 1;
+            let alone = held.standing(before, before) == Standing::Current;
+            let epoch = h.scopes.raise(&held, Severity::Hard);
+            if alone {
+                h.keep(held, epoch, version);
+            }
+            h.acknowledge(version);
+        };
+        together(&house, [own, House::write_next]);
+        house.read();
+    });
 }
 
 // --- Joining and taking, with writes and purges between

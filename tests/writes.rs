@@ -527,7 +527,7 @@ paths = ["/books/{id}/notes"]
 }
 
 #[tokio::test]
-async fn a_writes_own_answer_is_not_served_to_reads() {
+async fn the_answer_to_a_write_other_than_post_is_not_served_to_reads() {
     let origin = Origin::start(async |r| {
         let reply = Reply::ok(&r.method).field("cache-control", "public, max-age=600");
         reply.field("content-location", r.target).field("etag", "\"1\"")
@@ -535,7 +535,7 @@ async fn a_writes_own_answer_is_not_served_to_reads() {
     .await;
     let gateway = Gateway::before(&origin, "").await;
     let mut client = gateway.client().await;
-    for method in ["POST", "PUT", "PATCH", "DELETE", "FROB"] {
+    for method in ["PUT", "PATCH", "DELETE", "FROB"] {
         assert_eq!(client.request(method, "/books/1", &[], "").await.text(), method);
         let read = client.get("/books/1").await;
         assert!(read.text() == "GET" && !read.cache_says("hit"), "after {method}: {read:?}");

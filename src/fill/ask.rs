@@ -167,7 +167,7 @@ impl Fills {
         }
         let answered = self.clock.now();
         let origin_ms = answered.mono - asked.mono;
-        let response = match answer {
+        let mut response = match answer {
             Ok(response) => response,
             Err(error) => return Asked::Failed(Arc::new(error)),
         };
@@ -177,21 +177,53 @@ impl Fills {
                 let Some(running) = Counted::up_to(&self.running, self.settings.fills) else {
                     return Asked::Own { response, reason: "too-many-fills", origin_ms };
                 };
-                let (mut parts, body) = response.into_parts();
-                let length = parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-                let (recording, own) = Recording::new(length);
-                let shared = keep.shared;
-                let reason = parts.extensions.remove::<ReasonPhrase>().map(Box::new);
-                let entry = Arc::new(Entry { reason, ..self.entry(question, at, parts.status, keep) });
-                let ending = Ending(Arc::clone(&recording));
-                let recorder = Recorder { entry: Arc::clone(&entry), recording: ending, body, shared, running };
-                let live = Some(recording);
+                let (entry, recorder) = self.begin(question, at, &mut response, keep, running);
+                let live = Some(Arc::clone(&recorder.recording.0));
+                let status = response.status();
                 Asked::Shared(
-                    Shared { entry, live, revalidated: false, status: parts.status, origin_ms, unkept: None },
-                    Some((own, recorder)),
+                    Shared { entry, live, revalidated: false, status, origin_ms, unkept: None },
+                    Some((response.into_body(), recorder)),
                 )
             }
         }
+    }
+
+    /// Begins to keep an answer: the entry, and what is left to do. The one who asked reads on from what is recorded.
+    fn begin(
+        &self,
+        question: &Question,
+        at: &AskedAt,
+        response: &mut Response<Body>,
+        keep: Keep,
+        running: Counted,
+    ) -> (Arc<Entry>, Recorder) {
+        let length = response.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        let (recording, own) = Recording::new(length);
+        let body = std::mem::replace(response.body_mut(), own);
+        let shared = keep.shared;
+        let reason = response.extensions().get::<ReasonPhrase>().cloned().map(Box::new);
+        let entry = Arc::new(Entry { reason, ..self.entry(question, at, response.status(), keep) });
+        let recorder = Recorder { entry: Arc::clone(&entry), recording: Ending(recording), body, shared, running };
+        (entry, recorder)
+    }
+
+    /// Keeps a write's own answer as that of the GET in `question`, if it states how long it is fresh (RFC 9110 §9.3.3); its
+    /// writer reads on from what is recorded. `at` is the write's own invalidation; whoever calls has made sure that no
+    /// other one touched these scopes since the write was sent. That can't be known of tags, which the answer names only now.
+    pub fn keep_written(
+        self: &Arc<Self>,
+        question: Question,
+        at: &AskedAt,
+        response: &mut Response<Body>,
+        times: [Now; 2],
+    ) {
+        let judged = self.judge(&question, at, response.status(), response.headers(), times);
+        let stated = judged.ok().filter(|keep| keep.facts.source.is_explicit() && keep.tags.is_empty());
+        let running = || Counted::up_to(&self.running, self.settings.fills);
+        let Some((keep, running)) = stated.and_then(|keep| Some((keep, running()?))) else { return };
+        let (_, recorder) = self.begin(&question, at, response, keep, running);
+        let (fills, question) = (Arc::clone(self), Arc::new(question));
+        self.tasks.spawn(async move { fills.record(&question, recorder, || ()).await });
     }
 
     fn judge(

@@ -28,6 +28,24 @@ pub(super) struct Admitted {
     pub(super) upgrade: Option<(String, OnUpgrade)>,
 }
 
+impl Admitted {
+    /// A GET of the same target by the same client.
+    pub(super) fn read_of_target(&self) -> Admitted {
+        let routed = self.routed.mounted.route(&Method::GET, self.routed.path.clone());
+        Admitted {
+            method: Method::GET,
+            host: self.host.clone(),
+            uri: self.uri.clone(),
+            routed,
+            identity: self.identity.clone(),
+            fields: self.fields.clone(),
+            has_body: false,
+            trailers: self.trailers,
+            upgrade: None,
+        }
+    }
+}
+
 /// Admits `request` or says why not. The body comes apart, since it is used once.
 pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>) -> Result<(Admitted, Body), Problem> {
     let (mut parts, body) = request.into_parts();

@@ -111,6 +111,8 @@ impl Gateway {
     /// Carries a write; the client's leaving doesn't stop it.
     async fn change(self: &Arc<Self>, mut admitted: Admitted, body: Body, client: &Client) -> Answered {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
+        let reading = (admitted.method == Method::POST).then(|| admitted.read_of_target());
+        let reading = reading.filter(|reading| reading.routed.rules.cache && !reading.routed.place().is_too_deep());
         let Some(request) = self.request(&mut admitted, client, body) else {
             let problem = Problem::unsendable();
             return (problem.response(Status::default()), problem.outcome(Kind::Refused, api));
@@ -121,6 +123,7 @@ impl Gateway {
             host: admitted.host.clone(),
             request,
             to: forward::host(&admitted),
+            reading,
             interim: read::interim(client),
         };
         let (sender, receiver) = tokio::sync::oneshot::channel();

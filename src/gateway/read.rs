@@ -180,6 +180,28 @@ impl Gateway {
         Some(request)
     }
 
+    /// The question that a write's own answer answers; it is never asked.
+    pub(super) fn answered_by_write(&self, mut admitted: Admitted) -> Option<Question> {
+        forward::drop_ignored_cookies(&mut admitted);
+        let query = canonical_query(&admitted.routed.rules.key, admitted.uri.query());
+        let Lookup { key, shared_key } = Lookup::new(&admitted, query.as_deref());
+        let served = self.served(&admitted.routed.mounted);
+        Some(Question {
+            key,
+            shared_key,
+            user: None,
+            sent: http::HeaderMap::new(),
+            uri: forward::uri(&admitted, true)?,
+            host: forward::host(&admitted),
+            origin: Arc::clone(&served.origin),
+            tally: Arc::clone(&served.tally),
+            interim: None,
+            stored: None,
+            fields: admitted.fields,
+            routed: admitted.routed,
+        })
+    }
+
     fn question(&self, reading: &Reading<'_>, stored: Option<&Arc<Entry>>) -> Option<Question> {
         let admitted = reading.admitted;
         let trusted = (self.settings.trusts)(reading.client.address.ip());

@@ -5,13 +5,15 @@
 //! reset, 502, 503, 504, a client that left in the middle of the body), what it would have touched is invalidated at
 //! once, settles for as long as it might still be applied, and is invalidated once more at the end.
 
+use super::admit::Admitted;
 use super::{Gateway, Served};
 use crate::body::Body;
+use crate::fill::Question;
 use crate::policy::{Apis, Mounted, Named, Place, Routed, Scope, canonical_path, named};
-use crate::rfc9111;
-use crate::store::{Held, Severity};
+use crate::rfc9111::{self, RequestDirectives};
+use crate::store::{Asked, Epoch, Held, Severity};
 use crate::upstream::{AskError, HostChoice, InterimFn};
-use http::header::LOCATION;
+use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,8 @@ pub(super) struct Write {
     pub(super) host: String,
     pub(super) request: Request<Body>,
     pub(super) to: HostChoice,
+    /// The GET of the same target, where the answer to this write may be its answer.
+    pub(super) reading: Option<Admitted>,
     pub(super) interim: Option<InterimFn>,
 }
 
@@ -52,10 +56,15 @@ enum Meaning {
 impl Gateway {
     /// Carries a write to its end. Everything it invalidates is invalidated when this returns.
     pub(super) async fn write(&self, served: &Served, write: Write) -> Written {
-        let began = self.clock.mono();
+        let own = write.reading.map(|reading| {
+            let held = self.store.scopes.hold(&reading.routed.standing().known(None));
+            (held.touched(), held, reading)
+        });
+        let began = self.clock.now();
         let rules = Arc::clone(&write.routed.rules);
-        let answer = served.origin.ask(write.request, &write.to, &rules.timeouts, write.interim).await;
-        let origin_ms = self.clock.mono() - began;
+        let mut answer = served.origin.ask(write.request, &write.to, &rules.timeouts, write.interim).await;
+        let answered = self.clock.now();
+        let origin_ms = answered.mono - began.mono;
         let meaning = match &answer {
             Ok(response) => meaning(response, &rules.login),
             Err(error) if error.sent => Meaning::Unknown,
@@ -68,9 +77,35 @@ impl Gateway {
                 Meaning::Unknown => rules.write_settle.max(rules.timeouts.first_byte),
                 Meaning::Applied | Meaning::Refused => rules.write_settle,
             };
-            self.invalidate(held, settle);
+            let epoch = self.invalidate(&held, settle);
+            if let (Ok(response), Some((touched, own, reading))) = (&mut answer, own)
+                && own.touched() == touched + own.touched_by(&held)
+                && let Some(question) = self.reads_same(reading, &write.host, response)
+            {
+                // It is as old as its own invalidation, since there was no other one.
+                let at = Asked { held: own, at: epoch, time: began.mono };
+                self.fills.keep_written(question, &at, response, [began, answered]);
+            }
         }
         Written { answer, invalidated: meaning != Meaning::Refused, origin_ms }
+    }
+
+    /// The question to which a write's answer says to be the answer (RFC 9110 §9.3.3).
+    fn reads_same(&self, reading: Admitted, host: &str, response: &Response<Body>) -> Option<Question> {
+        let fields = response.headers();
+        let wishes = || RequestDirectives::parse(&reading.fields);
+        let forbidden = || reading.routed.rules.client_directives && wishes().no_store;
+        if response.status() != StatusCode::OK || !fields.contains_key(CONTENT_LOCATION) || forbidden() {
+            return None;
+        }
+        let public = reading.uri.path_and_query().map_or("/", |target| target.as_str());
+        let query = reading.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let sent = format!("{}{query}", reading.routed.sent());
+        let endpoints = &reading.routed.mounted.api.upstream;
+        let same = ["http", "https"].into_iter().any(|s| rfc9111::is_of_target(s, host, public, fields))
+            || endpoints.iter().any(|e| rfc9111::is_of_target(scheme(e.tls), &e.authority(), &sent, fields));
+        same.then_some(())?;
+        self.answered_by_write(reading)
     }
 
     /// What an answer names.
@@ -101,19 +136,19 @@ impl Gateway {
         self.store.scopes.hold(&scopes)
     }
 
-    fn invalidate(&self, held: Held, settle: Duration) {
+    fn invalidate(&self, held: &Held, settle: Duration) -> Epoch {
         if settle.is_zero() {
-            self.store.scopes.raise(&held, Severity::Hard);
-            return;
+            return self.store.scopes.raise(held, Severity::Hard);
         }
         // Settling is announced before the epoch is taken: an answer asked for after it then knows that it can't be kept.
         held.settle(self.clock.mono() + crate::clock::millis(settle));
-        self.store.scopes.raise(&held, Severity::Hard);
-        let store = Arc::clone(&self.store);
+        let epoch = self.store.scopes.raise(held, Severity::Hard);
+        let (store, held) = (Arc::clone(&self.store), held.clone());
         self.background.spawn(async move {
             tokio::time::sleep(settle).await;
             store.scopes.raise(&held, Severity::Hard);
         });
+        epoch
     }
 }
 
@@ -146,6 +181,10 @@ fn leads_to_login(response: &Response<Body>, login: &[String]) -> bool {
     login.iter().any(|page| page == path)
 }
 
+fn scheme(tls: bool) -> &'static str {
+    if tls { "https" } else { "http" }
+}
+
 /// A place and the name of its origin.
 type Location = (Arc<str>, Place);
 
@@ -154,7 +193,6 @@ type Location = (Arc<str>, Place);
 fn locations(apis: &Apis, routed: &Routed, host: &str, response: &Response<Body>) -> Vec<Location> {
     let mounted = &routed.mounted;
     let mut found: Vec<Location> = Vec::new();
-    let scheme = |tls| if tls { "https" } else { "http" };
     let endpoints = mounted.api.upstream.iter().map(|e| (scheme(e.tls), e.authority()));
     let public = [true, false].map(|tls| (scheme(tls), host.to_owned()));
     for (scheme, authority) in endpoints.chain(public) {

@@ -59,6 +59,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether the answer itself states it.
+    pub fn is_explicit(self) -> bool {
+        match self {
+            Source::Targeted | Source::Surrogate | Source::SharedMaxAge | Source::MaxAge | Source::Expires => true,
+            Source::Ttl | Source::Heuristic | Source::Unstated => false,
+        }
+    }
+
     /// A stable name for logs and `explain`.
     pub fn name(self) -> &'static str {
         match self {

@@ -32,6 +32,15 @@ pub fn targets(scheme: &str, authority: &str, target: &str, answer: &HeaderMap) 
     found
 }
 
+/// Whether `Content-Location` says that the answer's content is what a GET of the request's own target would get
+/// (RFC 9110 §8.7, §9.3.3). One that is repeated says nothing.
+pub fn is_of_target(scheme: &str, authority: &str, target: &str, answer: &HeaderMap) -> bool {
+    let mut lines = answer.get_all(CONTENT_LOCATION).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return false };
+    let base = Base { scheme, authority, target };
+    base.resolve(&printable(line.as_bytes().trim_ascii())) == Some(joined(target))
+}
+
 struct Base<'a> {
     scheme: &'a str,
     authority: &'a str,
@@ -199,6 +208,20 @@ mod tests {
         let v6 = fields_of(&[("location", "https://[::1]:8443/c"), ("content-location", "https://[::1]/d")]);
         assert_eq!(targets("https", "[::1]:8443", "/", &v6), ["/c"]);
         assert!(targets("https", "a", "/", &fields_of(&[])).is_empty());
+    }
+
+    #[test]
+    fn whether_an_answer_is_that_of_its_target() {
+        let here = |lines: &[(&str, &str)]| is_of_target("http", "a", "/v1/books?x=1", &fields_of(lines));
+        for same in ["/v1/books?x=1", "?x=1", "http://A:80/v1/books?x=1", "/v1/./books?x=1#top", ""] {
+            assert!(here(&[("content-location", same)]), "RFC 9110 §8.7: {same}");
+        }
+        for other in ["/v1/books", "/v1/books?x=2", "/v1/books/?x=1", "http://b/v1/books?x=1", "https://a/v1/books?x=1"]
+        {
+            assert!(!here(&[("content-location", other)]), "{other}");
+        }
+        assert!(!here(&[]) && !here(&[("location", "/v1/books?x=1")]), "only Content-Location says so");
+        assert!(!here(&[("content-location", "?x=1"), ("content-location", "?x=1")]), "one, not two");
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub mod vary;
 pub use directives::RequestDirectives;
 pub use freshness::Facts;
 pub use groups::{CACHE_GROUP_INVALIDATION, CACHE_GROUPS, groups};
-pub use invalidation::{invalidates, is_safe, targets};
+pub use invalidation::{invalidates, is_of_target, is_safe, targets};
 pub use reuse::{Reuse, reuse, usable_on_error};
 pub use storing::{Lifetime, NotStored, Operator, Question, SetCookie, Sharing, consider};
 pub use validation::{add_validators, freshen, identifies, is_strong, strip_conditionals};

@@ -25,6 +25,13 @@
 //! before `settles_until` is neither kept nor shared. The invalidator holds the cells all that time and invalidates
 //! them once more at the end.
 //!
+//! # A write's own answer
+//! It may be kept as what a later read gets, if it says so. It is as old as the write's own invalidation `E`, provided that
+//! no other one touched its scopes since the write was sent. The cells can't tell: one that took its epoch before `E` and
+//! raises its cells after it leaves no trace in a maximum. So each invalidation counts in its cells ([`Held::touched`]) *before*
+//! it takes its epoch. Whose count came before the write was sent had its change applied before, and the answer has it;
+//! whose count comes after the last look takes an epoch above `E`, and ends the answer.
+//!
 //! Names are kept as a keyed 64-bit hash. Two names that collide share a cell and are invalidated together: one answer
 //! in 10^19 is fetched again for nothing, and none is used wrongly.
 //!
@@ -65,6 +72,8 @@ struct Cell {
     invalidated_at: AtomicU64,
     outdated_at: AtomicU64,
     settles_until: AtomicU64,
+    /// How many invalidations have begun.
+    touched: AtomicU64,
 }
 
 /// The cells of some scopes, held so that they stay.
@@ -157,6 +166,9 @@ impl<S: BuildHasher> Scopes<S> {
 
     /// The same for cells already held.
     pub fn raise(&self, held: &Held, severity: Severity) -> Epoch {
+        for cell in &held.0 {
+            cell.touched.fetch_add(1, Ordering::SeqCst);
+        }
         let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
         #[cfg(debug_assertions)]
         if self.broken.load(Ordering::SeqCst) {
@@ -211,6 +223,7 @@ impl Cell {
             invalidated_at: AtomicU64::new(invalidated),
             outdated_at: AtomicU64::new(outdated),
             settles_until: AtomicU64::new(0),
+            touched: AtomicU64::new(0),
         }
     }
 
@@ -245,6 +258,17 @@ impl Held {
     /// Whether an answer asked for at `time` may come from before a write that is still settling.
     pub fn settles(&self, time: u64) -> bool {
         self.0.iter().any(|cell| cell.settles_until.load(Ordering::SeqCst) > time)
+    }
+
+    /// How often these cells have been invalidated, in all.
+    pub fn touched(&self) -> u64 {
+        self.0.iter().map(|cell| cell.touched.load(Ordering::SeqCst)).sum()
+    }
+
+    /// How much an invalidation of `other` adds to [`touched`](Self::touched).
+    pub fn touched_by(&self, other: &Held) -> u64 {
+        let times = |cell: &Arc<Cell>| other.0.iter().filter(|c| Arc::ptr_eq(c, cell)).count() as u64;
+        self.0.iter().map(times).sum()
     }
 
     /// These cells and those of `other`, each once.
