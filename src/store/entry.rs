@@ -129,13 +129,14 @@ impl Tally {
 #[derive(Debug)]
 pub struct Tallied {
     tally: Arc<Tally>,
-    counted: OnceLock<i64>,
+    /// The bytes that were counted in; 0 before.
+    counted: AtomicI64,
 }
 
 impl Tallied {
     /// Not counted yet.
     pub fn new(tally: Arc<Tally>) -> Self {
-        Tallied { tally, counted: OnceLock::new() }
+        Tallied { tally, counted: AtomicI64::new(0) }
     }
 
     /// The tally it is counted in.
@@ -145,8 +146,8 @@ impl Tallied {
 
     /// Counts `bytes` in, once.
     pub(super) fn count(&self, bytes: usize) {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        if self.counted.set(bytes).is_ok() {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX).max(1);
+        if self.counted.compare_exchange(0, bytes, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.tally.entries.fetch_add(1, Ordering::Relaxed);
             self.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
@@ -155,9 +156,10 @@ impl Tallied {
 
 impl Drop for Tallied {
     fn drop(&mut self) {
-        if let Some(bytes) = self.counted.get() {
+        let bytes = *self.counted.get_mut();
+        if bytes > 0 {
             self.tally.entries.fetch_sub(1, Ordering::Relaxed);
-            self.tally.bytes.fetch_sub(*bytes, Ordering::Relaxed);
+            self.tally.bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 }

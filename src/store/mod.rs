@@ -193,6 +193,12 @@ mod tests {
     use http::header::ACCEPT_LANGUAGE;
     use http::{HeaderValue, StatusCode};
 
+    #[test]
+    fn an_entry_and_its_counts_take_one_block_of_256_bytes() {
+        // The allocator's next larger block has 320.
+        assert!(size_of::<Entry>() + 2 * size_of::<usize>() <= 256, "{}", size_of::<Entry>());
+    }
+
     fn speaking(language: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(ACCEPT_LANGUAGE, HeaderValue::from_static(language))])
     }
