@@ -99,6 +99,27 @@ async fn it_is_the_writers_own() {
     assert!(read.text().starts_with("GET"), "RFC 9111 §5.2.1.5: {}", read.text());
 }
 
+/// A write is sent with all that it has. What the key leaves out may have made its answer, and it must not be everybody's.
+#[tokio::test]
+async fn what_depends_on_more_than_the_key_is_nobodys() {
+    let cases: &[(&str, &str, Fields<'_>, bool)] = &[
+        ("every cookie counts", "", &[("cookie", "session=me")], true),
+        ("no cookie counts", "[api.key]\ncookies = { only = [] }", &[("cookie", "session=me")], false),
+        ("another one counts", "[api.key]\ncookies = { ignore = [\"session\"] }", &[("cookie", "session=me")], false),
+        ("none is there", "[api.key]\ncookies = { only = [] }", &[], true),
+        ("a name of the query doesn't count", "[api.key]\nquery = { ignore = [\"q\"] }", &[], false),
+    ];
+    for (why, api, fields, kept) in cases {
+        let origin = origin(&[SAME, FRESH], &opened()).await;
+        let gateway = Gateway::before(&origin, api).await;
+        let mut client = gateway.client().await;
+        client.request("POST", "/search?q=1", fields, "q").await;
+        assert_eq!(client.get_with("/search?q=1", fields).await.cache_says("hit"), *kept, "{why}");
+        let stranger = client.get("/search?q=1").await;
+        assert!(fields.is_empty() || stranger.text().starts_with("GET"), "{why}: {}", stranger.text());
+    }
+}
+
 #[tokio::test]
 async fn a_later_write_or_purge_ends_it() {
     let origin = origin(&[SAME, FRESH], &opened()).await;

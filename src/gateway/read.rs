@@ -12,12 +12,12 @@ use crate::body::Body;
 use crate::client::Client;
 use crate::clock::Now;
 use crate::fill::{Comer, Got, Question, Shared};
-use crate::policy::canonical_query;
+use crate::policy::{Names, canonical_query};
 use crate::rfc9110::conditional;
 use crate::rfc9111::{RequestDirectives, strip_conditionals, usable_on_error};
 use crate::store::{Entry, Standing};
 use crate::upstream::{AskError, InterimFn};
-use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::header::{COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
 use http::{Method, Request, Response, StatusCode};
 use std::sync::Arc;
 
@@ -180,10 +180,16 @@ impl Gateway {
         Some(request)
     }
 
-    /// The question that a write's own answer answers; it is never asked.
-    pub(super) fn answered_by_write(&self, mut admitted: Admitted) -> Option<Question> {
-        forward::drop_ignored_cookies(&mut admitted);
-        let query = canonical_query(&admitted.routed.rules.key, admitted.uri.query());
+    /// The question that a write's own answer answers; it is never asked. `None` where a read of the same client would have
+    /// asked less: a write is sent with all its cookies and with its query as written, and its answer may depend on those
+    /// that the key leaves out.
+    pub(super) fn answered_by_write(&self, admitted: Admitted) -> Option<Question> {
+        let rules = &admitted.routed.rules.key;
+        let query = canonical_query(rules, admitted.uri.query());
+        let cookies = rules.cookies == Names::All || !admitted.fields.contains_key(COOKIE);
+        if !cookies || query.as_deref() != admitted.uri.query() {
+            return None;
+        }
         let Lookup { key, shared_key } = Lookup::new(&admitted, query.as_deref());
         let served = self.served(&admitted.routed.mounted);
         Some(Question {
