@@ -109,6 +109,7 @@ async fn lifetimes() {
         ("", &[("CDN-Cache-Control", "max-age=600"), ("Cache-Control", "no-store")], 600),
         ("", &[("Freshgate-Cache-Control", "max-age=600"), ("CDN-Cache-Control", "max-age=60")], 600),
         ("", &[("Surrogate-Control", "max-age=600"), ("Cache-Control", "max-age=60")], 600),
+        ("", &[("Surrogate-Control", "max-age=600;freshgate"), ("Cache-Control", "no-store")], 600),
         ("", &[("Last-Modified", &date(6_000))], NEVER),
         ("heuristic = true", &[("Last-Modified", &date(6_000)), ("Date", &date(0))], 600),
         ("heuristic = true", &[], NEVER),

@@ -14,6 +14,11 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+const SURROGATE_CAPABILITY: HeaderName = HeaderName::from_static("surrogate-capability");
+
+/// What this cache tells an origin that it understands of `Surrogate-Control`, and under which name.
+const CAPABILITY: &[u8] = b"freshgate=\"Surrogate/1.0\"";
+
 /// Takes the cookies that don't count out of a request that may be cached: key, `Vary` and the origin all see the rest.
 pub(super) fn drop_ignored_cookies(admitted: &mut Admitted) {
     let cookies = &admitted.routed.rules.key.cookies;
@@ -34,6 +39,7 @@ pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client
         fields.insert(TE, HeaderValue::from_static("trailers"));
     }
     fields.append(VIA, VIA_VALUE);
+    put_member(&mut fields, SURROGATE_CAPABILITY, trusted, &[CAPABILITY]);
     tell_who(&mut fields, &admitted.host, client, trusted);
     fields
 }

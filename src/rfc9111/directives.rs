@@ -267,7 +267,8 @@ fn seconds(argument: Argument<'_>) -> u64 {
     }
 }
 
-fn smaller(had: Option<u64>, new: u64) -> Option<u64> {
+/// The smaller of what was said before and this.
+pub(super) fn smaller(had: Option<u64>, new: u64) -> Option<u64> {
     Some(had.map_or(new, |had| had.min(new)))
 }
 

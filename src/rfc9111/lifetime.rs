@@ -28,10 +28,14 @@ pub(super) struct Said {
 impl Said {
     pub(super) fn read(response: &HeaderMap) -> Self {
         let surrogate = Surrogate::parse(response);
-        match targeted(response) {
-            Some(directives) => Said { directives, is_targeted: true, surrogate },
-            None => Said { directives: ResponseDirectives::parse(response), is_targeted: false, surrogate },
+        if let Some(directives) = targeted(response) {
+            return Said { directives, is_targeted: true, surrogate };
         }
+        let mut directives = ResponseDirectives::parse(response);
+        if surrogate.by_name {
+            (directives.no_store, directives.no_cache) = (false, Extent::Nothing);
+        }
+        Said { directives, is_targeted: false, surrogate }
     }
 }
 
@@ -95,7 +99,8 @@ fn stated(said: &Said, response: &HeaderMap, answered: Now) -> Option<(u64, Sour
     expires(response, answered).map(|lifetime| (lifetime, Source::Expires))
 }
 
-/// `Expires` less `Date` (§5.3). Either of them invalid or repeated: already expired.
+/// `Expires` less `Date` (§5.3). An `Expires` that is invalid, or either of them repeated: already expired. A `Date` that can't
+/// be read is taken for the time when the answer came, as one that isn't there (RFC 9110 §6.6.1).
 fn expires(response: &HeaderMap, answered: Now) -> Option<u64> {
     let at = match date::field(response, &EXPIRES, answered.unix) {
         DateField::Absent => return None,
@@ -103,8 +108,8 @@ fn expires(response: &HeaderMap, answered: Now) -> Option<u64> {
         DateField::At(at) => at,
     };
     match date::field(response, &DATE, answered.unix) {
-        DateField::Absent => Some(at.saturating_sub(answered.unix)),
-        DateField::Invalid => Some(0),
+        DateField::Invalid if response.get_all(DATE).iter().nth(1).is_some() => Some(0),
+        DateField::Absent | DateField::Invalid => Some(at.saturating_sub(answered.unix)),
         DateField::At(date) => Some(at.saturating_sub(date)),
     }
 }

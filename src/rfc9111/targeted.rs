@@ -4,9 +4,11 @@
 //! empty counts (§2.2). It is a structured field: one parsing error and it counts as absent (§2.1). A directive
 //! whose value has the wrong type is read as its strictest.
 //!
-//! `Surrogate-Control` is no standard. It takes the place of a lifetime only: what `Cache-Control` forbids stays forbidden.
+//! `Surrogate-Control` is no standard. It takes the place of a lifetime only: what `Cache-Control` forbids stays forbidden. Where it
+//! names this cache (`max-age=60;freshgate`, as the origin is offered by `Surrogate-Capability`) it is as good as a field of our
+//! own and takes the place of `no-store` and `no-cache` as well, but not of `private`.
 
-use super::directives::{Argument, Member, ResponseDirectives, delta_seconds};
+use super::directives::{Argument, Member, ResponseDirectives, delta_seconds, smaller};
 use crate::rfc9110::fields::list_bytes;
 use http::{HeaderMap, HeaderName};
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
@@ -65,42 +67,66 @@ fn takes_seconds(name: &str) -> bool {
     matches!(name, "max-age" | "s-maxage" | "stale-while-revalidate" | "stale-if-error")
 }
 
+/// How `Surrogate-Control` names this cache.
+pub const SURROGATE_NAME: &str = "freshgate";
+
 /// What `Surrogate-Control` says. Other directives of it are about content, not about caching.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Surrogate {
     /// `max-age` in seconds; zero if the field can't be read.
     pub max_age: Option<u64>,
+    /// Whether that is meant for this cache by name.
+    pub by_name: bool,
     /// `no-store`, for whichever surrogate.
     pub no_store: bool,
 }
 
+/// For whom a directive is meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Addressee {
+    All,
+    Us,
+    Other,
+}
+
 impl Surrogate {
-    /// Reads `Surrogate-Control`. A lifetime for a named other surrogate (`max-age=60;name`) doesn't count; of
-    /// `max-age=60+30` the freshness counts and the extension doesn't.
+    /// Reads `Surrogate-Control`. A lifetime for a named other surrogate (`max-age=60;name`) doesn't count, one for us counts
+    /// before one for all; of `max-age=60+30` the freshness counts and the extension doesn't.
     pub fn parse(response: &HeaderMap) -> Self {
-        let mut said = Surrogate::default();
+        let (mut said, mut for_all, mut unreadable) = (Surrogate::default(), None, false);
         for member in list_bytes(response, &SURROGATE_CONTROL) {
-            let (directive, target) = split(member);
+            let (directive, addressee) = split(member);
             match Member::read(directive) {
                 Member::Directive(name, _) if name == "no-store" => said.no_store = true,
-                Member::Directive(name, argument) if name == "max-age" && !target => {
+                Member::Directive(name, argument) if name == "max-age" => {
                     let seconds = argument.as_deref().and_then(fresh_seconds).unwrap_or(0);
-                    said.max_age = Some(said.max_age.map_or(seconds, |had| had.min(seconds)));
+                    match addressee {
+                        Addressee::All => for_all = smaller(for_all, seconds),
+                        Addressee::Us => said.max_age = smaller(said.max_age, seconds),
+                        Addressee::Other => {}
+                    }
                 }
                 Member::Directive(..) => {}
-                Member::Malformed(_) => said.max_age = Some(0),
+                Member::Malformed(_) => unreadable = true,
             }
         }
-        said
+        if unreadable {
+            return Surrogate { max_age: Some(0), by_name: false, ..said };
+        }
+        said.by_name = said.max_age.is_some();
+        Surrogate { max_age: said.max_age.or(for_all), ..said }
     }
 }
 
-/// A directive without its target, and whether it had one.
-fn split(member: &[u8]) -> (&[u8], bool) {
+/// A directive without its target, and for whom it is.
+fn split(member: &[u8]) -> (&[u8], Addressee) {
     let quoted = member.contains(&b'"');
     match member.iter().position(|&b| b == b';' && !quoted) {
-        Some(at) => (member[..at].trim_ascii(), true),
-        None => (member, false),
+        Some(at) if member[at + 1..].trim_ascii() == SURROGATE_NAME.as_bytes() => {
+            (member[..at].trim_ascii(), Addressee::Us)
+        }
+        Some(at) => (member[..at].trim_ascii(), Addressee::Other),
+        None => (member, Addressee::All),
     }
 }
 
@@ -168,7 +194,8 @@ mod tests {
     #[test]
     fn surrogate_control() {
         let of = |value: &str| Surrogate::parse(&fields_of(&[("surrogate-control", value)]));
-        let said = |max_age, no_store| Surrogate { max_age, no_store };
+        let said = |max_age, no_store| Surrogate { max_age, by_name: false, no_store };
+        let ours = |max_age| Surrogate { max_age: Some(max_age), by_name: true, no_store: false };
         let cases: &[(&str, &str, Surrogate)] = &[
             ("plain", "max-age=60", said(Some(60), false)),
             ("extension", "max-age=60+30", said(Some(60), false)),
@@ -176,6 +203,11 @@ mod tests {
             ("content only", "content=\"ESI/1.0\"", said(None, false)),
             ("forbidden", "no-store, max-age=60", said(Some(60), true)),
             ("for another", "max-age=5;other, max-age=60", said(Some(60), false)),
+            ("for us", "max-age=60, max-age=90;freshgate", ours(90)),
+            ("for us, strictest", "max-age=60 ; freshgate, max-age=90;freshgate", ours(60)),
+            ("for us, unreadable", "max-age=x;freshgate, max-age=60", ours(0)),
+            ("for us, beside what can't be read", "max-age=60;freshgate, max-age = 60", said(Some(0), false)),
+            ("for one whose name is ours in capitals", "max-age=60;Freshgate", said(None, false)),
             ("forbidden for another", "no-store;other", said(None, true)),
             ("strictest", "max-age=60, max-age=5", said(Some(5), false)),
             ("unreadable", "max-age = 60", said(Some(0), false)),

@@ -133,7 +133,8 @@ async fn an_underscore_makes_no_twin_of_a_field_that_is_believed() {
     assert_eq!(client.get("/x").await.text(), "for nobody", "hers alone");
 }
 
-const CLAIMS: [(&str, &str); 4] = [
+const CLAIMS: [(&str, &str); 5] = [
+    ("Surrogate-Capability", "outer=\"ESI/1.0\""),
     ("X-Forwarded-For", "203.0.113.9"),
     ("X-Forwarded-Host", "shop.example"),
     ("X-Forwarded-Proto", "https"),
@@ -151,6 +152,7 @@ async fn a_stranger_cannot_say_for_whom_it_asks() {
         assert_eq!(seen.get("x-forwarded-host"), Some("a.example:81"));
         assert_eq!(seen.get("x-forwarded-proto"), Some("http"));
         assert_eq!(seen.get("forwarded"), Some("for=127.0.0.1;host=\"a.example:81\";proto=http"));
+        assert_eq!(seen.get("surrogate-capability"), Some("freshgate=\"Surrogate/1.0\""), "nor what he can do");
     }
 }
 
@@ -166,6 +168,8 @@ async fn a_trusted_proxy_is_believed_and_added_to() {
     assert_eq!(seen.get("x-forwarded-proto"), Some("https"));
     let forwarded = "for=203.0.113.9;host=shop.example;proto=https, for=127.0.0.1;host=\"a.example\";proto=http";
     assert_eq!(seen.get("forwarded"), Some(forwarded));
+    let capable = "outer=\"ESI/1.0\", freshgate=\"Surrogate/1.0\"";
+    assert_eq!(seen.get("surrogate-capability"), Some(capable));
 }
 
 #[tokio::test]

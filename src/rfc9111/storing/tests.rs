@@ -85,6 +85,13 @@ fn what_is_not_stored_because_of_its_directives() {
             NotStored::NoStore,
         ),
         (
+            "nor over private, even by name",
+            200,
+            &[cc("private"), ("surrogate-control", "max-age=60;freshgate")],
+            plain(),
+            NotStored::Private,
+        ),
+        (
             "RFC 9213 §2.2 nor does Expires",
             200,
             &[MINUTE_LATER, ("cdn-cache-control", "none")],
@@ -139,6 +146,7 @@ fn the_lifetime_and_its_source() {
     let ours = ("freshgate-cache-control", "max-age=1");
     let cdn = ("cdn-cache-control", "max-age=2");
     let surrogate = ("surrogate-control", "max-age=3");
+    let by_name = ("surrogate-control", "max-age=7;freshgate");
     let all = cc("s-maxage=4, max-age=5");
     let cases: &[(&str, u16, Lines<'_>, Operator, u64, Source)] = &[
         ("our own first", 200, &[all, surrogate, cdn, ours], ttl_wins(9), 1, Source::Targeted),
@@ -157,6 +165,9 @@ fn the_lifetime_and_its_source() {
         ("§4.2.1 max-age", 200, &[cc("max-age=5"), MINUTE_LATER, DATE], ttl(9), 5, Source::MaxAge),
         ("§4.2.1 Expires", 200, &[MINUTE_LATER, DATE], ttl(9), 60, Source::Expires),
         ("§4.2.1 Expires without Date", 200, &[MINUTE_LATER], plain(), 60, Source::Expires),
+        ("RFC 9110 §6.6.1 Date unreadable", 200, &[MINUTE_LATER, ("date", "today")], plain(), 60, Source::Expires),
+        ("surrogate by name over no-store", 200, &[cc("no-store"), by_name], plain(), 7, Source::Surrogate),
+        ("surrogate by name over no-cache", 200, &[cc("no-cache, max-age=1"), by_name], plain(), 7, Source::Surrogate),
         ("ttl", 200, &[], ttl(9), 9, Source::Ttl),
         ("ttl beside public", 200, &[cc("public")], ttl(9), 9, Source::Ttl),
         ("ttl wins", 200, &[all, MINUTE_LATER], ttl_wins(9), 9, Source::Ttl),
@@ -207,7 +218,8 @@ fn what_can_not_be_read_is_stale() {
     let cases: &[(&str, Lines<'_>)] = &[
         ("§5.3 no date", &[("expires", "0"), ETAG]),
         ("§4.2.1 two Expires", &[MINUTE_LATER, MINUTE_LATER, ETAG]),
-        ("§4.2.1 Expires with a bad Date", &[MINUTE_LATER, ("date", "today"), ETAG]),
+        ("§5.1 Age unreadable", &[cc("max-age=60"), ("age", "abc"), ETAG]),
+        ("§5.1 Age in a list", &[cc("max-age=60"), ("age", "0, 0"), ETAG]),
         ("§4.2.1 Expires with two Dates", &[MINUTE_LATER, DATE, DATE, ETAG]),
         ("§4.2 a zone that isn't GMT", &[("expires", "Wed, 01 Jul 2026 00:01:00 EST"), ETAG]),
         ("§5.3 max-age hides Expires", &[cc("max-age=0"), MINUTE_LATER, ETAG]),
