@@ -73,6 +73,11 @@ impl Body {
         Body::stream(Trailed([data, Some(Frame::trailers(trailers))]))
     }
 
+    /// Bytes in memory and another body after them.
+    pub fn chained(first: Bytes, rest: Body) -> Self {
+        Body::stream(Chained { first: Some(first).filter(|first| !first.is_empty()), rest })
+    }
+
     /// How many bytes it has if they are all in memory.
     pub fn in_memory(&self) -> Option<u64> {
         match &self.0 {
@@ -88,6 +93,28 @@ impl Body {
         B: HttpBody<Data = Bytes, Error = BodyError> + Send + 'static,
     {
         Body(Kind::Stream(Box::pin(body)))
+    }
+}
+
+/// Bytes to give first, and what comes after them.
+struct Chained {
+    first: Option<Bytes>,
+    rest: Body,
+}
+
+impl HttpBody for Chained {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
     }
 }
 

@@ -818,6 +818,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
             tally: Arc::new(Tally::default()),
             interim: None,
             stored: None,
+            wanted: freshgate::fill::Wanted::Whole,
         }
     };
     let stored = async |fills: &Arc<Fills>| {

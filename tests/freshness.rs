@@ -30,19 +30,10 @@ fn with(reply: Reply, fields: Fields) -> Reply {
     fields.iter().fold(reply, |reply, (name, value)| reply.field(name, value))
 }
 
-async fn settled(gateway: &Gateway) {
-    within("the end of a recording", async {
-        while !gateway.admin("GET", "/metrics", "").await.text().contains("freshgate_fills 0") {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-}
-
 /// Asks, and waits until what is kept of the answer is in the store.
 async fn get_with(gateway: &Gateway, target: &str, fields: &[(&str, &str)]) -> Answer {
     let answer = gateway.client().await.get_with(target, fields).await;
-    settled(gateway).await;
+    gateway.settled().await;
     answer
 }
 
@@ -182,7 +173,7 @@ async fn statuses() {
         for _ in 0..2 {
             let answer = client.get("/a").await;
             assert_eq!((answer.status, answer.body.len()), (*status, 0));
-            settled(&gateway).await;
+            gateway.settled().await;
         }
         assert_eq!(origin.count(), if *stored { 1 } else { 2 }, "{api} {status} {fields:?}");
         let head = client.request("HEAD", "/a", &[], "").await;
@@ -197,7 +188,7 @@ async fn a_stored_204_has_no_length_and_leaves_the_connection_in_step() {
     let mut client = gateway.client().await;
     for hit in [false, true, true] {
         let answer = client.get("/a").await;
-        settled(&gateway).await;
+        gateway.settled().await;
         assert_eq!((answer.status, answer.cache_says("hit")), (204, hit));
         assert_eq!((answer.get("content-length"), answer.get("transfer-encoding")), (None, None), "RFC 9110 §8.6");
     }
@@ -654,7 +645,7 @@ async fn the_store_keeps_within_its_size() {
         for n in 0..100 {
             assert_eq!(client.get(&format!("/{n}")).await.body.len(), 50_000);
         }
-        settled(&gateway).await;
+        gateway.settled().await;
         within("what is evicted to be dropped", async {
             while stored(&gateway).await.1 > 1 << 20 {
                 gateway.running.store().sweep(gateway.clock.now());

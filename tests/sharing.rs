@@ -37,12 +37,7 @@ async fn numbered(fields: Fields) -> Origin {
 async fn get(gateway: &Gateway, target: &str, fields: &[(&str, &str)]) -> Answer {
     let answer = gateway.client().await.get_with(target, fields).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    support::within("the end of a recording", async {
-        while !gateway.admin("GET", "/metrics", "").await.text().contains("freshgate_fills 0") {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    gateway.settled().await;
     answer
 }
 

@@ -1,20 +1,24 @@
 //! One question to the origin: what is sent, what its answer means for the store, and recording it.
 
 use super::counted::Counted;
+use super::part::{Completed, Wanted, ask_for_rest, completed, joined, part_key, span};
 use super::recording::{Ending, Recording, Room};
 use super::{Comer, Fills, may_take};
 use crate::body::{Body, BodyError};
 use crate::clock::Now;
 use crate::policy::{Asker, Keep, Routed, Scope, keep};
+use crate::rfc9110::range::ContentRange;
 use crate::rfc9111;
 use crate::store::{Asked as AskedAt, Content, Entry, Tallied, Tally};
 use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::ext::ReasonPhrase;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// All that is needed to ask for one key and to judge the answer.
@@ -43,6 +47,8 @@ pub struct Question {
     pub interim: Option<InterimFn>,
     /// The stored answer to be confirmed, as it was found.
     pub stored: Option<Arc<Entry>>,
+    /// The whole, or what of it; where something is stored it is the whole.
+    pub wanted: Wanted,
 }
 
 /// An entry on its way to those who asked.
@@ -136,16 +142,42 @@ impl Question {
             authenticated: self.user.is_some(),
             partitioned: self.shared_key.is_some(),
             no_store: false,
+            part: self.is_for_part(),
         }
     }
 
-    /// Sends it, with the validators of a stored answer if there is one.
-    async fn send(&self, stored: Option<&Entry>) -> Result<Response<Body>, AskError> {
+    /// The stored part of which it wants the rest.
+    fn beginning(&self) -> Option<&Entry> {
+        match &self.wanted {
+            Wanted::Rest { of, .. } => Some(of),
+            Wanted::Whole | Wanted::Part => None,
+        }
+    }
+
+    /// What a caller got alone isn't shared because its end may be.
+    fn may_share_beginning(&self) -> bool {
+        !matches!(self.wanted, Wanted::Rest { shared: false, .. }) || self.shared_key.is_none()
+    }
+
+    fn key_for(&self, shared: bool) -> &[u8] {
+        self.shared_key.as_ref().filter(|_| shared).unwrap_or(&self.key)
+    }
+
+    /// Whether it asks for what its client asked for, a part.
+    pub(super) fn is_for_part(&self) -> bool {
+        matches!(self.wanted, Wanted::Part)
+    }
+
+    /// Sends it, with the validators of a stored answer, or for the rest of one.
+    async fn send(&self, stored: Option<&Entry>, rest_of: Option<&Entry>) -> Result<Response<Body>, AskError> {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.sent.clone();
         if let Some(stored) = stored {
             rfc9111::add_validators(request.headers_mut(), stored.etag(), stored.last_modified());
+        }
+        if let Some(of) = rest_of {
+            ask_for_rest(request.headers_mut(), of);
         }
         let timeouts = &self.routed.rules.timeouts;
         self.origin.ask(request, &self.host, timeouts, self.interim.clone()).await
@@ -156,14 +188,23 @@ impl Fills {
     /// Asks the origin and decides what its answer is good for. `at` was noted before.
     pub(super) async fn ask(&self, question: &Arc<Question>, at: &AskedAt) -> Asked {
         let asked = self.clock.now();
-        let mut answer = question.send(question.stored.as_deref()).await;
+        let mut beginning = question.beginning();
+        let mut answer = question.send(question.stored.as_deref(), beginning).await;
         if let (Ok(response), Some(stored)) = (&answer, &question.stored)
             && response.status() == StatusCode::NOT_MODIFIED
         {
             if rfc9111::identifies(response.headers(), &stored.fields.unpack(0)) {
                 return self.confirmed(question, at, stored, response.headers(), [asked, self.clock.now()]);
             }
-            answer = question.send(None).await; // it confirms something else; RFC 9111 §4.3.4
+            answer = question.send(None, None).await; // it confirms something else; RFC 9111 §4.3.4
+        }
+        if let Some(of) = beginning {
+            (beginning, answer) = match answer.map(|rest| completed(of, rest)) {
+                Ok(Completed::Whole(whole)) => (Some(of), Ok(whole)),
+                Ok(Completed::Other(other)) => (None, Ok(other)),
+                Ok(Completed::Nothing) => (None, question.send(None, None).await),
+                Err(error) => (None, Err(error)),
+            };
         }
         let answered = self.clock.now();
         let origin_ms = answered.mono - asked.mono;
@@ -177,9 +218,9 @@ impl Fills {
                 let Some(running) = Counted::up_to(&self.running, self.settings.fills) else {
                     return Asked::Own { response, reason: "too-many-fills", origin_ms };
                 };
-                let (entry, recorder) = self.begin(question, at, &mut response, keep, running);
+                let (entry, recorder) = self.begin(question, at, &mut response, keep, beginning, running);
                 let live = Some(Arc::clone(&recorder.recording.0));
-                let status = response.status();
+                let status = beginning.map_or(response.status(), |_| StatusCode::PARTIAL_CONTENT);
                 Asked::Shared(
                     Shared { entry, live, revalidated: false, status, origin_ms, unkept: None },
                     Some((response.into_body(), recorder)),
@@ -195,14 +236,21 @@ impl Fills {
         at: &AskedAt,
         response: &mut Response<Body>,
         keep: Keep,
+        beginning: Option<&Entry>,
         running: Counted,
     ) -> (Arc<Entry>, Recorder) {
         let length = response.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let (recording, own) = Recording::new(length);
         let body = std::mem::replace(response.body_mut(), own);
-        let shared = keep.shared;
+        let shared = keep.shared && question.may_share_beginning();
         let reason = response.extensions().get::<ReasonPhrase>().cloned().map(Box::new);
-        let entry = Arc::new(Entry { reason, ..self.entry(question, at, response.status(), keep) });
+        let mut entry = Entry { reason, ..self.entry(question, at, response.status(), keep) };
+        if let Some(of) = beginning {
+            entry.held = entry.held.union(&of.held);
+            entry.asked_at = entry.asked_at.min(of.asked_at);
+            entry.confirmed_at = entry.confirmed_at.min(of.confirmed_at);
+        }
+        let entry = Arc::new(entry);
         let recorder = Recorder { entry: Arc::clone(&entry), recording: Ending(recording), body, shared, running };
         (entry, recorder)
     }
@@ -221,7 +269,7 @@ impl Fills {
         let stated = judged.ok().filter(|keep| keep.facts.source.is_explicit() && keep.tags.is_empty());
         let running = || Counted::up_to(&self.running, self.settings.fills);
         let Some((keep, running)) = stated.and_then(|keep| Some((keep, running()?))) else { return };
-        let (_, recorder) = self.begin(&question, at, response, keep, running);
+        let (_, recorder) = self.begin(&question, at, response, keep, None, running);
         let (fills, question) = (Arc::clone(self), Arc::new(question));
         self.tasks.spawn(async move { fills.record(&question, recorder, || ()).await });
     }
@@ -238,6 +286,9 @@ impl Fills {
         let length = fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > self.settings.max_object_size) {
             return Err("too-large");
+        }
+        if status == StatusCode::PARTIAL_CONTENT && !is_sound_part(fields, length) {
+            return Err("content-range");
         }
         if at.held.settles(at.time) {
             return Err("settling");
@@ -332,14 +383,41 @@ impl Fills {
         };
         if ended.is_ok() && keeping && !self.is_too_old(&entry) && !entry.held.settles(entry.asked_time) {
             let (body, trailers) = recording.whole();
-            let generate = question.routed.rules.generate_etag && entry.etag().is_none();
-            let etag = generate.then(|| generated_etag(&body)).flatten().map(Box::new);
-            drop(entry.content.set(Content { body, trailers, etag }));
-            self.put(question, &entry, shared);
+            if entry.status == StatusCode::PARTIAL_CONTENT {
+                self.put_part(question, &entry, body, shared);
+            } else {
+                self.put_whole(question, &entry, Content { body, trailers, etag: None }, shared);
+            }
         }
         close();
         recording.end(ended);
         drop(running);
+    }
+
+    fn put_whole(&self, question: &Question, entry: &Arc<Entry>, mut content: Content, shared: bool) {
+        let generate = question.routed.rules.generate_etag && entry.etag().is_none();
+        content.etag = generate.then(|| generated_etag(&content.body)).flatten().map(Box::new);
+        drop(entry.content.set(content));
+        self.put(question, entry, shared);
+    }
+
+    /// Stores a part, together with what is stored of the same version if that touches it. One whose bytes aren't those that its
+    /// head named is not stored.
+    fn put_part(&self, question: &Question, entry: &Arc<Entry>, body: Bytes, shared: bool) {
+        if span(entry).is_none_or(|span| span.part.len() != body.len() as u64) {
+            return;
+        }
+        drop(entry.content.set(Content { body, ..Content::default() }));
+        let key = part_key(question.key_for(shared));
+        self.parts.store(true, Ordering::Release);
+        let stored = self.store.find(&key);
+        let same = stored.iter().flat_map(|all| all.iter()).find(|other| other.selection.matches(&question.fields));
+        let most = self.settings.max_object_size;
+        match same.and_then(|other| joined(&self.store.names, other, entry, most)).map(Arc::new) {
+            Some(whole) if whole.status == StatusCode::OK => self.put(question, &whole, shared),
+            Some(more) => drop(self.store.put(&key, &more, &question.fields)),
+            None => drop(self.store.put(&key, entry, &question.fields)),
+        }
     }
 
     /// Waits for the readers of an answer that isn't kept, of which `written` bytes have come; false when there are none
@@ -372,13 +450,14 @@ impl Fills {
     }
 
     fn put(&self, question: &Question, entry: &Arc<Entry>, shared: bool) {
-        let key = match &question.shared_key {
-            Some(shared_key) if shared => shared_key,
-            Some(_) | None => &question.key,
-        };
         // Refused only when it is invalidated or a younger one is there: then nobody misses it.
-        let _ = self.store.put(key, entry, &question.fields);
+        let _ = self.store.put(question.key_for(shared), entry, &question.fields);
     }
+}
+
+/// Whether a partial answer says which bytes it has, and isn't at odds with its own length.
+fn is_sound_part(fields: &HeaderMap, length: Option<u64>) -> bool {
+    ContentRange::of(fields).is_some_and(|range| length.is_none_or(|length| length == range.part.len()))
 }
 
 /// A weak entity tag made of the content: the same bytes have the same tag.

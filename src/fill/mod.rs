@@ -8,11 +8,13 @@
 mod ask;
 mod counted;
 mod flight;
+mod part;
 mod recording;
 mod unshared;
 
 pub use ask::{Question, Shared};
 pub use flight::{Comer, Flight, Flights, Turn, may_take};
+pub use part::{Wanted, can_be_completed, part_key, span};
 pub use recording::{Recording, Room};
 
 use crate::body::Body;
@@ -24,7 +26,7 @@ use crate::upstream::AskError;
 use counted::Counted;
 use http::{Response, StatusCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use unshared::Unshared;
@@ -58,6 +60,8 @@ pub struct Fills {
     clock: Clock,
     waiting: Arc<AtomicUsize>,
     running: Arc<AtomicUsize>,
+    /// Whether a part was ever stored. Most APIs have none, and needn't look for one with every miss.
+    parts: AtomicBool,
 }
 
 /// Where those who joined await the answer.
@@ -116,6 +120,7 @@ impl Fills {
             clock,
             waiting: Arc::default(),
             running: Arc::default(),
+            parts: AtomicBool::new(false),
         })
     }
 
@@ -129,6 +134,11 @@ impl Fills {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// Whether there may be parts in the store.
+    pub fn has_parts(&self) -> bool {
+        self.parts.load(Ordering::Acquire)
+    }
+
     /// Whether answers for this key could lately not be shared, so that its requests go to the origin on their own.
     pub fn is_unshared(&self, key: &[u8], now: u64) -> bool {
         self.unshared.contains(key, now)
@@ -137,7 +147,7 @@ impl Fills {
     /// Gets an answer to `question`: asks, or waits for one who has asked already.
     pub async fn get(self: &Arc<Self>, question: Question, comer: Comer) -> Got {
         let question = Arc::new(question);
-        if self.is_unshared(&question.key, comer.began_time) {
+        if question.is_for_part() || self.is_unshared(&question.key, comer.began_time) {
             return self.alone(question).await;
         }
         let (mut failed, mut refused, mut variant) = (false, None, None::<Vec<u8>>);
@@ -285,7 +295,7 @@ impl Fills {
             ask::Asked::Own { response, reason, origin_ms } => Got::Own { response, reason, origin_ms },
             ask::Asked::Failed(error) => Got::Failed(error),
             ask::Asked::Shared(shared, growing) => {
-                if shared.unkept.is_none() {
+                if shared.unkept.is_none() && !question.is_for_part() {
                     self.unshared.forget(&question.key);
                 }
                 let (body, recorder) = growing.unzip();

@@ -3,9 +3,10 @@
 use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
 use crate::clock::Now;
+use crate::fill::span;
 use crate::policy::{Api, ClientCache, Rules, SURROGATE_FIELDS, TAG_FIELDS};
 use crate::rfc9110::fields::{has_any, has_token, remove_all, strip_hop_by_hop};
-use crate::rfc9110::range::{self, Ranged};
+use crate::rfc9110::range::{self, ContentRange, Part, Ranged};
 use crate::rfc9110::{Validators, conditional};
 use crate::store::{Content, Entry};
 use bytes::Bytes;
@@ -15,6 +16,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 
 /// Fields that a cache may spend on an answer beside the stored ones: Age, Via, Cache-Status and a few.
 const SPARE_FIELDS: usize = 6;
@@ -64,20 +67,26 @@ fn as_asked(
     }
     let asks = has_any(asked.fields, &[IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE]);
     let validators = if asks { Validators::of(&fields) } else { Validators::default() };
-    if entry.status == StatusCode::OK && conditional::not_modified(asked.fields, &validators, now) {
-        fields.remove(CONTENT_LENGTH);
+    let is_found = matches!(entry.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+    if is_found && conditional::not_modified(asked.fields, &validators, now) {
+        remove_all(&mut fields, &[CONTENT_LENGTH, CONTENT_RANGE]);
         return finish(asked, StatusCode::NOT_MODIFIED, fields, Body::empty(), status);
     }
     if let (Some(content), None) = (content, &growing) {
-        let ranged = if entry.status == StatusCode::OK && *asked.method == Method::GET {
-            range::select(asked.fields, &validators, content.body.len() as u64, now)
+        let stored = span(entry).or_else(|| ContentRange::whole(content.body.len() as u64));
+        let complete = stored.map_or(0, |stored| stored.complete);
+        let ranged = if is_found && *asked.method == Method::GET {
+            range::select(asked.fields, &validators, complete, now)
         } else {
             Ranged::Whole
         };
-        return match ranged {
-            Ranged::Whole => whole(asked, entry.status, fields, content, status),
-            Ranged::Part { first, last } => part(asked, fields, content, first, last, status),
-            Ranged::Unsatisfiable => unsatisfiable(asked, fields, content, status),
+        return match (ranged, stored) {
+            (Ranged::Part(wanted), Some(stored)) => part(asked, fields, content, stored, wanted, status),
+            (Ranged::Parts(wanted), Some(_)) => several(asked, fields, content, &wanted, status),
+            (Ranged::Unsatisfiable, _) => unsatisfiable(asked, fields, complete, status),
+            (Ranged::Whole | Ranged::Part(_) | Ranged::Parts(_), _) => {
+                whole(asked, entry.status, fields, content, status)
+            }
         };
     }
     let body = growing.filter(|_| *asked.method != Method::HEAD).unwrap_or_else(Body::empty);
@@ -116,26 +125,60 @@ fn whole(
     finish(asked, status, fields, body, cache)
 }
 
+/// The bytes `wanted` of a content that is what `stored` says; they lie within it.
 fn part(
     asked: Asked<'_>,
     mut fields: HeaderMap,
     content: &Content,
-    first: u64,
-    last: u64,
+    stored: ContentRange,
+    wanted: Part,
     cache: &Status,
 ) -> Response<Body> {
-    let length = content.body.len();
-    put(&mut fields, CONTENT_RANGE, format!("bytes {first}-{last}/{length}"));
-    fields.insert(CONTENT_LENGTH, HeaderValue::from(last - first + 1));
-    // The range was checked against this length.
-    let at = |n: u64| usize::try_from(n).unwrap_or(length).min(length);
-    let piece = content.body.slice(at(first)..at(last.saturating_add(1)));
+    put(&mut fields, CONTENT_RANGE, content_range(wanted, stored.complete));
+    fields.insert(CONTENT_LENGTH, HeaderValue::from(wanted.len()));
+    let first = wanted.first.saturating_sub(stored.part.first);
+    let piece = slice(&content.body, Part { first, last: first + wanted.len() - 1 });
     finish(asked, StatusCode::PARTIAL_CONTENT, fields, Body::full(piece), cache)
 }
 
-fn unsatisfiable(asked: Asked<'_>, mut fields: HeaderMap, content: &Content, cache: &Status) -> Response<Body> {
+/// Several parts of a whole content, as `multipart/byteranges` (RFC 9110 §14.6, §15.3.7.2).
+fn several(
+    asked: Asked<'_>,
+    mut fields: HeaderMap,
+    content: &Content,
+    wanted: &[Part],
+    cache: &Status,
+) -> Response<Body> {
+    // Nobody who writes contents can know it, so none holds it.
+    let boundary = format!("{:016x}", RandomState::new().hash_one(content.body.len()));
+    let media_type = fields.get(CONTENT_TYPE).map(|value| [b"Content-Type: ", value.as_bytes(), b"\r\n"].concat());
+    let mut body = Vec::new();
+    for part in wanted {
+        let range = content_range(*part, content.body.len() as u64);
+        body.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
+        body.extend_from_slice(media_type.as_deref().unwrap_or_default());
+        body.extend_from_slice(format!("Content-Range: {range}\r\n\r\n").as_bytes());
+        body.extend_from_slice(&slice(&content.body, *part));
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    put(&mut fields, CONTENT_TYPE, format!("multipart/byteranges; boundary={boundary}"));
+    fields.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    finish(asked, StatusCode::PARTIAL_CONTENT, fields, Body::full(body), cache)
+}
+
+fn content_range(part: Part, complete: u64) -> String {
+    format!("bytes {}-{}/{complete}", part.first, part.last)
+}
+
+fn slice(body: &Bytes, part: Part) -> Bytes {
+    let at = |n: u64| usize::try_from(n).unwrap_or(body.len()).min(body.len());
+    body.slice(at(part.first)..at(part.last.saturating_add(1)))
+}
+
+fn unsatisfiable(asked: Asked<'_>, mut fields: HeaderMap, complete: u64, cache: &Status) -> Response<Body> {
     remove_all(&mut fields, &[CONTENT_LENGTH, CONTENT_TYPE, ETAG]);
-    put(&mut fields, CONTENT_RANGE, format!("bytes */{}", content.body.len()));
+    put(&mut fields, CONTENT_RANGE, format!("bytes */{complete}"));
     finish(asked, StatusCode::RANGE_NOT_SATISFIABLE, fields, Body::empty(), cache)
 }
 

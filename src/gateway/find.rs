@@ -3,9 +3,13 @@
 use super::admit::Admitted;
 use super::status::Fwd;
 use crate::clock::Now;
+use crate::fill::{can_be_completed, part_key, span};
 use crate::policy::{may_use_shared, partition, write_key};
+use crate::rfc9110::Validators;
+use crate::rfc9110::range::{self, Ranged};
 use crate::rfc9111::{self, RequestDirectives, Reuse};
 use crate::store::{Entry, Standing, Store};
+use http::header::RANGE;
 use std::sync::Arc;
 
 /// How often a client's `no-cache` or `max-age` reaches the origin for one key: once in so many milliseconds.
@@ -43,6 +47,58 @@ impl Lookup {
         write_key(&mut key, &admitted.host, &admitted.routed.path, query, &partition);
         let shared_key = (!partition.is_empty()).then(|| key[..key.len() - partition.len()].to_vec());
         Lookup { key, shared_key }
+    }
+}
+
+/// A stored part that has what is asked for, or is of use for it.
+#[derive(Debug)]
+pub(super) enum FoundPart {
+    /// Use it.
+    Within(Arc<Entry>),
+    /// It is the beginning of what is asked for, found under the shared key or not.
+    Beginning(Arc<Entry>, bool),
+    /// It is no help, but there is one.
+    Other,
+    /// There is none.
+    Nothing,
+}
+
+/// Looks for a part where the whole isn't stored. Only a fresh one counts.
+pub(super) fn find_part(
+    store: &Store,
+    lookup: &Lookup,
+    admitted: &Admitted,
+    wishes: &RequestDirectives,
+    now: Now,
+) -> FoundPart {
+    let shared_key = lookup.shared_key.as_ref().map(|key| part_key(key));
+    let parts = Lookup { key: part_key(&lookup.key), shared_key };
+    let own = under(store, &parts.key, admitted, wishes, now, |_| true);
+    let (found, shared) = match (own, &parts.shared_key) {
+        (Found::Fresh(entry), key) => (Found::Fresh(entry), key.is_none()),
+        (own, None) => (own, true),
+        (_, Some(key)) => {
+            let rules = &*admitted.routed.rules;
+            (under(store, key, admitted, wishes, now, |entry| may_use_shared(rules, entry.sharing)), true)
+        }
+    };
+    match found {
+        Found::Fresh(part) if !admitted.fields.contains_key(RANGE) => match can_be_completed(&part) {
+            true => FoundPart::Beginning(part, shared),
+            false => FoundPart::Other,
+        },
+        Found::Fresh(part) if has(&part, admitted, now) => FoundPart::Within(part),
+        Found::Fresh(_) | Found::Stale(_) | Found::Refresh(_) | Found::Ask { stored: Some(_), .. } => FoundPart::Other,
+        Found::Ask { stored: None, .. } => FoundPart::Nothing,
+    }
+}
+
+fn has(part: &Entry, admitted: &Admitted, now: Now) -> bool {
+    let fields = part.fields.unpack(0);
+    let Some(span) = span(part) else { return false };
+    match range::select(&admitted.fields, &Validators::of(&fields), span.complete, now) {
+        Ranged::Part(wanted) => span.covers(&wanted),
+        Ranged::Whole | Ranged::Parts(_) | Ranged::Unsatisfiable => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Gateway;
 use super::admit::Admitted;
 use super::deliver::{self, Asked};
-use super::find::{Found, Lookup, find};
+use super::find::{Found, FoundPart, Lookup, find, find_part};
 use super::forward;
 use super::outcome::{Answered, Kind, Outcome, Step};
 use super::problem::Problem;
@@ -11,13 +11,13 @@ use super::status::{Fwd, Status};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock::Now;
-use crate::fill::{Comer, Got, Question, Shared};
+use crate::fill::{Comer, Got, Question, Shared, Wanted};
 use crate::policy::{Names, canonical_query};
-use crate::rfc9110::conditional;
+use crate::rfc9110::{conditional, range};
 use crate::rfc9111::{RequestDirectives, strip_conditionals, usable_on_error};
 use crate::store::{Entry, Standing};
 use crate::upstream::{AskError, InterimFn};
-use http::header::{COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::header::{COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{Method, Request, Response, StatusCode};
 use std::sync::Arc;
 
@@ -73,42 +73,63 @@ impl Gateway {
             Found::Fresh(entry) => Step::Now(reading.hit(&entry, Kind::Hit, None, now)),
             Found::Stale(entry) => Step::Now(reading.hit(&entry, Kind::Stale, Some("max-stale"), now)),
             Found::Refresh(entry) => {
-                if let Some(question) = self.question(&reading, Some(&entry)) {
+                if let Some(question) = self.question(&reading, Some(&entry), Wanted::Whole) {
                     self.fills.refresh(question, &comer);
                 }
                 Step::Now(reading.hit(&entry, Kind::Stale, Some("stale-while-revalidate"), now))
             }
-            Found::Ask { .. } if wishes.only_if_cached => {
-                let problem = Problem::not_cached();
-                Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, Some(reading.api()))))
-            }
             Found::Ask { stored, fwd, why } => {
-                let part = admitted.fields.contains_key(RANGE) && stored.is_none();
-                let past = match (part, admitted.method == Method::HEAD) {
-                    (true, _) => Some(Past(Fwd::Partial, None)),
-                    (false, true) => Some(Past(fwd, why)),
-                    (false, false) if self.is_between_them(&reading, stored.is_some(), now) => {
-                        Some(Past(fwd, UNSHARED))
-                    }
-                    (false, false) => admitted.routed.place().is_too_deep().then_some(TOO_DEEP),
-                };
+                let part = self.part(&reading, stored.is_none(), &wishes, now);
+                if let FoundPart::Within(entry) = part {
+                    return Step::Now(reading.hit(&entry, Kind::Hit, None, now));
+                }
+                if wishes.only_if_cached {
+                    let (problem, api) = (Problem::not_cached(), Some(reading.api()));
+                    return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
+                }
+                let fwd = if matches!(part, FoundPart::Nothing) { fwd } else { Fwd::Partial };
+                let past = self.past_store(&reading, stored.is_some(), Past(fwd, why), now);
                 match past {
                     Some(past) => Step::Later(Box::pin(self.pass(admitted, body, client, past))),
                     None => Step::Later(Box::pin(async move {
                         let reading = Reading { admitted: &admitted, client, lookup: &lookup };
-                        self.ask(&reading, stored, Past(fwd, why), comer).await
+                        let is_part = stored.is_none() && admitted.fields.contains_key(RANGE);
+                        let wanted = match part {
+                            FoundPart::Beginning(of, shared) => Wanted::Rest { of, shared },
+                            FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing if is_part => Wanted::Part,
+                            FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing => Wanted::Whole,
+                        };
+                        self.ask(&reading, stored, wanted, Past(fwd, why), comer).await
                     })),
                 }
             }
         }
     }
 
-    /// Whether a request's conditions are a matter between its client and the origin: nothing is stored, and the last
-    /// answer couldn't be. A fill would ask without them and get a content that the client has already.
-    fn is_between_them(&self, reading: &Reading<'_>, stored: bool, now: Now) -> bool {
-        let fields = &reading.admitted.fields;
+    /// A stored part that helps where the whole isn't stored.
+    fn part(&self, reading: &Reading<'_>, nothing: bool, wishes: &RequestDirectives, now: Now) -> FoundPart {
+        if nothing && reading.admitted.method == Method::GET && self.fills.has_parts() {
+            find_part(&self.store, reading.lookup, reading.admitted, wishes, now)
+        } else {
+            FoundPart::Nothing
+        }
+    }
+
+    /// Why the answer to a read that has to be asked for won't be kept, if that is known: a HEAD's, one to several ranges or to
+    /// conditions of the client's own, one too deep.
+    fn past_store(&self, reading: &Reading<'_>, stored: bool, past: Past, now: Now) -> Option<Past> {
+        let (fields, head) = (&reading.admitted.fields, reading.admitted.method == Method::HEAD);
         let conditional = fields.contains_key(IF_NONE_MATCH) || fields.contains_key(IF_MODIFIED_SINCE);
-        conditional && !stored && self.fills.is_unshared(&reading.lookup.key, now.mono)
+        let part = !stored && fields.contains_key(RANGE);
+        if head || part && (conditional || !range::is_for_one(fields)) {
+            return Some(past);
+        }
+        // Nothing is stored, and the last answer couldn't be: conditions are a matter between the client and its origin. A fill
+        // would ask without them and get a content that the client has already.
+        if conditional && !stored && self.fills.is_unshared(&reading.lookup.key, now.mono) {
+            return Some(Past(past.0, UNSHARED));
+        }
+        reading.admitted.routed.place().is_too_deep().then_some(TOO_DEEP)
     }
 
     /// Asks the origin, or waits for one who does.
@@ -116,10 +137,11 @@ impl Gateway {
         self: &Arc<Self>,
         reading: &Reading<'_>,
         stored: Option<Arc<Entry>>,
+        wanted: Wanted,
         past: Past,
         comer: Comer,
     ) -> Answered {
-        let Some(question) = self.question(reading, stored.as_ref()) else {
+        let Some(question) = self.question(reading, stored.as_ref(), wanted) else {
             let problem = Problem::unsendable();
             return (problem.response(Status::default()), problem.outcome(Kind::Failed, Some(reading.api())));
         };
@@ -203,16 +225,22 @@ impl Gateway {
             tally: Arc::clone(&served.tally),
             interim: None,
             stored: None,
+            wanted: Wanted::Whole,
             fields: admitted.fields,
             routed: admitted.routed,
         })
     }
 
-    fn question(&self, reading: &Reading<'_>, stored: Option<&Arc<Entry>>) -> Option<Question> {
+    fn question(&self, reading: &Reading<'_>, stored: Option<&Arc<Entry>>, wanted: Wanted) -> Option<Question> {
         let admitted = reading.admitted;
         let trusted = (self.settings.trusts)(reading.client.address.ip());
         let mut sent = forward::fields(admitted, admitted.fields.clone(), reading.client, trusted);
         strip_conditionals(&mut sent);
+        if matches!(wanted, Wanted::Part) {
+            for name in [RANGE, IF_RANGE] {
+                sent.extend(admitted.fields.get(&name).map(|value| (name, value.clone())));
+            }
+        }
         let served = self.served(&admitted.routed.mounted);
         Some(Question {
             key: reading.lookup.key.clone(),
@@ -227,6 +255,7 @@ impl Gateway {
             tally: Arc::clone(&served.tally),
             interim: interim(reading.client),
             stored: stored.filter(|entry| entry.content.get().is_some() && entry.held.len() <= MAX_CONFIRMED).cloned(),
+            wanted,
         })
     }
 }

@@ -37,6 +37,8 @@ pub struct Asker<'a> {
     pub partitioned: bool,
     /// Whether it said `no-store`.
     pub no_store: bool,
+    /// Whether it asked for one part.
+    pub part: bool,
 }
 
 /// An answer that is kept.
@@ -79,7 +81,8 @@ pub fn keep(
         return Err("stream");
     }
     // RFC 9111 §3.5 is met by `shares` below: what it doesn't allow to be shared stays in the caller's partition.
-    let question = Question { method: asker.method, authorization: false, request_no_store: asker.no_store };
+    let question =
+        Question { method: asker.method, authorization: false, request_no_store: asker.no_store, part: asker.part };
     let storable = rfc9111::consider(&question, status, fields, asked, answered, &operator(rules, status))
         .map_err(NotStored::name)?;
     let tags = tags(fields)?;

@@ -1,6 +1,6 @@
-//! Which part of a stored answer a GET asks for (RFC 9110 §14.1.2, §14.2, §13.1.5).
+//! Which parts of an answer a GET asks for, and which part an answer is (RFC 9110 §14, §13.1.5).
 //!
-//! A server may ignore any `Range`, so whatever is not one well-formed range of bytes is answered in full.
+//! A server may ignore any `Range`, so whatever isn't well-formed, or asks for more parts than are worth it, is answered in full.
 
 use super::date;
 use super::etag::EntityTag;
@@ -8,65 +8,172 @@ use super::fields;
 use super::validators::Validators;
 use crate::clock::Now;
 use http::HeaderMap;
-use http::header::{IF_RANGE, RANGE};
+use http::header::{CONTENT_RANGE, IF_RANGE, RANGE};
+
+/// Most parts of one answer. More are a burden without a use (§17.15); they get the whole.
+const MOST_PARTS: usize = 16;
 
 /// What of the representation to send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ranged {
     /// All of it, 200.
     Whole,
-    /// The bytes `first` to `last`, both included, 206.
-    Part {
-        /// Offset of the first byte.
-        first: u64,
-        /// Offset of the last byte, less than the length.
-        last: u64,
-    },
-    /// The range begins past the end: 416 with `Content-Range: bytes */length`.
+    /// One part, 206.
+    Part(Part),
+    /// Several, in the order in which they were asked for, none overlapping another: 206 with `multipart/byteranges`.
+    Parts(Vec<Part>),
+    /// Every range begins past the end: 416 with `Content-Range: bytes */length`.
     Unsatisfiable,
 }
 
-/// Chooses for a GET whose answer would be a 200 of `len` bytes. One range of bytes only; several ranges, other units and
-/// malformed fields give [`Ranged::Whole`], as does an `If-Range` that isn't a strong match.
+/// The bytes `first` to `last`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Offset of the first byte.
+    pub first: u64,
+    /// Offset of the last byte, less than the length.
+    pub last: u64,
+}
+
+/// Where the bytes of a partial answer belong: `Content-Range: bytes first-last/complete` (§14.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentRange {
+    /// What is there.
+    pub part: Part,
+    /// Bytes of the whole representation.
+    pub complete: u64,
+}
+
+impl Part {
+    /// How many bytes there are.
+    pub fn len(&self) -> u64 {
+        self.last - self.first + 1
+    }
+
+    /// Never: the first byte is there at least.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    fn overlaps(&self, other: &Part) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
+
+impl ContentRange {
+    /// That of a response; `None` where it is absent, repeated, in another unit, without a known length, or doesn't make sense.
+    pub fn of(response: &HeaderMap) -> Option<Self> {
+        ContentRange::parse(fields::single(response, &CONTENT_RANGE).ok()??)
+    }
+
+    /// Reads the field's value.
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let (unit, rest) = value.split_at_checked(6)?;
+        if !unit.eq_ignore_ascii_case(b"bytes ") {
+            return None;
+        }
+        let slash = rest.iter().position(|&b| b == b'/')?;
+        let (range, complete) = (&rest[..slash], position(&rest[slash + 1..])?);
+        let dash = range.iter().position(|&b| b == b'-')?;
+        let part = Part { first: position(&range[..dash])?, last: position(&range[dash + 1..])? };
+        (part.first <= part.last && part.last < complete).then_some(ContentRange { part, complete })
+    }
+
+    /// The whole of a representation; `None` if it has no bytes.
+    pub fn whole(complete: u64) -> Option<Self> {
+        complete.checked_sub(1).map(|last| ContentRange { part: Part { first: 0, last }, complete })
+    }
+
+    /// Whether these bytes are all there are.
+    pub fn is_whole(&self) -> bool {
+        self.part.len() == self.complete
+    }
+
+    /// Whether `part` lies within.
+    pub fn covers(&self, part: &Part) -> bool {
+        self.part.first <= part.first && part.last <= self.part.last
+    }
+}
+
+/// Whether a request asks for one part and no more, so that its answer may be kept as a part.
+pub fn is_for_one(request: &HeaderMap) -> bool {
+    specs(request).is_some_and(|specs| {
+        let mut specs = specs.filter(|spec| !spec.is_empty());
+        matches!((specs.next().and_then(Spec::parse), specs.next()), (Some(_), None))
+    })
+}
+
+/// Chooses for a GET whose answer would be a 200 of `len` bytes. Other units, malformed fields, too many ranges and overlapping
+/// ones give [`Ranged::Whole`], as does an `If-Range` that isn't a strong match.
 pub fn select(request: &HeaderMap, stored: &Validators<'_>, len: u64, now: Now) -> Ranged {
-    let Ok(Some(range)) = fields::single(request, &RANGE) else { return Ranged::Whole };
+    let Some(specs) = specs(request) else { return Ranged::Whole };
     if !if_range_holds(request, stored, now) {
         return Ranged::Whole;
     }
-    let Some(specs) = range.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")) else {
-        return Ranged::Whole;
-    };
-    let mut specs = fields::members(specs.1).filter(|spec| !spec.is_empty());
-    match (specs.next(), specs.next()) {
-        (Some(spec), None) => one(spec, len).unwrap_or(Ranged::Whole),
-        _ => Ranged::Whole,
+    let mut parts: Vec<Part> = Vec::new();
+    let mut count = 0;
+    for spec in specs.filter(|spec| !spec.is_empty()) {
+        count += 1;
+        match Spec::parse(spec).map(|spec| spec.within(len)) {
+            Some(Found::At(part)) if count <= MOST_PARTS && !parts.iter().any(|p| p.overlaps(&part)) => {
+                parts.push(part)
+            }
+            Some(Found::PastTheEnd) => {}
+            Some(Found::At(_) | Found::Nothing) | None => return Ranged::Whole,
+        }
     }
-}
-
-/// One range specifier; `None` if it is malformed.
-fn one(spec: &[u8], len: u64) -> Option<Ranged> {
-    let dash = spec.iter().position(|&b| b == b'-')?;
-    let (first, last) = (&spec[..dash], &spec[dash + 1..]);
-    if first.is_empty() {
-        return Some(suffix(position(last)?, len));
-    }
-    let first = position(first)?;
-    let last = if last.is_empty() { u64::MAX } else { position(last)? };
-    if last < first {
-        return None;
-    }
-    if first >= len {
-        return Some(Ranged::Unsatisfiable);
-    }
-    Some(Ranged::Part { first, last: last.min(len - 1) })
-}
-
-/// The last `count` bytes. No `Content-Range` can describe a part of nothing, so an empty representation goes whole.
-fn suffix(count: u64, len: u64) -> Ranged {
-    match (count, len) {
-        (0, _) => Ranged::Unsatisfiable,
+    match (parts.as_slice(), count) {
         (_, 0) => Ranged::Whole,
-        (count, len) => Ranged::Part { first: len.saturating_sub(count), last: len - 1 },
+        ([], _) => Ranged::Unsatisfiable,
+        ([part], _) => Ranged::Part(*part),
+        (_, _) => Ranged::Parts(parts),
+    }
+}
+
+/// The ranges as written, if they are of bytes.
+fn specs(request: &HeaderMap) -> Option<impl Iterator<Item = &[u8]>> {
+    let range = fields::single(request, &RANGE).ok()??;
+    let (unit, specs) = range.split_at_checked(6)?;
+    unit.eq_ignore_ascii_case(b"bytes=").then(|| fields::members(specs))
+}
+
+/// One range specifier (§14.1.2).
+#[derive(Clone, Copy)]
+enum Spec {
+    From(u64, u64),
+    /// The last so many bytes.
+    Suffix(u64),
+}
+
+/// Where a range lies in a representation.
+enum Found {
+    At(Part),
+    PastTheEnd,
+    /// It can be satisfied, but no `Content-Range` can describe a part of nothing.
+    Nothing,
+}
+
+impl Spec {
+    /// `None` if it is malformed.
+    fn parse(spec: &[u8]) -> Option<Self> {
+        let dash = spec.iter().position(|&b| b == b'-')?;
+        let (first, last) = (&spec[..dash], &spec[dash + 1..]);
+        if first.is_empty() {
+            return Some(Spec::Suffix(position(last)?));
+        }
+        let first = position(first)?;
+        let last = if last.is_empty() { u64::MAX } else { position(last)? };
+        (first <= last).then_some(Spec::From(first, last))
+    }
+
+    fn within(self, len: u64) -> Found {
+        match (self, len) {
+            (Spec::Suffix(0), _) => Found::PastTheEnd,
+            (Spec::Suffix(_), 0) => Found::Nothing,
+            (Spec::Suffix(count), len) => Found::At(Part { first: len.saturating_sub(count), last: len - 1 }),
+            (Spec::From(first, _), len) if first >= len => Found::PastTheEnd,
+            (Spec::From(first, last), len) => Found::At(Part { first, last: last.min(len - 1) }),
+        }
     }
 }
 
@@ -103,7 +210,7 @@ mod tests {
     use super::*;
     use crate::rfc9110::{Lines, fields_of};
 
-    const PART: Ranged = Ranged::Part { first: 0, last: 4 };
+    const PART: Ranged = Ranged::Part(Part { first: 0, last: 4 });
     const OLD: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const NEW: &str = "Mon, 07 Nov 1994 08:49:37 GMT";
 
@@ -113,7 +220,7 @@ mod tests {
 
     #[test]
     fn one_range_of_bytes() {
-        let part = |first, last| Ranged::Part { first, last };
+        let part = |first, last| Ranged::Part(Part { first, last });
         let cases: &[(&str, &str, u64, Ranged)] = &[
             ("§14.1.2", "bytes=0-4", 10, part(0, 4)),
             ("§14.1.2 last is cut", "bytes=5-99", 10, part(5, 9)),
@@ -129,7 +236,6 @@ mod tests {
             ("nothing there", "bytes=0-", 0, Ranged::Unsatisfiable),
             ("suffix of an empty one", "bytes=-5", 0, Ranged::Whole),
             ("§14.1.2 last before first", "bytes=5-2", 10, Ranged::Whole),
-            ("§14.2 several", "bytes=0-1,3-4", 10, Ranged::Whole),
             ("§14.2 other unit", "items=0-4", 10, Ranged::Whole),
             ("sign", "bytes=+1-2", 10, Ranged::Whole),
             ("blank", "bytes = 0-1", 10, Ranged::Whole),
@@ -141,6 +247,68 @@ mod tests {
         for (why, range, len, want) in cases {
             assert_eq!(of(range, *len), *want, "{why}: {range}");
         }
+    }
+
+    #[test]
+    fn several_ranges() {
+        let many: String = (0..17).map(|n| format!("{0}-{0},", n * 2)).collect();
+        let parts =
+            |list: &[(u64, u64)]| Ranged::Parts(list.iter().map(|&(first, last)| Part { first, last }).collect());
+        let cases: &[(&str, &str, Ranged)] = &[
+            ("§15.3.7.2 in the order asked for", "5-6,0-1", parts(&[(5, 6), (0, 1)])),
+            ("§14.2 one can't be satisfied", "0-1,99-,-2", parts(&[(0, 1), (38, 39)])),
+            ("§15.3.7.2 one remains", "0-1,99-", Ranged::Part(Part { first: 0, last: 1 })),
+            ("§15.5.17 none remains", "99-,100-", Ranged::Unsatisfiable),
+            ("side by side", "0-1,2-3", parts(&[(0, 1), (2, 3)])),
+            ("§14.2 overlapping", "0-5,5-6", Ranged::Whole),
+            ("§14.2 the same twice", "0-1,0-1", Ranged::Whole),
+            ("§14.2 too many", &many, Ranged::Whole),
+            ("one is malformed", "0-1,x", Ranged::Whole),
+        ];
+        for (why, range, want) in cases {
+            assert_eq!(of(&format!("bytes={range}"), 40), *want, "{why}: {range}");
+        }
+    }
+
+    #[test]
+    fn where_a_part_belongs() {
+        let of = |value: &str| ContentRange::of(&fields_of(&[("content-range", value)]));
+        let at = |first, last, complete| Some(ContentRange { part: Part { first, last }, complete });
+        let cases: &[(&str, &str, Option<ContentRange>)] = &[
+            ("§14.4", "bytes 0-4/10", at(0, 4, 10)),
+            ("§14.4 all of it", "Bytes 0-9/10", at(0, 9, 10)),
+            ("§14.4 length unknown", "bytes 0-4/*", None),
+            ("§14.4 unsatisfied", "bytes */10", None),
+            ("§14.4 last before first", "bytes 4-0/10", None),
+            ("§14.4 beyond the length", "bytes 0-10/10", None),
+            ("§14.4 other unit", "pages 0-4/10", None),
+            ("no length", "bytes 0-4", None),
+            ("a sign", "bytes +0-4/10", None),
+            ("a request's form", "bytes=0-4/10", None),
+        ];
+        for (why, value, want) in cases {
+            assert_eq!(of(value), *want, "{why}: {value}");
+        }
+        let twice = fields_of(&[("content-range", "bytes 0-4/10"), ("content-range", "bytes 0-4/10")]);
+        assert_eq!(ContentRange::of(&twice), None, "§5.3");
+        assert!(at(0, 9, 10).unwrap().is_whole() && !at(0, 8, 10).unwrap().is_whole());
+        assert_eq!((ContentRange::whole(10), ContentRange::whole(0)), (at(0, 9, 10), None));
+    }
+
+    #[test]
+    fn whose_answer_may_be_kept_as_a_part() {
+        for (range, want) in [
+            ("bytes=0-4", true),
+            ("bytes=-4", true),
+            ("bytes=4-,", true),
+            ("bytes=0-1,3-4", false),
+            ("bytes=4-0", false),
+            ("pages=0-4", false),
+            ("bytes=", false),
+        ] {
+            assert_eq!(is_for_one(&fields_of(&[("range", range)])), want, "{range}");
+        }
+        assert!(!is_for_one(&fields_of(&[])));
     }
 
     #[test]
@@ -174,10 +342,14 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_part_lies_within(range in "bytes=[0-9,-]{0,24}", len in 0u64..50) {
-            if let Ranged::Part { first, last } = of(&range, len) {
-                proptest::prop_assert!(first <= last && last < len);
-            }
+        fn parts_lie_within_and_apart(range in "bytes=[0-9,-]{0,24}", len in 0u64..50) {
+            let parts = match of(&range, len) {
+                Ranged::Part(part) => vec![part],
+                Ranged::Parts(parts) => parts,
+                Ranged::Whole | Ranged::Unsatisfiable => vec![],
+            };
+            proptest::prop_assert!(parts.iter().all(|part| part.first <= part.last && part.last < len));
+            proptest::prop_assert!(parts.iter().map(Part::len).sum::<u64>() <= len);
         }
     }
 }

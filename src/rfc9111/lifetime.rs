@@ -131,7 +131,7 @@ fn heuristic(said: &Said, status: StatusCode, response: &HeaderMap, answered: No
 
 /// RFC 9110 §15.1.
 fn is_heuristically_cacheable(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+    matches!(status.as_u16(), 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
 /// Statuses that no operator's ttl makes storable, whatever the file says.

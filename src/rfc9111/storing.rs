@@ -27,6 +27,8 @@ pub struct Question<'a> {
     pub authorization: bool,
     /// The request said `no-store` (§5.2.1.5).
     pub request_no_store: bool,
+    /// The request asked for one part, and a 206 that is that part may be kept as one (§3.3).
+    pub part: bool,
 }
 
 /// An answer that may be stored.
@@ -61,7 +63,7 @@ pub enum Sharing {
 pub enum NotStored {
     /// The method isn't one whose answers are stored.
     Method,
-    /// The status is never stored: 1xx, 206, 226, 304, 407, and what RFC 6585 forbids.
+    /// The status is never stored: 1xx, 226, 304, 407, what RFC 6585 forbids, and a 206 that isn't the one part asked for.
     Status,
     /// An error answer, and the operator doesn't want those stored.
     ErrorAnswer,
@@ -131,6 +133,9 @@ pub fn consider(
         None => return Err(NotStored::NoLifetime),
     };
     let facts = facts(&said, chosen, always_validate, initial_age(fields, asked, answered), answered, op);
+    if status == StatusCode::PARTIAL_CONTENT && !facts.is_fresh(answered) {
+        return Err(NotStored::NoLifetime); // a part isn't validated, it is fetched anew
+    }
     if !is_of_use(&facts, answered) && !has_validator(fields, answered) {
         return Err(NotStored::NoValidator);
     }
@@ -147,7 +152,7 @@ fn by_question(q: &Question<'_>, status: StatusCode, op: &Operator) -> Result<()
     if q.method != Method::GET {
         return Err(NotStored::Method);
     }
-    if status.is_informational() || is_never_stored(status) {
+    if status.is_informational() || is_never_stored(status) || is_of_other_part(q, status) {
         return Err(NotStored::Status);
     }
     if op.drop_errors && is_error_answer(status) {
@@ -156,10 +161,19 @@ fn by_question(q: &Question<'_>, status: StatusCode, op: &Operator) -> Result<()
     if q.request_no_store { Err(NotStored::RequestNoStore) } else { Ok(()) }
 }
 
-/// Partial and instance-manipulated answers and 304 (§3, not supported as stored answers), the proxy's own 407 (§3.1),
+/// Instance-manipulated answers and 304 (§3, not supported as stored answers), the proxy's own 407 (§3.1),
 /// and 428, 429, 431 and 511, which must not be stored by a cache (RFC 6585 §3–§6).
 fn is_never_stored(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 206 | 226 | 304 | 407 | 428 | 429 | 431 | 511)
+    matches!(status.as_u16(), 226 | 304 | 407 | 428 | 429 | 431 | 511)
+}
+
+/// A part that nobody asked for, or the word that the part asked for isn't there, which is no answer for the next request.
+fn is_of_other_part(q: &Question<'_>, status: StatusCode) -> bool {
+    match status {
+        StatusCode::PARTIAL_CONTENT => !q.part,
+        StatusCode::RANGE_NOT_SATISFIABLE => q.part,
+        _ => false,
+    }
 }
 
 /// What `error_answers = "drop"` means.
@@ -169,7 +183,7 @@ fn is_error_answer(status: StatusCode) -> bool {
 
 /// Statuses whose caching requirements this cache knows, for `must-understand` (§5.2.2.3).
 fn is_understood(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 200 | 203 | 204 | 300..=303 | 307 | 308 | 404 | 405 | 410 | 414 | 501)
+    matches!(status.as_u16(), 200 | 203 | 204 | 206 | 300..=303 | 307 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
 fn by_directives(said: &Said, status: StatusCode) -> Result<(), NotStored> {

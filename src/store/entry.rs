@@ -72,7 +72,8 @@ impl Entry {
         match self.standing() {
             Standing::Invalidated => true,
             Standing::Current | Standing::Outdated => {
-                let validator = self.etag().is_some() || self.last_modified().is_some();
+                let whole = self.status != StatusCode::PARTIAL_CONTENT; // a part isn't validated, it is fetched anew
+                let validator = whole && (self.etag().is_some() || self.last_modified().is_some());
                 !validator && is_useless(&self.facts, now)
             }
         }

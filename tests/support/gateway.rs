@@ -1,6 +1,6 @@
 //! A whole gateway in this process, from configuration text to sockets, on a clock that can be stepped.
 
-use super::{Client, Origin};
+use super::{Client, Origin, within};
 use freshgate::clock::Clock;
 use freshgate::config::{self, Surroundings};
 use freshgate::serve::{self, Running};
@@ -66,6 +66,16 @@ impl Gateway {
     /// Moves its clock forward.
     pub fn step(&self, seconds: u64) {
         self.clock.step(Duration::from_secs(seconds));
+    }
+
+    /// Waits until what is kept of all answers so far is in the store.
+    pub async fn settled(&self) {
+        within("the end of a recording", async {
+            while !self.admin("GET", "/metrics", "").await.text().contains("freshgate_fills 0") {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// `POST /v1/purge` with this selector; gives the answer's JSON.

@@ -61,8 +61,14 @@ impl Stored {
         let routed = mounted.route(&Method::GET, path.into());
         let asked = self.store.scopes.ask(&routed.standing().known(None), 0);
         let none = HeaderMap::new();
-        let asker =
-            Asker { method: &Method::GET, fields: &none, authenticated: false, partitioned: false, no_store: false };
+        let asker = Asker {
+            method: &Method::GET,
+            fields: &none,
+            authenticated: false,
+            partitioned: false,
+            no_store: false,
+            part: false,
+        };
         let mut fields = HeaderMap::new();
         fields.insert("content-type", HeaderValue::from_static("application/json"));
         fields.insert("surrogate-key", HeaderValue::try_from(tag).unwrap());

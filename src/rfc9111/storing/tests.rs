@@ -10,7 +10,7 @@ const DATE: (&str, &str) = ("date", "Wed, 01 Jul 2026 00:00:00 GMT");
 const MINUTE_LATER: (&str, &str) = ("expires", "Wed, 01 Jul 2026 00:01:00 GMT");
 const DAY_BEFORE: (&str, &str) = ("last-modified", "Tue, 30 Jun 2026 00:00:00 GMT");
 const ETAG: (&str, &str) = ("etag", "\"a\"");
-const GET: Question<'_> = Question { method: &Method::GET, authorization: false, request_no_store: false };
+const GET: Question<'_> = Question { method: &Method::GET, authorization: false, request_no_store: false, part: false };
 
 fn plain() -> Operator {
     Operator::default()
@@ -105,7 +105,7 @@ fn what_is_not_stored_because_of_its_directives() {
 fn what_is_not_stored_because_of_its_status() {
     let keep_errors = Operator { drop_errors: false, ..plain() };
     all_refused(&[
-        ("§3 partial", 206, &[cc("max-age=60")], plain(), NotStored::Status),
+        ("§3.3 a part that nobody asked for", 206, &[cc("max-age=60")], plain(), NotStored::Status),
         ("§3 not modified", 304, &[cc("max-age=60")], plain(), NotStored::Status),
         ("§3 not final", 103, &[cc("max-age=60")], plain(), NotStored::Status),
         ("RFC 6585 §4", 429, &[cc("max-age=60")], keep_errors, NotStored::Status),
@@ -146,7 +146,6 @@ fn the_lifetime_and_its_source() {
     let ours = ("freshgate-cache-control", "max-age=1");
     let cdn = ("cdn-cache-control", "max-age=2");
     let surrogate = ("surrogate-control", "max-age=3");
-    let by_name = ("surrogate-control", "max-age=7;freshgate");
     let all = cc("s-maxage=4, max-age=5");
     let cases: &[(&str, u16, Lines<'_>, Operator, u64, Source)] = &[
         ("our own first", 200, &[all, surrogate, cdn, ours], ttl_wins(9), 1, Source::Targeted),
@@ -160,14 +159,11 @@ fn the_lifetime_and_its_source() {
             4,
             Source::SharedMaxAge,
         ),
-        ("surrogate", 200, &[all, surrogate], ttl_wins(9), 3, Source::Surrogate),
         ("§4.2.1 s-maxage", 200, &[all, MINUTE_LATER, DATE], ttl(9), 4, Source::SharedMaxAge),
         ("§4.2.1 max-age", 200, &[cc("max-age=5"), MINUTE_LATER, DATE], ttl(9), 5, Source::MaxAge),
         ("§4.2.1 Expires", 200, &[MINUTE_LATER, DATE], ttl(9), 60, Source::Expires),
         ("§4.2.1 Expires without Date", 200, &[MINUTE_LATER], plain(), 60, Source::Expires),
         ("RFC 9110 §6.6.1 Date unreadable", 200, &[MINUTE_LATER, ("date", "today")], plain(), 60, Source::Expires),
-        ("surrogate by name over no-store", 200, &[cc("no-store"), by_name], plain(), 7, Source::Surrogate),
-        ("surrogate by name over no-cache", 200, &[cc("no-cache, max-age=1"), by_name], plain(), 7, Source::Surrogate),
         ("ttl", 200, &[], ttl(9), 9, Source::Ttl),
         ("ttl beside public", 200, &[cc("public")], ttl(9), 9, Source::Ttl),
         ("ttl wins", 200, &[all, MINUTE_LATER], ttl_wins(9), 9, Source::Ttl),
@@ -202,6 +198,42 @@ fn the_lifetime_and_its_source() {
         assert!(facts.is_fresh(NOW), "{why}");
     }
     assert_eq!(ask(200, &[], &forever).unwrap().facts.lifetime, FOREVER);
+}
+
+#[test]
+fn a_lifetime_for_surrogates() {
+    let (for_all, for_us) = (("surrogate-control", "max-age=3"), ("surrogate-control", "max-age=7;freshgate"));
+    let all = cc("s-maxage=4, max-age=5");
+    let cases: &[(&str, Lines<'_>, Operator, u64)] = &[
+        ("over the rest", &[all, for_all], ttl_wins(9), 3),
+        ("by name over no-store", &[cc("no-store"), for_us], plain(), 7),
+        ("by name over no-cache", &[cc("no-cache, max-age=1"), for_us], plain(), 7),
+    ];
+    for (why, lines, op, seconds) in cases {
+        let facts = ask(200, lines, op).unwrap_or_else(|e| panic!("{why}: {e:?}")).facts;
+        assert_eq!(
+            (facts.lifetime, facts.source, facts.is_fresh(NOW)),
+            (seconds * 1000, Source::Surrogate, true),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn a_part_that_was_asked_for() {
+    let asked = Question { part: true, ..GET };
+    let of = |status, lines, op: &Operator| {
+        consider(&asked, StatusCode::from_u16(status).unwrap(), &fields_of(lines), NOW, NOW, op)
+            .map(|s| s.facts.lifetime)
+    };
+    let open = Operator { drop_errors: false, heuristic: true, ..ttl(9) };
+    assert_eq!(of(206, &[cc("max-age=60")], &plain()), Ok(60_000), "§3.3");
+    assert_eq!(of(206, &[DATE, DAY_BEFORE], &Operator { ttl: None, ..open }), Ok(8_640_000), "RFC 9110 §15.1");
+    assert_eq!(of(206, &[ETAG], &ttl(9)), Err(NotStored::NoLifetime), "never by ttl");
+    assert_eq!(of(206, &[cc("max-age=0"), ETAG], &open), Err(NotStored::NoLifetime), "it wouldn't be validated");
+    assert_eq!(of(206, &[cc("no-cache, max-age=60"), ETAG], &open), Err(NotStored::NoLifetime));
+    assert_eq!(of(416, &[cc("max-age=60")], &open), Err(NotStored::Status), "nothing is wrong with the whole");
+    assert_eq!(of(200, &[cc("max-age=60")], &plain()), Ok(60_000), "RFC 9110 §14.2");
 }
 
 #[test]
