@@ -138,6 +138,82 @@ async fn is_fresh_for((api, fields, lifetime): &Lifetime<'_>) {
     assert!(!get(&gateway, "/a").await.cache_says("hit"), "{row}");
 }
 
+/// A stored `0` with these fields becomes stale, then a HEAD is answered with those → what the next GET gets, whether from the
+/// store, and whether the origin saw a condition.
+async fn after_a_head(stored: Fields, head: Fields, length: &'static str) -> (String, bool, bool) {
+    let (gateway, origin) = before("", move |n, r| match r.method.as_str() {
+        "HEAD" => with(Reply::ok(length), head),
+        _ => with(Reply::ok(n.to_string()), stored),
+    })
+    .await;
+    get(&gateway, "/a").await;
+    gateway.step(61);
+    let answer = gateway.client().await.request("HEAD", "/a", &[], "").await;
+    assert!(answer.status == 200 && answer.cache_says("fwd=stale"), "{answer:?}");
+    let answer = get(&gateway, "/a").await;
+    let conditional = origin.requests().last().unwrap().get("if-none-match").is_some();
+    (answer.text().to_owned(), answer.cache_says("hit"), conditional)
+}
+
+#[tokio::test]
+async fn a_head_brings_what_is_stored_up_to_date_or_makes_it_stale() {
+    const STORED: Fields = &[("Cache-Control", "max-age=60"), ("ETag", "\"v1\"")];
+    const FRESH: (&str, &str) = ("Cache-Control", "max-age=600");
+    let kept = ("0".to_owned(), true, false);
+    let asked = ("2".to_owned(), false, true);
+    let rows: &[(&str, Fields, &'static str, &_)] = &[
+        ("the same version", &[FRESH, ("ETag", "\"v1\"")], "x", &kept),
+        ("another version", &[FRESH, ("ETag", "\"v2\"")], "x", &asked),
+        ("another length", &[FRESH, ("ETag", "\"v1\"")], "xx", &asked),
+        ("nothing to tell by", &[FRESH], "x", &asked),
+        ("the same, not to be stored", &[("Cache-Control", "no-store"), ("ETag", "\"v1\"")], "x", &asked),
+    ];
+    for (why, head, length, want) in rows {
+        assert_eq!(&after_a_head(STORED, head, length).await, *want, "RFC 9111 §4.3.5: {why}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_hears_of_another_version_ends_a_fresh_one() {
+    let (gateway, origin) = before("grace = \"1h\"\nkeep_on_error = \"1h\"", |n, r| match r.method.as_str() {
+        "HEAD" => Reply::ok("0").field("ETag", "\"v2\""),
+        _ => Reply::ok(n.to_string()).field("Cache-Control", "max-age=600").field("ETag", "\"v1\""),
+    })
+    .await;
+    get(&gateway, "/a").await;
+    gateway.step(2);
+    gateway.client().await.request("HEAD", "/a", &[("Cache-Control", "no-cache")], "").await;
+    assert_eq!((get(&gateway, "/a").await.text(), origin.count()), ("2", 3), "not even in grace");
+}
+
+/// DESIGN rule 7: what a HEAD says makes no answer younger than its question.
+#[tokio::test]
+async fn a_head_does_not_bring_back_what_a_write_has_ended() {
+    let gate = Gate::closed();
+    let theirs = gate.clone();
+    let origin = Origin::start(move |r: Request| {
+        let gate = theirs.clone();
+        async move {
+            if r.method == "HEAD" {
+                gate.pass().await;
+            }
+            Reply::ok("x").field("Cache-Control", "max-age=60").field("ETag", "\"v1\"")
+        }
+    })
+    .await;
+    let gateway = Gateway::before(&origin, "").await;
+    get(&gateway, "/a").await;
+    gateway.step(61);
+    let mut asking = gateway.client().await;
+    asking.send("HEAD", "/a", &[], "").await;
+    origin.received(2).await;
+    gateway.client().await.put("/a", "").await;
+    gate.open();
+    asking.answer_head().await;
+    assert!(!get(&gateway, "/a").await.cache_says("hit"));
+    assert_eq!(origin.requests().last().unwrap().get("if-none-match"), None, "nor is it confirmed");
+}
+
 #[tokio::test]
 async fn statuses() {
     let rows: &[(&str, u16, Fields, bool)] = &[

@@ -8,7 +8,7 @@ use crate::body::{Body, BodyError};
 use crate::clock::Now;
 use crate::policy::{Asker, Keep, Routed, Scope, keep};
 use crate::rfc9110::range::ContentRange;
-use crate::rfc9111;
+use crate::rfc9111::{self, Heard};
 use crate::store::{Asked as AskedAt, Content, Entry, Tallied, Tally};
 use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
 use bytes::Bytes;
@@ -355,6 +355,40 @@ impl Fills {
         }
         let status = StatusCode::NOT_MODIFIED;
         Asked::Shared(Shared { entry, live: None, revalidated: true, status, origin_ms, unkept }, None)
+    }
+
+    /// What a 200 to HEAD says about the answer that is stored for the GET in `question` (RFC 9111 §4.3.5): that it is of the same
+    /// version brings its fields up to date, that it is of another one makes it stale. Neither makes it younger than its
+    /// question (DESIGN rule 7).
+    pub fn heard(&self, question: &Question, head: &HeaderMap, times: [Now; 2]) {
+        let Some(stored) = &question.stored else { return };
+        let Some(content) = stored.content.get() else { return };
+        let fields = stored.fields.unpack(head.len());
+        let at = AskedAt { held: stored.held.clone(), at: stored.asked_at, time: stored.asked_time };
+        let (keep, shared) = match rfc9111::heard(head, &fields, content.body.len()) {
+            Heard::Nothing => return,
+            Heard::Other => {
+                (Keep::confirmed(fields, stored.facts.expired(), stored.sharing, stored.selection.clone()), true)
+            }
+            Heard::Same => {
+                let fields = rfc9111::freshen(&fields, head);
+                let Ok(keep) = self.judge(question, &at, stored.status, &fields, times) else { return };
+                let shared = keep.shared;
+                (keep, shared)
+            }
+        };
+        let mut entry = self.entry(question, &at, stored.status, keep);
+        entry.reason.clone_from(&stored.reason);
+        entry.held = entry.held.union(&stored.held);
+        entry.confirmed_at = stored.confirmed_at;
+        drop(entry.content.set(content.clone()));
+        let entry = Arc::new(entry);
+        let shared_key = question.shared_key.as_ref().filter(|_| shared);
+        for key in [Some(&question.key), shared_key].into_iter().flatten() {
+            if self.store.find(key).is_some_and(|all| all.iter().any(|other| Arc::ptr_eq(other, stored))) {
+                let _ = self.store.put(key, &entry, &question.fields);
+            }
+        }
     }
 
     /// Reads the content to its end and stores the entry; `close` is called when nobody may join any more.

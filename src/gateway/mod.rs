@@ -98,7 +98,7 @@ impl Gateway {
         match admitted.method {
             Method::GET | Method::HEAD => self.read(admitted, body, client, comer, now),
             _ if admitted.routed.rules.safe || rfc9111::is_safe(&admitted.method) => {
-                Step::Later(Box::pin(self.pass(admitted, body, client, read::METHOD)))
+                Step::Later(Box::pin(self.pass(admitted, body, client, read::METHOD, None)))
             }
             _ => Step::Later(Box::pin(self.change(admitted, body, client))),
         }

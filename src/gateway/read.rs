@@ -62,7 +62,7 @@ impl Gateway {
             RequestDirectives::default()
         };
         if let Some(past) = past(&admitted, &wishes) {
-            return Step::Later(Box::pin(self.pass(admitted, body, client, past)));
+            return Step::Later(Box::pin(self.pass(admitted, body, client, past, None)));
         }
         forward::drop_ignored_cookies(&mut admitted);
         let query = canonical_query(&admitted.routed.rules.key, admitted.uri.query());
@@ -90,7 +90,11 @@ impl Gateway {
                 let fwd = if matches!(part, FoundPart::Nothing) { fwd } else { Fwd::Partial };
                 let past = self.past_store(&reading, stored.is_some(), Past(fwd, why), now);
                 match past {
-                    Some(past) => Step::Later(Box::pin(self.pass(admitted, body, client, past))),
+                    Some(past) => {
+                        // Only a HEAD comes here with something stored, and may hear of it.
+                        let of = stored.and_then(|stored| self.question(&reading, Some(&stored), Wanted::Whole));
+                        Step::Later(Box::pin(self.pass(admitted, body, client, past, of)))
+                    }
                     None => Step::Later(Box::pin(async move {
                         let reading = Reading { admitted: &admitted, client, lookup: &lookup };
                         let is_part = stored.is_none() && admitted.fields.contains_key(RANGE);
@@ -165,21 +169,33 @@ impl Gateway {
         }
     }
 
-    /// Sends a request past the cache; nothing is stored, nothing invalidated.
-    pub(super) async fn pass(&self, mut admitted: Admitted, body: Body, client: &Client, past: Past) -> Answered {
+    /// Sends a request past the cache; nothing is stored, nothing invalidated. The answer to a HEAD may tell something of what is
+    /// stored for the GET.
+    pub(super) async fn pass(
+        &self,
+        mut admitted: Admitted,
+        body: Body,
+        client: &Client,
+        past: Past,
+        of: Option<Question>,
+    ) -> Answered {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
         let Some(request) = self.request(&mut admitted, client, body) else {
             let problem = Problem::unsendable();
             return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
         };
-        let began = self.clock.mono();
+        let began = self.clock.now();
         let served = self.served(&admitted.routed.mounted);
         let rules = &admitted.routed.rules;
         let answer = served.origin.ask(request, &forward::host(&admitted), &rules.timeouts, interim(client)).await;
-        let origin_ms = Some(self.clock.mono() - began);
+        let answered = self.clock.now();
+        let origin_ms = Some(answered.mono - began.mono);
         match answer {
             Ok(response) => {
+                if let Some(of) = of.filter(|_| response.status() == StatusCode::OK) {
+                    self.fills.heard(&of, response.headers(), [began, answered]);
+                }
                 let status = Status { fwd_status: Some(response.status()), ..status };
                 let outcome = Outcome { api, kind: Kind::Pass, reason: past.1, origin_ms, ..Outcome::default() };
                 (deliver::own(asked(&admitted), response, &status), outcome)

@@ -102,6 +102,12 @@ impl Facts {
         !self.always_validate && self.fresh_for(now) > 0
     }
 
+    /// The same of an answer that is known to be out of date: stale, and of no use without validation.
+    pub fn expired(self) -> Facts {
+        let (stale_while_revalidate, stale_if_error) = (0, 0);
+        Facts { lifetime: 0, stale_while_revalidate, stale_if_error, must_revalidate: true, ..self }
+    }
+
     /// For how many milliseconds it has been stale; zero while it is fresh.
     pub fn staleness(&self, now: Now) -> u64 {
         if self.lifetime == FOREVER { 0 } else { self.age(now).saturating_sub(self.lifetime) }

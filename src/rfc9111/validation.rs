@@ -5,7 +5,7 @@ use crate::rfc9110::etag::EntityTag;
 use crate::rfc9110::fields::strip_hop_by_hop;
 use http::header::{
     AGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE,
+    LAST_MODIFIED, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -89,13 +89,29 @@ fn is_kept_as_stored(name: &HeaderName) -> bool {
     KEPT.contains(name)
 }
 
-/// Whether a 200 to HEAD agrees with a stored GET answer and may freshen it (§4.3.5); otherwise the stored one is to
-/// count as stale.
-pub fn head_agrees(head: &HeaderMap, stored: &HeaderMap) -> bool {
-    use http::header::LAST_MODIFIED;
-    let same =
-        |name: &HeaderName| !head.contains_key(name) || head.get_all(name).iter().eq(stored.get_all(name).iter());
-    same(&ETAG) && same(&LAST_MODIFIED) && same(&CONTENT_LENGTH)
+/// What a 200 to HEAD says about a stored GET answer (§4.3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It is the same version: its fields bring the stored ones up to date.
+    Same,
+    /// It is another one: what is stored is stale.
+    Other,
+    /// Nothing that tells versions apart.
+    Nothing,
+}
+
+/// Compares a 200 to HEAD with a stored GET answer whose content has `length` bytes. A length alone makes no two versions the
+/// same.
+pub fn heard(head: &HeaderMap, stored: &HeaderMap, length: usize) -> Heard {
+    let has = |name: &HeaderName| head.contains_key(name);
+    let same = |name: &HeaderName| head.get_all(name).iter().eq(stored.get_all(name).iter());
+    let other_length = head.get(CONTENT_LENGTH).is_some_and(|value| value.as_bytes() != length.to_string().as_bytes());
+    let other = |name: &HeaderName| has(name) && !same(name);
+    match (has(&ETAG) || has(&LAST_MODIFIED), other(&ETAG) || other(&LAST_MODIFIED) || other_length) {
+        (_, true) => Heard::Other,
+        (true, false) => Heard::Same,
+        (false, false) => Heard::Nothing,
+    }
 }
 
 #[cfg(test)]
@@ -194,12 +210,20 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_differs_freshens_nothing() {
-        let stored = fields_of(&[("etag", "\"a\""), ("content-length", "5")]);
-        assert!(head_agrees(&fields_of(&[("etag", "\"a\""), ("content-length", "5")]), &stored));
-        assert!(head_agrees(&fields_of(&[]), &stored), "§4.3.5: received fields only");
-        assert!(!head_agrees(&fields_of(&[("content-length", "6")]), &stored));
-        assert!(!head_agrees(&fields_of(&[("etag", "\"b\"")]), &stored));
-        assert!(!head_agrees(&fields_of(&[("last-modified", OLD)]), &stored), "not in the stored answer");
+    fn what_a_head_says() {
+        let stored = fields_of(&[("etag", "\"a\""), ("transfer-encoding", "chunked")]);
+        let rows: &[(&str, Lines<'_>, Heard)] = &[
+            ("§4.3.5 same tag", &[("etag", "\"a\"")], Heard::Same),
+            ("§4.3.5 same tag and length", &[("etag", "\"a\""), ("content-length", "5")], Heard::Same),
+            ("§4.3.5 other tag", &[("etag", "\"b\""), ("content-length", "5")], Heard::Other),
+            ("§4.3.5 other length", &[("etag", "\"a\""), ("content-length", "6")], Heard::Other),
+            ("§4.3.5 other length alone", &[("content-length", "6")], Heard::Other),
+            ("§4.3.5 a date where none is stored", &[("last-modified", OLD)], Heard::Other),
+            ("same length alone", &[("content-length", "5")], Heard::Nothing),
+            ("nothing", &[], Heard::Nothing),
+        ];
+        for (why, head, want) in rows {
+            assert_eq!(heard(&fields_of(head), &stored, 5), *want, "{why}");
+        }
     }
 }

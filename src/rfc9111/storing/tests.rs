@@ -221,11 +221,11 @@ fn a_lifetime_for_surrogates() {
 
 #[test]
 fn a_part_that_was_asked_for() {
-    let asked = Question { part: true, ..GET };
-    let of = |status, lines, op: &Operator| {
-        consider(&asked, StatusCode::from_u16(status).unwrap(), &fields_of(lines), NOW, NOW, op)
-            .map(|s| s.facts.lifetime)
-    };
+    fn of(status: u16, lines: Lines<'_>, op: &Operator) -> Result<u64, NotStored> {
+        let asked = Question { part: true, ..GET };
+        let status = StatusCode::from_u16(status).unwrap();
+        consider(&asked, status, &fields_of(lines), NOW, NOW, op).map(|storable| storable.facts.lifetime)
+    }
     let open = Operator { drop_errors: false, heuristic: true, ..ttl(9) };
     assert_eq!(of(206, &[cc("max-age=60")], &plain()), Ok(60_000), "§3.3");
     assert_eq!(of(206, &[DATE, DAY_BEFORE], &Operator { ttl: None, ..open }), Ok(8_640_000), "RFC 9110 §15.1");
