@@ -817,7 +817,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
             origin: Arc::clone(&asked),
             tally: Arc::new(Tally::default()),
             interim: None,
-            stored: None,
+            stored: freshgate::fill::Candidates::None,
             wanted: freshgate::fill::Wanted::Whole,
         }
     };
@@ -839,7 +839,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
     assert!(matches!(fills.get(question(), comer).await, Got::Shared { joined: false, .. }));
     stored(&fills).await;
     let found = store.find(&question().key).unwrap()[0].clone();
-    let again = Question { stored: Some(found), ..question() };
+    let again = Question { stored: freshgate::fill::Candidates::One(found), ..question() };
     assert!(matches!(fills.get(again, comer).await, Got::Shared { joined: false, .. }));
     assert_eq!(origin.count(), 3);
 }

@@ -767,3 +767,76 @@ async fn what_is_replaced_or_swept_is_not_counted_any_more() {
     gateway.step(61);
     comes_to(&gateway, (0, 0)).await; // expired and without a validator: no use to anybody
 }
+
+/// What an origin says to those who want German when English and French are stored.
+async fn after_two_variants(german: impl Fn(Request) -> Reply + Send + Sync + 'static) -> (Gateway, Origin, Answer) {
+    let (gateway, origin) = before("", move |_, r| {
+        let stated = |reply: Reply, tag: &str| {
+            reply.field("Vary", "Accept-Language").field("Cache-Control", "max-age=60").field("ETag", tag)
+        };
+        match r.get("accept-language") {
+            Some("en") => stated(Reply::ok("hello"), "\"en\""),
+            Some("fr") => stated(Reply::ok("salut"), "\"fr\""),
+            _ => german(r),
+        }
+    })
+    .await;
+    for language in ["en", "fr"] {
+        get_with(&gateway, "/a", &[("Accept-Language", language)]).await;
+    }
+    let answer = get_with(&gateway, "/a", &[("Accept-Language", "de")]).await;
+    (gateway, origin, answer)
+}
+
+#[tokio::test]
+async fn the_variants_that_are_stored_are_offered_in_one_question() {
+    let (gateway, origin, answer) = after_two_variants(|r| {
+        assert_eq!(r.get("if-none-match"), Some("\"fr\", \"en\""), "RFC 9111 §4.3.1");
+        Reply::status(304)
+            .field("ETag", "\"en\"")
+            .field("Vary", "Accept-Language")
+            .field("Cache-Control", "max-age=600")
+    })
+    .await;
+    assert_eq!((answer.status, answer.text(), answer.get("etag")), (200, "hello", Some("\"en\"")));
+    assert!(answer.cache_says("fwd=vary-miss") && answer.cache_says("fwd-status=304"), "{answer:?}");
+    let again = get_with(&gateway, "/a", &[("Accept-Language", "de")]).await;
+    assert_eq!((again.text(), again.cache_says("hit"), ttl(&again) > 500, origin.count()), ("hello", true, true, 3));
+    for (language, text) in [("en", "hello"), ("fr", "salut")] {
+        let other = get_with(&gateway, "/a", &[("Accept-Language", language)]).await;
+        assert_eq!((other.text(), other.cache_says("hit"), ttl(&other) <= 60), (text, true, true));
+    }
+}
+
+#[tokio::test]
+async fn a_304_that_names_none_of_the_variants_offered_confirms_none() {
+    for tag in [None, Some("\"de\""), Some("W/\"xx\"")] {
+        let (_gateway, origin, answer) = after_two_variants(move |r| match r.get("if-none-match") {
+            Some(_) => tag.iter().fold(Reply::status(304), |reply, tag| reply.field("ETag", tag)),
+            None => Reply::ok("hallo"),
+        })
+        .await;
+        assert_eq!((answer.status, answer.text(), origin.count()), (200, "hallo", 4), "{tag:?}: RFC 9111 §4.3.4");
+    }
+}
+
+#[tokio::test]
+async fn only_current_variants_are_offered_and_only_to_whom_they_belong() {
+    let origin = Origin::start(|r: Request| {
+        let tag = format!("\"{}\"", r.get("accept-language").unwrap_or("none"));
+        std::future::ready(
+            Reply::ok("x").field("Vary", "Accept-Language").field("Cache-Control", "max-age=60").field("ETag", tag),
+        )
+    })
+    .await;
+    let gateway = Gateway::before(&origin, "").await;
+    let offered = || origin.requests().last().unwrap().get("if-none-match").map(ToOwned::to_owned);
+    get_with(&gateway, "/a", &[("Accept-Language", "en"), ("Authorization", "alice")]).await;
+    get_with(&gateway, "/a", &[("Accept-Language", "de"), ("Authorization", "bob")]).await;
+    assert_eq!(offered(), None, "another caller's");
+    get_with(&gateway, "/a", &[("Accept-Language", "de"), ("Authorization", "alice")]).await;
+    assert_eq!(offered().as_deref(), Some("\"en\""));
+    gateway.client().await.put("/a", "").await;
+    get_with(&gateway, "/a", &[("Accept-Language", "fr"), ("Authorization", "alice")]).await;
+    assert_eq!(offered(), None, "invalidated");
+}

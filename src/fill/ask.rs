@@ -1,5 +1,6 @@
 //! One question to the origin: what is sent, what its answer means for the store, and recording it.
 
+use super::candidates::Candidates;
 use super::counted::Counted;
 use super::part::{Completed, Wanted, ask_for_rest, completed, joined, part_key, span};
 use super::recording::{Ending, Recording, Room};
@@ -45,8 +46,8 @@ pub struct Question {
     pub tally: Arc<Tally>,
     /// Takes interim answers for the client.
     pub interim: Option<InterimFn>,
-    /// The stored answer to be confirmed, as it was found.
-    pub stored: Option<Arc<Entry>>,
+    /// What is stored and may be confirmed, as it was found.
+    pub stored: Candidates,
     /// The whole, or what of it; where something is stored it is the whole.
     pub wanted: Wanted,
 }
@@ -168,14 +169,12 @@ impl Question {
         matches!(self.wanted, Wanted::Part)
     }
 
-    /// Sends it, with the validators of a stored answer, or for the rest of one.
-    async fn send(&self, stored: Option<&Entry>, rest_of: Option<&Entry>) -> Result<Response<Body>, AskError> {
+    /// Sends it, conditional on what is stored, or for the rest of it.
+    async fn send(&self, stored: &Candidates, rest_of: Option<&Entry>) -> Result<Response<Body>, AskError> {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.sent.clone();
-        if let Some(stored) = stored {
-            rfc9111::add_validators(request.headers_mut(), stored.etag(), stored.last_modified());
-        }
+        stored.add_to(request.headers_mut());
         if let Some(of) = rest_of {
             ask_for_rest(request.headers_mut(), of);
         }
@@ -189,20 +188,21 @@ impl Fills {
     pub(super) async fn ask(&self, question: &Arc<Question>, at: &AskedAt) -> Asked {
         let asked = self.clock.now();
         let mut beginning = question.beginning();
-        let mut answer = question.send(question.stored.as_deref(), beginning).await;
-        if let (Ok(response), Some(stored)) = (&answer, &question.stored)
+        let mut answer = question.send(&question.stored, beginning).await;
+        if let Ok(response) = &answer
             && response.status() == StatusCode::NOT_MODIFIED
+            && !matches!(question.stored, Candidates::None)
         {
-            if rfc9111::identifies(response.headers(), &stored.fields.unpack(0)) {
+            if let Some(stored) = question.stored.confirmed_by(response.headers()) {
                 return self.confirmed(question, at, stored, response.headers(), [asked, self.clock.now()]);
             }
-            answer = question.send(None, None).await; // it confirms something else; RFC 9111 §4.3.4
+            answer = question.send(&Candidates::None, None).await; // it confirms something else; RFC 9111 §4.3.4
         }
         if let Some(of) = beginning {
             (beginning, answer) = match answer.map(|rest| completed(of, rest)) {
                 Ok(Completed::Whole(whole)) => (Some(of), Ok(whole)),
                 Ok(Completed::Other(other)) => (None, Ok(other)),
-                Ok(Completed::Nothing) => (None, question.send(None, None).await),
+                Ok(Completed::Nothing) => (None, question.send(&Candidates::None, None).await),
                 Err(error) => (None, Err(error)),
             };
         }
@@ -361,7 +361,7 @@ impl Fills {
     /// version brings its fields up to date, that it is of another one makes it stale. Neither makes it younger than its
     /// question (DESIGN rule 7).
     pub fn heard(&self, question: &Question, head: &HeaderMap, times: [Now; 2]) {
-        let Some(stored) = &question.stored else { return };
+        let Some(stored) = question.stored.one() else { return };
         let Some(content) = stored.content.get() else { return };
         let fields = stored.fields.unpack(head.len());
         let at = AskedAt { held: stored.held.clone(), at: stored.asked_at, time: stored.asked_time };

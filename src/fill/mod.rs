@@ -6,6 +6,7 @@
 //! at once, in parallel, as do those who come within the next moments (`unshared`).
 
 mod ask;
+mod candidates;
 mod counted;
 mod flight;
 mod part;
@@ -13,6 +14,7 @@ mod recording;
 mod unshared;
 
 pub use ask::{Question, Shared};
+pub use candidates::Candidates;
 pub use flight::{Comer, Flight, Flights, Turn, may_take};
 pub use part::{Wanted, can_be_completed, part_key, span};
 pub use recording::{Recording, Room};
@@ -223,13 +225,13 @@ impl Fills {
         let now = self.clock.now();
         let is_new = |entry: &Arc<Entry>| {
             entry.selection.matches(&question.fields)
-                && !question.stored.as_ref().is_some_and(|stored| Arc::ptr_eq(stored, entry))
+                && !question.stored.one().is_some_and(|stored| Arc::ptr_eq(stored, entry))
                 && entry.facts.is_fresh(now)
                 && entry.standing() == Standing::Current
         };
         let own = || self.store.find(&question.key)?.iter().find(|entry| is_new(entry)).cloned();
         // Where something was found before, the request may have its own reasons not to be content with it.
-        let shared_key = question.shared_key.as_ref().filter(|_| question.stored.is_none());
+        let shared_key = question.shared_key.as_ref().filter(|_| question.stored.one().is_none());
         let rules = &question.routed.rules;
         let shared = || {
             let variants = self.store.find(shared_key?)?;

@@ -3,7 +3,7 @@
 use super::admit::Admitted;
 use super::status::Fwd;
 use crate::clock::Now;
-use crate::fill::{can_be_completed, part_key, span};
+use crate::fill::{Candidates, can_be_completed, part_key, span};
 use crate::policy::{may_use_shared, partition, write_key};
 use crate::rfc9110::Validators;
 use crate::rfc9110::range::{self, Ranged};
@@ -34,7 +34,7 @@ pub(super) enum Found {
     /// Use it, and ask the origin meanwhile.
     Refresh(Arc<Entry>),
     /// Ask; what is stored may be confirmed, or be used if the origin fails.
-    Ask { stored: Option<Arc<Entry>>, fwd: Fwd, why: Option<&'static str> },
+    Ask { stored: Candidates, fwd: Fwd, why: Option<&'static str> },
 }
 
 impl Lookup {
@@ -88,8 +88,9 @@ pub(super) fn find_part(
             false => FoundPart::Other,
         },
         Found::Fresh(part) if has(&part, admitted, now) => FoundPart::Within(part),
-        Found::Fresh(_) | Found::Stale(_) | Found::Refresh(_) | Found::Ask { stored: Some(_), .. } => FoundPart::Other,
-        Found::Ask { stored: None, .. } => FoundPart::Nothing,
+        Found::Fresh(_) | Found::Stale(_) | Found::Refresh(_) => FoundPart::Other,
+        Found::Ask { stored: Candidates::One(_), .. } => FoundPart::Other,
+        Found::Ask { stored: Candidates::None | Candidates::Others(_), .. } => FoundPart::Nothing,
     }
 }
 
@@ -116,7 +117,7 @@ fn worth(found: &Found) -> u8 {
     match found {
         Found::Fresh(_) => 4,
         Found::Stale(_) | Found::Refresh(_) => 3,
-        Found::Ask { stored: Some(_), .. } => 2,
+        Found::Ask { stored: Candidates::One(_), .. } => 2,
         Found::Ask { fwd: Fwd::Miss, .. } => 1,
         Found::Ask { .. } => 0,
     }
@@ -130,12 +131,12 @@ fn under(
     now: Now,
     may: impl Fn(&Entry) -> bool,
 ) -> Found {
-    let nothing = |fwd| Found::Ask { stored: None, fwd, why: None };
-    let Some(variants) = store.find(key) else { return nothing(Fwd::UriMiss) };
+    let nothing = |stored, fwd| Found::Ask { stored, fwd, why: None };
+    let Some(variants) = store.find(key) else { return nothing(Candidates::None, Fwd::UriMiss) };
     let mut matching = variants.iter().filter(|entry| entry.selection.matches(&admitted.fields) && may(entry));
     match matching.next() {
         Some(entry) => judge(entry, wishes, now),
-        None => nothing(Fwd::VaryMiss),
+        None => nothing(Candidates::variants(variants.iter().filter(|entry| may(entry))), Fwd::VaryMiss),
     }
 }
 
@@ -145,7 +146,9 @@ fn judge(entry: &Arc<Entry>, wishes: &RequestDirectives, now: Now) -> Found {
         Standing::Outdated => true,
         // Not even to be confirmed: the strong tags of many origins are made of a size and a second, and don't change
         // with a write in the same second. What a write or a purge has invalidated is fetched whole.
-        Standing::Invalidated => return Found::Ask { stored: None, fwd: Fwd::Miss, why: Some("invalidated") },
+        Standing::Invalidated => {
+            return Found::Ask { stored: Candidates::None, fwd: Fwd::Miss, why: Some("invalidated") };
+        }
     };
     let entry_ = || Arc::clone(entry);
     match rfc9111::reuse(&entry.facts, outdated, wishes, now) {
@@ -158,7 +161,7 @@ fn judge(entry: &Arc<Entry>, wishes: &RequestDirectives, now: Now) -> Found {
         }
         Reuse::Validate(why) => {
             let fwd = if why.is_clients_wish() { Fwd::Request } else { Fwd::Stale };
-            Found::Ask { stored: Some(entry_()), fwd, why: Some(why.name()) }
+            Found::Ask { stored: Candidates::One(entry_()), fwd, why: Some(why.name()) }
         }
     }
 }

@@ -11,7 +11,7 @@ use super::status::{Fwd, Status};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock::Now;
-use crate::fill::{Comer, Got, Question, Shared, Wanted};
+use crate::fill::{Candidates, Comer, Got, Question, Shared, Wanted};
 use crate::policy::{Names, canonical_query};
 use crate::rfc9110::{conditional, range};
 use crate::rfc9111::{RequestDirectives, strip_conditionals, usable_on_error};
@@ -30,13 +30,6 @@ pub(super) const METHOD: Past = Past(Fwd::Method, None);
 
 /// A path of more segments than answers are stored for.
 const TOO_DEEP: Past = Past(Fwd::Bypass, Some("path-too-deep"));
-
-/// Scopes beyond which a stored answer is fetched anew instead of being confirmed: each 304 adds its tags to those that
-/// the answer has (DESIGN rule 9), which must end somewhere.
-const MAX_CONFIRMED: usize = 256;
-
-/// A conditional request for what can't be shared: the origin's 304 is for this client.
-const UNSHARED: Option<&str> = Some("unshared");
 
 /// One read on its way: the request and what was looked up for it.
 struct Reading<'a> {
@@ -73,13 +66,14 @@ impl Gateway {
             Found::Fresh(entry) => Step::Now(reading.hit(&entry, Kind::Hit, None, now)),
             Found::Stale(entry) => Step::Now(reading.hit(&entry, Kind::Stale, Some("max-stale"), now)),
             Found::Refresh(entry) => {
-                if let Some(question) = self.question(&reading, Some(&entry), Wanted::Whole) {
+                if let Some(question) = self.question(&reading, Candidates::One(Arc::clone(&entry)), Wanted::Whole) {
                     self.fills.refresh(question, &comer);
                 }
                 Step::Now(reading.hit(&entry, Kind::Stale, Some("stale-while-revalidate"), now))
             }
             Found::Ask { stored, fwd, why } => {
-                let part = self.part(&reading, stored.is_none(), &wishes, now);
+                let nothing = stored.one().is_none();
+                let part = self.part(&reading, nothing, &wishes, now);
                 if let FoundPart::Within(entry) = part {
                     return Step::Now(reading.hit(&entry, Kind::Hit, None, now));
                 }
@@ -88,16 +82,16 @@ impl Gateway {
                     return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
                 }
                 let fwd = if matches!(part, FoundPart::Nothing) { fwd } else { Fwd::Partial };
-                let past = self.past_store(&reading, stored.is_some(), Past(fwd, why), now);
+                let past = self.past_store(&reading, !nothing, Past(fwd, why), now);
                 match past {
                     Some(past) => {
                         // Only a HEAD comes here with something stored, and may hear of it.
-                        let of = stored.and_then(|stored| self.question(&reading, Some(&stored), Wanted::Whole));
+                        let of = (!nothing).then(|| self.question(&reading, stored, Wanted::Whole)).flatten();
                         Step::Later(Box::pin(self.pass(admitted, body, client, past, of)))
                     }
                     None => Step::Later(Box::pin(async move {
                         let reading = Reading { admitted: &admitted, client, lookup: &lookup };
-                        let is_part = stored.is_none() && admitted.fields.contains_key(RANGE);
+                        let is_part = nothing && admitted.fields.contains_key(RANGE);
                         let wanted = match part {
                             FoundPart::Beginning(of, shared) => Wanted::Rest { of, shared },
                             FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing if is_part => Wanted::Part,
@@ -131,7 +125,7 @@ impl Gateway {
         // Nothing is stored, and the last answer couldn't be: conditions are a matter between the client and its origin. A fill
         // would ask without them and get a content that the client has already.
         if conditional && !stored && self.fills.is_unshared(&reading.lookup.key, now.mono) {
-            return Some(Past(past.0, UNSHARED));
+            return Some(Past(past.0, Some("unshared")));
         }
         reading.admitted.routed.place().is_too_deep().then_some(TOO_DEEP)
     }
@@ -140,19 +134,20 @@ impl Gateway {
     async fn ask(
         self: &Arc<Self>,
         reading: &Reading<'_>,
-        stored: Option<Arc<Entry>>,
+        stored: Candidates,
         wanted: Wanted,
         past: Past,
         comer: Comer,
     ) -> Answered {
-        let Some(question) = self.question(reading, stored.as_ref(), wanted) else {
+        let found = stored.one().cloned();
+        let Some(question) = self.question(reading, stored, wanted) else {
             let problem = Problem::unsendable();
             return (problem.response(Status::default()), problem.outcome(Kind::Failed, Some(reading.api())));
         };
         let got = self.fills.get(question, comer).await;
         let now = self.clock.now();
         let fallback =
-            stored.filter(|entry| usable_on_error(&entry.facts, now) && entry.standing() != Standing::Invalidated);
+            found.filter(|entry| usable_on_error(&entry.facts, now) && entry.standing() != Standing::Invalidated);
         let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
         match (got, fallback) {
             (Got::Shared { shared, body, joined }, _) => reading.shared(&shared, body, joined, status, now),
@@ -240,14 +235,14 @@ impl Gateway {
             origin: Arc::clone(&served.origin),
             tally: Arc::clone(&served.tally),
             interim: None,
-            stored: None,
+            stored: Candidates::None,
             wanted: Wanted::Whole,
             fields: admitted.fields,
             routed: admitted.routed,
         })
     }
 
-    fn question(&self, reading: &Reading<'_>, stored: Option<&Arc<Entry>>, wanted: Wanted) -> Option<Question> {
+    fn question(&self, reading: &Reading<'_>, stored: Candidates, wanted: Wanted) -> Option<Question> {
         let admitted = reading.admitted;
         let trusted = (self.settings.trusts)(reading.client.address.ip());
         let mut sent = forward::fields(admitted, admitted.fields.clone(), reading.client, trusted);
@@ -270,7 +265,7 @@ impl Gateway {
             origin: Arc::clone(&served.origin),
             tally: Arc::clone(&served.tally),
             interim: interim(reading.client),
-            stored: stored.filter(|entry| entry.content.get().is_some() && entry.held.len() <= MAX_CONFIRMED).cloned(),
+            stored: stored.confirmable(),
             wanted,
         })
     }

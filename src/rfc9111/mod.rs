@@ -25,5 +25,5 @@ pub use groups::{CACHE_GROUP_INVALIDATION, CACHE_GROUPS, groups};
 pub use invalidation::{invalidates, is_of_target, is_safe, targets};
 pub use reuse::{Reuse, reuse, usable_on_error};
 pub use storing::{Lifetime, NotStored, Operator, Question, SetCookie, Sharing, consider};
-pub use validation::{Heard, add_validators, freshen, heard, identifies, is_strong, strip_conditionals};
+pub use validation::{Heard, add_validators, freshen, heard, identifies, is_strong, offer, strip_conditionals};
 pub use vary::{Selection, Vary, effective};

@@ -38,6 +38,14 @@ pub fn add_validators(request: &mut HeaderMap, etag: Option<&[u8]>, last_modifie
     sent
 }
 
+/// Makes a request conditional on several stored answers at once (§4.3.1), by their strong entity tags.
+pub fn offer<'a>(request: &mut HeaderMap, etags: impl Iterator<Item = &'a [u8]>) {
+    let list = etags.collect::<Vec<_>>().join(&b", "[..]);
+    if let Some(value) = HeaderValue::from_bytes(&list).ok().filter(|_| !list.is_empty()) {
+        request.insert(IF_NONE_MATCH, value);
+    }
+}
+
 /// Whether a 304 may bring this stored answer up to date (§4.3.4), which must be the one that was asked about, by
 /// [`add_validators`]. A validator in the 304 must be the stored answer's. A 304 without one can only mean the
 /// single answer whose validators were sent, and counts; origins that leave them out are many.
