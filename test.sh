@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 # Debian packages that building and testing need, and a command that each one brings.
-packages=(gcc libc6-dev)
-commands=(cc /usr/include/stdlib.h)
+packages=(gcc libc6-dev curl chromium chromium-driver)
+commands=(cc /usr/include/stdlib.h curl chromium chromedriver)
 
 passed=() skipped=() stage=set-up
 trap 'code=$?; ((code == 0)) || printf "\nFAILED: %s (passed before: %s)\n" "$stage" "${passed[*]:-none}" >&2' EXIT
@@ -26,11 +26,36 @@ skip() {
 
 there() { if [[ $1 == /* ]]; then [[ -e $1 ]]; else command -v "$1" >/dev/null; fi; }
 
+# A Python that can make an environment. One that somebody has put before Debian's may not be able to, or be too old.
+python() {
+    local python
+    for python in python3 /usr/bin/python3; do
+        if "$python" -c 'import ensurepip, sqlite3, ssl, sys, venv; assert sys.version_info >= (3, 11)' 2>/dev/null; then
+            echo "$python"
+            return
+        fi
+    done
+    return 1
+}
+
+# The libraries of tests/clients, in an environment of their own. It is made anew when their versions change.
+libraries() {
+    local place=target/clients versions=tests/clients/requirements.txt
+    if cmp -s "$versions" "$place/installed.txt" && "$place/bin/python" -c 'import httpbin' 2>/dev/null; then
+        return
+    fi
+    rm -rf "$place"
+    "$(python)" -m venv "$place"
+    "$place/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$versions"
+    cp "$versions" "$place/installed.txt"
+}
+
 set_up() {
     local missing=() as_root=() i
     for i in "${!packages[@]}"; do
         there "${commands[$i]}" || missing+=("${packages[$i]}")
     done
+    python >/dev/null || missing+=(python3-venv)
     if ((${#missing[@]})); then
         ((EUID == 0)) || as_root=(sudo -n)
         if ! there apt-get || { ((EUID != 0)) && ! sudo -n true 2>/dev/null; }; then
@@ -44,6 +69,11 @@ set_up() {
         echo "Rust is missing: https://rustup.rs" >&2
         return 1
     fi
+    if ! python >/dev/null; then
+        echo "Python 3.11 or newer, with venv, is missing" >&2
+        return 1
+    fi
+    libraries
     if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
         rustup component add rustfmt clippy
     fi
@@ -64,7 +94,8 @@ if cargo deny --version >/dev/null 2>&1; then
 else
     skip deny "cargo-deny isn't installed: cargo install --locked cargo-deny"
 fi
-# Last, so that its own summary stays in sight. Documentation's examples are among them.
-run test cargo test --locked --no-fail-fast
+# Last, so that its own summary stays in sight. Documentation's examples are among them, and tests/clients, which is
+# skipped without that word.
+run test env FRESHGATE_CLIENTS=required cargo test --locked --no-fail-fast
 
 printf '\nPASSED: %s%s\n' "${passed[*]}" "${skipped[*]:+; skipped: ${skipped[*]}}"
