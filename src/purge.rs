@@ -2,7 +2,7 @@
 //!
 //! Whatever it covers, a purge raises a cell or two for each API that is meant. Only a dry run looks at what is stored.
 
-use crate::policy::{Apis, BadTarget, Mounted, Place, Scope, canonical_host, canonical_path};
+use crate::policy::{Apis, BadTarget, Mounted, Place, Scope, canonical_host, canonical_path, is_second_key};
 use crate::store::{Held, Severity, Standing, Store};
 use http::Method;
 use std::fmt;
@@ -160,7 +160,10 @@ fn hold(store: &Store, meant: &[Meant], target: &Target) -> Held {
 
 fn count(store: &Store, held: &Held) -> u64 {
     let mut found = 0;
-    store.scan(|_, entries| {
+    store.scan(|key, entries| {
+        if is_second_key(key) {
+            return;
+        }
         let covered =
             |entry: &&Arc<crate::store::Entry>| entry.standing() != Standing::Invalidated && entry.held.meets(held);
         found += entries.iter().filter(covered).count() as u64;

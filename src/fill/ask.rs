@@ -2,24 +2,21 @@
 
 use super::candidates::Candidates;
 use super::counted::Counted;
-use super::part::{Completed, Wanted, ask_for_rest, completed, joined, part_key, span};
+use super::part::{Completed, Wanted, ask_for_rest, completed};
 use super::recording::{Ending, Recording, Room};
 use super::{Comer, Fills, may_take};
 use crate::body::{Body, BodyError};
 use crate::clock::Now;
-use crate::policy::{Asker, Keep, Routed, Scope, keep};
+use crate::policy::{Asker, Keep, Routed, Scope, keep, variant_key};
 use crate::rfc9110::range::ContentRange;
 use crate::rfc9111::{self, Heard};
 use crate::store::{Asked as AskedAt, Content, Entry, Tallied, Tally};
 use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
-use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::ext::ReasonPhrase;
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// All that is needed to ask for one key and to judge the answer.
@@ -127,13 +124,9 @@ impl Question {
         shared.entry.selection.matches(&self.fields)
     }
 
-    /// The key of those who want the same variant, as far as this answer tells variants apart. No partition begins with
-    /// a length like the one between, so it is nobody's key.
+    /// The key of those who want the same variant, as far as this answer tells variants apart.
     pub(super) fn variant_key(&self, shared: &Shared) -> Vec<u8> {
-        let mut key = self.key.clone();
-        key.extend_from_slice(&u64::MAX.to_le_bytes());
-        shared.entry.selection.write_variant(&self.fields, &mut key);
-        key
+        variant_key(&self.key, |key| shared.entry.selection.write_variant(&self.fields, key))
     }
 
     fn asker(&self) -> Asker<'_> {
@@ -160,7 +153,7 @@ impl Question {
         !matches!(self.wanted, Wanted::Rest { shared: false, .. }) || self.shared_key.is_none()
     }
 
-    fn key_for(&self, shared: bool) -> &[u8] {
+    pub(super) fn key_for(&self, shared: bool) -> &[u8] {
         self.shared_key.as_ref().filter(|_| shared).unwrap_or(&self.key)
     }
 
@@ -428,32 +421,6 @@ impl Fills {
         drop(running);
     }
 
-    fn put_whole(&self, question: &Question, entry: &Arc<Entry>, mut content: Content, shared: bool) {
-        let generate = question.routed.rules.generate_etag && entry.etag().is_none();
-        content.etag = generate.then(|| generated_etag(&content.body)).flatten().map(Box::new);
-        drop(entry.content.set(content));
-        self.put(question, entry, shared);
-    }
-
-    /// Stores a part, together with what is stored of the same version if that touches it. One whose bytes aren't those that its
-    /// head named is not stored.
-    fn put_part(&self, question: &Question, entry: &Arc<Entry>, body: Bytes, shared: bool) {
-        if span(entry).is_none_or(|span| span.part.len() != body.len() as u64) {
-            return;
-        }
-        drop(entry.content.set(Content { body, ..Content::default() }));
-        let key = part_key(question.key_for(shared));
-        self.parts.store(true, Ordering::Release);
-        let stored = self.store.find(&key);
-        let same = stored.iter().flat_map(|all| all.iter()).find(|other| other.selection.matches(&question.fields));
-        let most = self.settings.max_object_size;
-        match same.and_then(|other| joined(&self.store.names, other, entry, most)).map(Arc::new) {
-            Some(whole) if whole.status == StatusCode::OK => self.put(question, &whole, shared),
-            Some(more) => drop(self.store.put(&key, &more, &question.fields)),
-            None => drop(self.store.put(&key, entry, &question.fields)),
-        }
-    }
-
     /// Waits for the readers of an answer that isn't kept, of which `written` bytes have come; false when there are none
     /// left.
     async fn paced(&self, recording: &Recording, pace: &mut Pace, written: u64) -> bool {
@@ -482,21 +449,9 @@ impl Fills {
         let age = self.clock.mono().saturating_sub(entry.asked_time);
         u128::from(age) > self.settings.max_fill_time.as_millis()
     }
-
-    fn put(&self, question: &Question, entry: &Arc<Entry>, shared: bool) {
-        // Refused only when it is invalidated or a younger one is there: then nobody misses it.
-        let _ = self.store.put(question.key_for(shared), entry, &question.fields);
-    }
 }
 
 /// Whether a partial answer says which bytes it has, and isn't at odds with its own length.
 fn is_sound_part(fields: &HeaderMap, length: Option<u64>) -> bool {
     ContentRange::of(fields).is_some_and(|range| length.is_none_or(|length| length == range.part.len()))
-}
-
-/// A weak entity tag made of the content: the same bytes have the same tag.
-fn generated_etag(body: &[u8]) -> Option<HeaderValue> {
-    let digest = Sha256::digest(body);
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::try_from(format!("W/\"{hex}\"")).ok()
 }

@@ -10,13 +10,14 @@ mod candidates;
 mod counted;
 mod flight;
 mod part;
+mod put;
 mod recording;
 mod unshared;
 
 pub use ask::{Question, Shared};
 pub use candidates::Candidates;
 pub use flight::{Comer, Flight, Flights, Turn, may_take};
-pub use part::{Wanted, can_be_completed, part_key, span};
+pub use part::{Wanted, can_be_completed, span};
 pub use recording::{Recording, Room};
 
 use crate::body::Body;
@@ -28,7 +29,7 @@ use crate::upstream::AskError;
 use counted::Counted;
 use http::{Response, StatusCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use unshared::Unshared;
@@ -62,8 +63,6 @@ pub struct Fills {
     clock: Clock,
     waiting: Arc<AtomicUsize>,
     running: Arc<AtomicUsize>,
-    /// Whether a part was ever stored. Most APIs have none, and needn't look for one with every miss.
-    parts: AtomicBool,
 }
 
 /// Where those who joined await the answer.
@@ -122,7 +121,6 @@ impl Fills {
             clock,
             waiting: Arc::default(),
             running: Arc::default(),
-            parts: AtomicBool::new(false),
         })
     }
 
@@ -134,11 +132,6 @@ impl Fills {
     /// Requests that wait for somebody else's question.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
-    }
-
-    /// Whether there may be parts in the store.
-    pub fn has_parts(&self) -> bool {
-        self.parts.load(Ordering::Acquire)
     }
 
     /// Whether answers for this key could lately not be shared, so that its requests go to the origin on their own.

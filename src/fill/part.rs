@@ -1,6 +1,6 @@
 //! Parts of answers: what they are good for, and how they become more (RFC 9111 §3.3, §3.4; RFC 9110 §15.3.7.3).
 //!
-//! A part lies in the store under a key of its own ([`part_key`]), so that nobody who wants the whole can find it by mistake. A request
+//! A part lies in the store under a key of its own ([`part_key`](crate::policy::part_key)), so that nobody who wants the whole can find it by mistake. A request
 //! for a range within it is answered from it while it is fresh. Two parts become one when they touch and carry the same strong
 //! entity tag; when nothing is missing any more they are the whole. Who wants the whole while its beginning is there asks
 //! for the rest, `If-Range` its tag: a 206 is put behind the beginning, anything else is an answer of its own.
@@ -30,11 +30,6 @@ pub enum Wanted {
         /// Whether it was found under the shared key.
         shared: bool,
     },
-}
-
-/// The key under which parts lie. No partition begins or goes on with a length like the one that is added, so it is nobody's key.
-pub fn part_key(key: &[u8]) -> Vec<u8> {
-    [key, &(u64::MAX - 1).to_le_bytes()].concat()
 }
 
 /// Which bytes a stored answer has, if it is a part.

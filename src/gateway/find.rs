@@ -3,12 +3,12 @@
 use super::admit::Admitted;
 use super::status::Fwd;
 use crate::clock::Now;
-use crate::fill::{Candidates, can_be_completed, part_key, span};
-use crate::policy::{may_use_shared, partition, write_key};
+use crate::fill::{Candidates, can_be_completed, span};
+use crate::policy::{equivalent_key, may_use_shared, part_key, partition, rule_key, write_key};
 use crate::rfc9110::Validators;
 use crate::rfc9110::range::{self, Ranged};
-use crate::rfc9111::{self, RequestDirectives, Reuse};
-use crate::store::{Entry, Standing, Store};
+use crate::rfc9111::{self, RequestDirectives, Reuse, UrlVariation};
+use crate::store::{Entry, Rare, Standing, Store};
 use http::header::RANGE;
 use std::sync::Arc;
 
@@ -103,8 +103,30 @@ fn has(part: &Entry, admitted: &Admitted, now: Now) -> bool {
     }
 }
 
-/// Looks in the caller's partition first, then among what is shared.
+/// Looks under the request's own URL, then under those that its origin calls equivalent.
 pub(super) fn find(store: &Store, lookup: &Lookup, admitted: &Admitted, wishes: &RequestDirectives, now: Now) -> Found {
+    let found = by_key(store, lookup, admitted, wishes, now);
+    let missed = matches!(found, Found::Ask { stored: Candidates::None | Candidates::Others(_), .. });
+    if !missed || !store.may_have(Rare::Rules) {
+        return found;
+    }
+    let equivalent = Lookup {
+        key: equivalent(store, &lookup.key).unwrap_or_default(),
+        shared_key: lookup.shared_key.as_ref().and_then(|key| equivalent(store, key)),
+    };
+    let other = by_key(store, &equivalent, admitted, wishes, now);
+    if worth(&other) > worth(&found) { other } else { found }
+}
+
+/// The key of the URLs that are equivalent to this key's by what was last said of its path, if anything was.
+fn equivalent(store: &Store, key: &[u8]) -> Option<Vec<u8>> {
+    let noted = store.find(&rule_key(key))?;
+    let rule = UrlVariation::of(&noted.first()?.fields.unpack(0))?;
+    Some(equivalent_key(key, &rule))
+}
+
+/// Looks in the caller's partition first, then among what is shared.
+fn by_key(store: &Store, lookup: &Lookup, admitted: &Admitted, wishes: &RequestDirectives, now: Now) -> Found {
     let rules = &*admitted.routed.rules;
     let own = under(store, &lookup.key, admitted, wishes, now, |_| true);
     let Some(shared_key) = lookup.shared_key.as_ref().filter(|_| !matches!(own, Found::Fresh(_))) else { return own };

@@ -15,7 +15,7 @@ use crate::fill::{Candidates, Comer, Got, Question, Shared, Wanted};
 use crate::policy::{Names, canonical_query};
 use crate::rfc9110::{conditional, range};
 use crate::rfc9111::{RequestDirectives, strip_conditionals, usable_on_error};
-use crate::store::{Entry, Standing};
+use crate::store::{Entry, Rare, Standing};
 use crate::upstream::{AskError, InterimFn};
 use http::header::{COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{Method, Request, Response, StatusCode};
@@ -106,7 +106,7 @@ impl Gateway {
 
     /// A stored part that helps where the whole isn't stored.
     fn part(&self, reading: &Reading<'_>, nothing: bool, wishes: &RequestDirectives, now: Now) -> FoundPart {
-        if nothing && reading.admitted.method == Method::GET && self.fills.has_parts() {
+        if nothing && reading.admitted.method == Method::GET && self.store.may_have(Rare::Parts) {
             find_part(&self.store, reading.lookup, reading.admitted, wishes, now)
         } else {
             FoundPart::Nothing

@@ -21,7 +21,7 @@ use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// The answers under one key, the youngest question first.
 pub type Variants = Arc<[Arc<Entry>]>;
@@ -39,7 +39,17 @@ pub struct Store {
     pub names: Names,
     max_variants: usize,
     swept_at: AtomicU64,
+    rare: AtomicU8,
     evicted: Arc<AtomicU64>,
+}
+
+/// What lies under keys of its own and is seldom there at all: who misses an answer needn't look for it before it first was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rare {
+    /// Parts of answers.
+    Parts = 1,
+    /// Rules about what counts of a query.
+    Rules = 2,
 }
 
 /// Why a whole answer was not put into the store.
@@ -76,6 +86,7 @@ impl Store {
             names: Names::default(),
             max_variants: max_variants.max(1),
             swept_at: AtomicU64::new(0),
+            rare: AtomicU8::new(0),
             evicted,
         }
     }
@@ -106,6 +117,16 @@ impl Store {
             entry.tally.count(entry.size() + key.len() + BOOKKEEPING);
         }
         kept
+    }
+
+    /// Something rare is about to be put in.
+    pub fn note(&self, rare: Rare) {
+        self.rare.fetch_or(rare as u8, Ordering::Release);
+    }
+
+    /// Whether that was ever put in.
+    pub fn may_have(&self, rare: Rare) -> bool {
+        self.rare.load(Ordering::Acquire) & rare as u8 != 0
     }
 
     /// How many keys there are.

@@ -1,0 +1,128 @@
+//! Keys of what isn't found by its URL alone.
+//!
+//! Each is an ordinary key ([`write_key`](super::write_key)) with a mark where a partition has the length of its first text, or ends. No
+//! text is as long as a mark says, so no side key is the key of a URL, or of another kind.
+
+use crate::rfc9111::UrlVariation;
+
+/// Kinds of side keys.
+#[derive(Clone, Copy)]
+enum Side {
+    /// Requests in flight for one variant.
+    Variant = 0,
+    /// Parts of an answer.
+    Part = 1,
+    /// The content of a QUERY.
+    Query = 2,
+    /// What was last said of a path's query.
+    Rule = 3,
+    /// An answer under what its origin minds of its query.
+    Equivalent = 4,
+}
+
+impl Side {
+    fn mark(self) -> [u8; 8] {
+        (u64::MAX - self as u64).to_le_bytes()
+    }
+}
+
+/// The key of those who wait for one variant of an answer; `write` adds what makes it one.
+pub fn variant_key(key: &[u8], write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut variant = [key, &Side::Variant.mark()].concat();
+    write(&mut variant);
+    variant
+}
+
+/// The key under which parts lie.
+pub fn part_key(key: &[u8]) -> Vec<u8> {
+    [key, &Side::Part.mark()].concat()
+}
+
+/// Makes the key of a GET, still without a partition, that of a QUERY with this content.
+pub fn write_query(key: &mut Vec<u8>, media_type: &[u8], coding: &[u8], content: &[u8]) {
+    key.extend_from_slice(&Side::Query.mark());
+    for text in [media_type, coding, content] {
+        key.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        key.extend_from_slice(text);
+    }
+}
+
+/// The key under which lies what was last said of the query of this key's path.
+pub fn rule_key(key: &[u8]) -> Vec<u8> {
+    let (base, _, rest) = split(key);
+    [base, &[0], &Side::Rule.mark(), rest].concat()
+}
+
+/// The key of all URLs that are equivalent to this key's by `rule`.
+pub fn equivalent_key(key: &[u8], rule: &UrlVariation) -> Vec<u8> {
+    let (base, query, rest) = split(key);
+    let mut minded = rule.minded(query.unwrap_or_default());
+    let mut equivalent = [base, &[0], &Side::Equivalent.mark(), &(minded.len() as u64).to_le_bytes()].concat();
+    equivalent.append(&mut minded);
+    equivalent.extend_from_slice(rest);
+    equivalent
+}
+
+/// Whether an answer lies under this key that lies under its own as well, or none at all: who counts answers passes it over.
+pub fn is_second_key(key: &[u8]) -> bool {
+    let (.., rest) = split(key);
+    [Side::Rule, Side::Equivalent].iter().any(|side| rest.starts_with(&side.mark()))
+}
+
+/// Host and path, the query, and what follows the NUL.
+fn split(key: &[u8]) -> (&[u8], Option<&[u8]>, &[u8]) {
+    let nul = key.iter().position(|&b| b == 0).unwrap_or(key.len());
+    let (url, rest) = (&key[..nul], key.get(nul + 1..).unwrap_or_default());
+    match url.iter().position(|&b| b == b'?') {
+        Some(at) => (&url[..at], Some(&url[at + 1..]), rest),
+        None => (url, None, rest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::write_key;
+    use super::*;
+    use crate::rfc9110::fields_of;
+
+    #[test]
+    fn no_two_kinds_look_alike() {
+        let rule = UrlVariation::of(&fields_of(&[("no-vary-search", "params=(\"b\")")])).unwrap();
+        let (mut all, mut seconds) = (Vec::<Vec<u8>>::new(), Vec::new());
+        for partition in [&b""[..], b"\x05\0\0\0\0\0\0\0alice"] {
+            for query in [None, Some("a=1"), Some("a=1&b=2")] {
+                let mut key = Vec::new();
+                write_key(&mut key, "a.example", "/x", query, partition);
+                let mut with_content = Vec::new();
+                write_key(&mut with_content, "a.example", "/x", query, b"");
+                write_query(&mut with_content, b"text/plain", b"", b"q");
+                with_content.extend_from_slice(partition);
+                all.extend([variant_key(&key, |_| ()), part_key(&key), with_content, key]);
+            }
+            let mut key = Vec::new();
+            write_key(&mut key, "a.example", "/x", Some("b=1"), partition);
+            assert!(all.iter().all(|key| !is_second_key(key)));
+            let second = [rule_key(&key), equivalent_key(&key, &rule)];
+            assert!(second.iter().all(|key| is_second_key(key)));
+            seconds.extend(second);
+        }
+        all.extend(seconds);
+        for (i, key) in all.iter().enumerate() {
+            assert!(all[..i].iter().all(|other| other != key), "{i}: {:?}", String::from_utf8_lossy(key));
+        }
+    }
+
+    #[test]
+    fn equivalent_urls_have_one_key_and_callers_their_own() {
+        let rule = UrlVariation::of(&fields_of(&[("no-vary-search", "params=(\"utm\")")])).unwrap();
+        let of = |query: Option<&str>, partition: &[u8]| {
+            let mut key = Vec::new();
+            write_key(&mut key, "a.example", "/x", query, partition);
+            (rule_key(&key), equivalent_key(&key, &rule))
+        };
+        assert_eq!(of(Some("a=1&utm=2"), b"p"), of(Some("utm=3&a=1"), b"p"));
+        assert_eq!(of(None, b"p"), of(Some("utm=3"), b"p"));
+        assert_ne!(of(None, b"p").1, of(Some("a=1"), b"p").1);
+        assert_ne!(of(None, b"p"), of(None, b"q"));
+    }
+}
