@@ -819,6 +819,8 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
             interim: None,
             stored: freshgate::fill::Candidates::None,
             wanted: freshgate::fill::Wanted::Whole,
+            method: http::Method::GET,
+            content: bytes::Bytes::new(),
         }
     };
     let stored = async |fills: &Arc<Fills>| {

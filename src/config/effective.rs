@@ -42,6 +42,7 @@ fn server(s: &listener::Settings) -> Value {
             "header_timeout": show_duration(l.header_timeout),
             "idle_timeout": show_duration(l.idle_timeout),
             "request_body": l.request_body.map_or("none".into(), show_size),
+            "query_body": show_size(l.query_body),
             "body_min_rate": show_size(l.body_min_rate),
             "write_stall": show_duration(l.write_stall),
             "waiting_requests": l.waiting_requests,

@@ -71,6 +71,7 @@ fn limits(t: Table<'_>) -> Limits {
     t.set("header_timeout", &mut l.header_timeout, |v| v.duration(&bounds::HEADER_TIMEOUT));
     t.set("idle_timeout", &mut l.idle_timeout, |v| v.duration(&bounds::IDLE_TIMEOUT));
     t.set("request_body", &mut l.request_body, |v| v.or_none(|v| v.size(bounds::REQUEST_BODY)));
+    t.set("query_body", &mut l.query_body, |v| v.size(bounds::QUERY_BODY));
     t.set("body_min_rate", &mut l.body_min_rate, |v| v.size(bounds::BODY_MIN_RATE));
     t.set("write_stall", &mut l.write_stall, |v| v.duration(&bounds::WRITE_STALL));
     t.set("waiting_requests", &mut l.waiting_requests, |v| v.count(bounds::WAITING_REQUESTS));

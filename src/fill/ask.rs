@@ -12,6 +12,7 @@ use crate::rfc9110::range::ContentRange;
 use crate::rfc9111::{self, Heard};
 use crate::store::{Asked as AskedAt, Content, Entry, Tallied, Tally};
 use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
@@ -31,6 +32,10 @@ pub struct Question {
     pub user: Option<Arc<str>>,
     /// The request's fields as the client sent them; `Vary` is about these.
     pub fields: HeaderMap,
+    /// GET, or QUERY.
+    pub method: Method,
+    /// The content of a QUERY.
+    pub content: Bytes,
     /// What the origin is sent, without conditions of the client's.
     pub sent: HeaderMap,
     /// Path and query at the origin.
@@ -164,7 +169,8 @@ impl Question {
 
     /// Sends it, conditional on what is stored, or for the rest of it.
     async fn send(&self, stored: &Candidates, rest_of: Option<&Entry>) -> Result<Response<Body>, AskError> {
-        let mut request = Request::new(Body::empty());
+        let mut request = Request::new(Body::full(self.content.clone()));
+        *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.sent.clone();
         stored.add_to(request.headers_mut());

@@ -4,6 +4,7 @@ use super::problem::Problem;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
 use crate::rfc9110::fields::{has_any, has_token, list, strip_hop_by_hop, strip_twins};
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
@@ -22,10 +23,17 @@ pub(super) struct Admitted {
     /// The end-to-end fields: key, partition and `Vary` see what the origin sees, and nothing that `Connection` takes away.
     pub(super) fields: HeaderMap,
     pub(super) has_body: bool,
+    /// The content of a QUERY, once it was read.
+    pub(super) content: Option<Bytes>,
     /// Whether the client takes trailer fields (RFC 9110 §10.1.4).
     pub(super) trailers: bool,
     /// The protocol to switch to, and the client's side of the tunnel.
     pub(super) upgrade: Option<(String, OnUpgrade)>,
+}
+
+/// Whether a request is a question that is asked by its content.
+pub(super) fn is_query(method: &Method) -> bool {
+    method.as_str() == "QUERY"
 }
 
 impl Admitted {
@@ -40,6 +48,7 @@ impl Admitted {
             identity: self.identity.clone(),
             fields: self.fields.clone(),
             has_body: false,
+            content: None,
             trailers: self.trailers,
             upgrade: None,
         }
@@ -77,6 +86,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
         identity,
         fields: parts.headers,
         has_body,
+        content: None,
         trailers,
         upgrade,
     };

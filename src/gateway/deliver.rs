@@ -1,5 +1,6 @@
 //! Step 6: the answer as this client gets it.
 
+use super::admit::is_query;
 use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
 use crate::clock::Now;
@@ -75,7 +76,7 @@ fn as_asked(
     if let (Some(content), None) = (content, &growing) {
         let stored = span(entry).or_else(|| ContentRange::whole(content.body.len() as u64));
         let complete = stored.map_or(0, |stored| stored.complete);
-        let ranged = if is_found && *asked.method == Method::GET {
+        let ranged = if is_found && *asked.method != Method::HEAD {
             range::select(asked.fields, &validators, complete, now)
         } else {
             Ranged::Whole
@@ -185,7 +186,7 @@ fn unsatisfiable(asked: Asked<'_>, mut fields: HeaderMap, complete: u64, cache: 
 fn finish(asked: Asked<'_>, status: StatusCode, mut fields: HeaderMap, body: Body, cache: &Status) -> Response<Body> {
     remove_all(&mut fields, &TAG_FIELDS);
     remove_all(&mut fields, &SURROGATE_FIELDS);
-    if matches!(*asked.method, Method::GET | Method::HEAD) {
+    if matches!(*asked.method, Method::GET | Method::HEAD) || is_query(asked.method) {
         tell_client_cache(asked.rules.client_cache, &mut fields);
         tell_variance(&asked.rules.key.headers, &mut fields);
     }

@@ -4,7 +4,7 @@ use super::admit::Admitted;
 use super::status::Fwd;
 use crate::clock::Now;
 use crate::fill::{Candidates, can_be_completed, span};
-use crate::policy::{equivalent_key, may_use_shared, part_key, partition, rule_key, write_key};
+use crate::policy::{equivalent_key, may_use_shared, part_key, partition, rule_key, write_key, write_query};
 use crate::rfc9110::Validators;
 use crate::rfc9110::range::{self, Ranged};
 use crate::rfc9111::{self, RequestDirectives, Reuse, UrlVariation};
@@ -44,7 +44,11 @@ impl Lookup {
         let mut key = Vec::with_capacity(
             admitted.host.len() + admitted.routed.path.len() + query.map_or(0, str::len) + partition.len() + 2,
         );
-        write_key(&mut key, &admitted.host, &admitted.routed.path, query, &partition);
+        write_key(&mut key, &admitted.host, &admitted.routed.path, query, b"");
+        if let Some(content) = &admitted.content {
+            write_query(&mut key, &admitted.fields, content);
+        }
+        key.extend_from_slice(&partition);
         let shared_key = (!partition.is_empty()).then(|| key[..key.len() - partition.len()].to_vec());
         Lookup { key, shared_key }
     }

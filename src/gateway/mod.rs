@@ -7,6 +7,7 @@ mod forward;
 mod outcome;
 mod problem;
 mod purge_method;
+mod query;
 mod read;
 mod status;
 mod tunnel;
@@ -23,7 +24,7 @@ use crate::rfc9111;
 use crate::store::{Store, Tally};
 use crate::tasks::Tasks;
 use crate::upstream::Origin;
-use admit::{Admitted, admit};
+use admit::{Admitted, admit, is_query};
 use http::{Method, Request};
 use problem::Problem;
 use status::{Fwd, Status};
@@ -39,6 +40,8 @@ pub struct Settings {
     pub trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// Bytes that a request's body may have; `None` is no limit.
     pub request_body: Option<u64>,
+    /// Bytes that the content of a QUERY may have to be part of a key.
+    pub query_body: u64,
     /// Whether a token may purge by the method PURGE; `None` forwards PURGE like any other method.
     pub may_purge: Option<MayPurge>,
 }
@@ -97,6 +100,9 @@ impl Gateway {
         }
         match admitted.method {
             Method::GET | Method::HEAD => self.read(admitted, body, client, comer, now),
+            _ if is_query(&admitted.method) && admitted.routed.rules.cache => {
+                Step::Later(Box::pin(self.query(admitted, body, client, comer)))
+            }
             _ if admitted.routed.rules.safe || rfc9111::is_safe(&admitted.method) => {
                 Step::Later(Box::pin(self.pass(admitted, body, client, read::METHOD, None)))
             }

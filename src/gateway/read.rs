@@ -17,6 +17,7 @@ use crate::rfc9110::{conditional, range};
 use crate::rfc9111::{RequestDirectives, strip_conditionals, usable_on_error};
 use crate::store::{Entry, Rare, Standing};
 use crate::upstream::{AskError, InterimFn};
+use bytes::Bytes;
 use http::header::{COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{Method, Request, Response, StatusCode};
 use std::sync::Arc;
@@ -27,6 +28,9 @@ pub(super) struct Past(Fwd, Option<&'static str>);
 
 /// A method that isn't answered from the cache.
 pub(super) const METHOD: Past = Past(Fwd::Method, None);
+
+/// The content of a QUERY is longer than a key may be.
+pub(super) const TOO_LONG: Past = Past(Fwd::Bypass, Some("query-too-long"));
 
 /// A path of more segments than answers are stored for.
 const TOO_DEEP: Past = Past(Fwd::Bypass, Some("path-too-deep"));
@@ -39,7 +43,7 @@ struct Reading<'a> {
 }
 
 impl Gateway {
-    /// Answers GET and HEAD.
+    /// Answers GET and HEAD, and QUERY once its content was read.
     pub(super) fn read<'a>(
         self: &'a Arc<Self>,
         mut admitted: Admitted,
@@ -119,7 +123,8 @@ impl Gateway {
         let (fields, head) = (&reading.admitted.fields, reading.admitted.method == Method::HEAD);
         let conditional = fields.contains_key(IF_NONE_MATCH) || fields.contains_key(IF_MODIFIED_SINCE);
         let part = !stored && fields.contains_key(RANGE);
-        if head || part && (conditional || !range::is_for_one(fields)) {
+        let only_part = reading.admitted.method == Method::GET && !conditional && range::is_for_one(fields);
+        if head || part && !only_part {
             return Some(past);
         }
         // Nothing is stored, and the last answer couldn't be: conditions are a matter between the client and its origin. A fill
@@ -229,6 +234,8 @@ impl Gateway {
             key,
             shared_key,
             user: None,
+            method: Method::GET,
+            content: Bytes::new(),
             sent: http::HeaderMap::new(),
             uri: forward::uri(&admitted, true)?,
             host: forward::host(&admitted),
@@ -259,6 +266,8 @@ impl Gateway {
             routed: admitted.routed.clone(),
             user: None,
             fields: admitted.fields.clone(),
+            method: if admitted.content.is_some() { admitted.method.clone() } else { Method::GET },
+            content: admitted.content.clone().unwrap_or_default(),
             sent,
             uri: forward::uri(admitted, true)?,
             host: forward::host(admitted),

@@ -76,6 +76,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// `request_body`: bytes; `None` ("none") is no limit. Default none.
     pub request_body: Option<u64>,
+    /// `query_body`: bytes that the content of a QUERY may have to be part of a key. Default 64 KiB.
+    pub query_body: u64,
     /// `body_min_rate`: bytes per second that a request body must keep after a grace of 10 s. Default 64.
     pub body_min_rate: u64,
     /// `write_stall`: how long a client may take nothing of an answer. Default 60 s.
@@ -98,6 +100,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
             request_body: None,
+            query_body: 64 << 10,
             body_min_rate: 64,
             write_stall: Duration::from_secs(60),
             waiting_requests: 10_000,

@@ -91,7 +91,7 @@ pub fn is_credential(rules: &KeyRules, name: &HeaderName) -> bool {
 }
 
 /// Writes the length before the bytes, so that no two lists of texts look alike.
-fn measured(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn measured(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
     out.extend_from_slice(bytes);
 }

@@ -3,7 +3,10 @@
 //! Each is an ordinary key ([`write_key`](super::write_key)) with a mark where a partition has the length of its first text, or ends. No
 //! text is as long as a mark says, so no side key is the key of a URL, or of another kind.
 
+use super::key::measured;
 use crate::rfc9111::UrlVariation;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName};
 
 /// Kinds of side keys.
 #[derive(Clone, Copy)]
@@ -39,12 +42,21 @@ pub fn part_key(key: &[u8]) -> Vec<u8> {
 }
 
 /// Makes the key of a GET, still without a partition, that of a QUERY with this content.
-pub fn write_query(key: &mut Vec<u8>, media_type: &[u8], coding: &[u8], content: &[u8]) {
+///
+/// What describes the content counts with it: its type, its codings, its language.
+pub fn write_query(key: &mut Vec<u8>, fields: &HeaderMap, content: &[u8]) {
     key.extend_from_slice(&Side::Query.mark());
-    for text in [media_type, coding, content] {
-        key.extend_from_slice(&(text.len() as u64).to_le_bytes());
-        key.extend_from_slice(text);
+    let describes = |name: &&HeaderName| name.as_str().starts_with("content-") && **name != CONTENT_LENGTH;
+    let mut names: Vec<&HeaderName> = fields.keys().filter(describes).collect();
+    names.sort_unstable_by_key(|name| name.as_str());
+    for name in names {
+        for value in fields.get_all(name) {
+            measured(key, name.as_str().as_bytes());
+            measured(key, value.as_bytes());
+        }
     }
+    measured(key, b"");
+    measured(key, content);
 }
 
 /// The key under which lies what was last said of the query of this key's path.
@@ -56,9 +68,8 @@ pub fn rule_key(key: &[u8]) -> Vec<u8> {
 /// The key of all URLs that are equivalent to this key's by `rule`.
 pub fn equivalent_key(key: &[u8], rule: &UrlVariation) -> Vec<u8> {
     let (base, query, rest) = split(key);
-    let mut minded = rule.minded(query.unwrap_or_default());
-    let mut equivalent = [base, &[0], &Side::Equivalent.mark(), &(minded.len() as u64).to_le_bytes()].concat();
-    equivalent.append(&mut minded);
+    let mut equivalent = [base, &[0], &Side::Equivalent.mark()].concat();
+    measured(&mut equivalent, &rule.minded(query.unwrap_or_default()));
     equivalent.extend_from_slice(rest);
     equivalent
 }
@@ -95,7 +106,7 @@ mod tests {
                 write_key(&mut key, "a.example", "/x", query, partition);
                 let mut with_content = Vec::new();
                 write_key(&mut with_content, "a.example", "/x", query, b"");
-                write_query(&mut with_content, b"text/plain", b"", b"q");
+                write_query(&mut with_content, &fields_of(&[("content-type", "text/plain")]), b"q");
                 with_content.extend_from_slice(partition);
                 all.extend([variant_key(&key, |_| ()), part_key(&key), with_content, key]);
             }
@@ -110,6 +121,29 @@ mod tests {
         for (i, key) in all.iter().enumerate() {
             assert!(all[..i].iter().all(|other| other != key), "{i}: {:?}", String::from_utf8_lossy(key));
         }
+    }
+
+    #[test]
+    fn a_query_is_known_by_its_content_and_what_describes_it() {
+        let of = |fields: &[(&str, &str)], content: &str| {
+            let mut key = Vec::new();
+            write_query(&mut key, &fields_of(fields), content.as_bytes());
+            key
+        };
+        let json = ("content-type", "application/json");
+        let all = [
+            of(&[], ""),
+            of(&[], "a"),
+            of(&[json], "a"),
+            of(&[("content-type", "text/plain")], "a"),
+            of(&[json, ("content-encoding", "gzip")], "a"),
+            of(&[json, ("content-language", "de")], "a"),
+            of(&[json, json], "a"),
+        ];
+        for (i, key) in all.iter().enumerate() {
+            assert!(all[..i].iter().all(|other| other != key), "{i}");
+        }
+        assert_eq!(of(&[json, ("accept", "x"), ("content-length", "1")], "a"), of(&[json], "a"));
     }
 
     #[test]

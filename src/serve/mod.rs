@@ -134,6 +134,7 @@ fn join(config: &Config, clock: &Clock, lines: Lines, clients: &Tasks, backgroun
     let settings = gateway::Settings {
         trusts: Box::new(move |peer| proxies.iter().any(|network| network.contains(peer))),
         request_body: server.limits.request_body,
+        query_body: server.limits.query_body,
         may_purge: may_purge(server, admin),
     };
     let parts = (Arc::clone(&store), Arc::clone(&fills));

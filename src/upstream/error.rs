@@ -109,6 +109,11 @@ impl AskError {
         AskError::sent(AskErrorKind::Lost)
     }
 
+    /// The client's body broke off before anything was sent.
+    pub fn of_client(error: BodyError) -> Self {
+        AskError::unsent(AskErrorKind::ClientBody(error))
+    }
+
     pub(super) fn because(mut self, cause: impl Into<Cause>) -> Self {
         self.cause = Some(cause.into());
         self
