@@ -770,7 +770,7 @@ async fn what_is_replaced_or_swept_is_not_counted_any_more() {
 
 /// What an origin says to those who want German when English and French are stored.
 async fn after_two_variants(german: impl Fn(Request) -> Reply + Send + Sync + 'static) -> (Gateway, Origin, Answer) {
-    let (gateway, origin) = before("", move |_, r| {
+    let (gateway, origin) = before("unique_etags = true", move |_, r| {
         let stated = |reply: Reply, tag: &str| {
             reply.field("Vary", "Accept-Language").field("Cache-Control", "max-age=60").field("ETag", tag)
         };
@@ -829,7 +829,7 @@ async fn only_current_variants_are_offered_and_only_to_whom_they_belong() {
         )
     })
     .await;
-    let gateway = Gateway::before(&origin, "").await;
+    let gateway = Gateway::before(&origin, "unique_etags = true").await;
     let offered = || origin.requests().last().unwrap().get("if-none-match").map(ToOwned::to_owned);
     get_with(&gateway, "/a", &[("Accept-Language", "en"), ("Authorization", "alice")]).await;
     get_with(&gateway, "/a", &[("Accept-Language", "de"), ("Authorization", "bob")]).await;
@@ -839,4 +839,23 @@ async fn only_current_variants_are_offered_and_only_to_whom_they_belong() {
     gateway.client().await.put("/a", "").await;
     get_with(&gateway, "/a", &[("Accept-Language", "fr"), ("Authorization", "alice")]).await;
     assert_eq!(offered(), None, "invalidated");
+}
+
+/// RFC 9110 §8.8.3 wants strong tags to differ between variants. Origins that make them of a version don't know that.
+#[tokio::test]
+async fn without_the_operators_word_no_variant_is_taken_for_another() {
+    let (gateway, origin) = before("", |_, r| {
+        let stated = |reply: Reply| {
+            reply.field("Vary", "Accept-Language").field("Cache-Control", "max-age=60").field("ETag", "\"version-1\"")
+        };
+        match r.get("if-none-match") {
+            Some(_) => stated(Reply::status(304)),
+            None => stated(Reply::ok(r.get("accept-language").unwrap())),
+        }
+    })
+    .await;
+    for language in ["en", "de"] {
+        assert_eq!(get_with(&gateway, "/a", &[("Accept-Language", language)]).await.text(), language);
+    }
+    assert_eq!(origin.count(), 2);
 }

@@ -144,6 +144,7 @@ fn rules(r: &Rules) -> Value {
         "client_directives": word(words::CLIENT_DIRECTIVES, &r.client_directives),
         "client_cache": word(words::CLIENT_CACHE, &r.client_cache),
         "etag": word(words::ETAG, &r.generate_etag),
+        "unique_etags": r.unique_etags,
         "invalidate": word(words::INVALIDATE, &r.invalidate),
         "write_settle": show_duration(r.write_settle),
         "timeouts": {

@@ -34,6 +34,7 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     t.set("client_directives", &mut r.client_directives, |v| v.word(words::CLIENT_DIRECTIVES));
     t.set("client_cache", &mut r.client_cache, |v| v.word(words::CLIENT_CACHE));
     t.set("etag", &mut r.generate_etag, |v| v.word(words::ETAG));
+    t.set("unique_etags", &mut r.unique_etags, Value::bool);
     t.set("invalidate", &mut r.invalidate, |v| v.word(words::INVALIDATE));
     t.set("write_settle", &mut r.write_settle, |v| v.duration(&bounds::WRITE_SETTLE));
     timeouts(t, &mut r.timeouts);

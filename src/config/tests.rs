@@ -174,6 +174,7 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         client_directives = "ignore"
         client_cache = "revalidate"
         etag = "generate"
+        unique_etags = true
         invalidate = "self"
         write_settle = "250ms"
         timeouts = { connect = "1s", total = "2m" }

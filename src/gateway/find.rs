@@ -162,7 +162,10 @@ fn under(
     let mut matching = variants.iter().filter(|entry| entry.selection.matches(&admitted.fields) && may(entry));
     match matching.next() {
         Some(entry) => judge(entry, wishes, now),
-        None => nothing(Candidates::variants(variants.iter().filter(|entry| may(entry))), Fwd::VaryMiss),
+        None if admitted.routed.rules.unique_etags => {
+            nothing(Candidates::variants(variants.iter().filter(|entry| may(entry))), Fwd::VaryMiss)
+        }
+        None => nothing(Candidates::None, Fwd::VaryMiss),
     }
 }
 

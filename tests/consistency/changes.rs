@@ -11,6 +11,8 @@ pub enum Change {
     Delete,
     /// `POST /books/{id}/reviews`.
     Review,
+    /// The same, answered with what a GET of the reviews gets now, to be kept as that (RFC 9110 §9.3.3).
+    Reviewed,
     /// `POST /books`, answered with Location.
     Create,
     /// `PATCH /import/{id}`, answered with Content-Location.
@@ -18,14 +20,15 @@ pub enum Change {
 }
 
 impl Change {
-    pub const ALL: [Change; 5] = [Change::Put, Change::Delete, Change::Review, Change::Create, Change::Import];
+    pub const ALL: [Change; 6] =
+        [Change::Put, Change::Delete, Change::Review, Change::Reviewed, Change::Create, Change::Import];
 
     /// Method and target for a book.
     pub fn request(self, book: usize) -> (&'static str, String) {
         match self {
             Change::Put => ("PUT", format!("/books/{book}")),
             Change::Delete => ("DELETE", format!("/books/{book}")),
-            Change::Review => ("POST", format!("/books/{book}/reviews")),
+            Change::Review | Change::Reviewed => ("POST", format!("/books/{book}/reviews")),
             Change::Create => ("POST", "/books".into()),
             Change::Import => ("PATCH", format!("/import/{book}")),
         }
@@ -48,9 +51,9 @@ impl Change {
                 (Change::Put | Change::Delete, Reach::Tree) => own_book || reviews || list || resource == Root || named,
                 (Change::Put | Change::Delete, Reach::Collection) => own_book || list || named,
                 (Change::Put | Change::Delete, Reach::Own) => own_book || named,
-                (Change::Review, Reach::Tree) => reviews || own_book || list || resource == Root,
-                (Change::Review, Reach::Collection) => reviews || own_book,
-                (Change::Review, Reach::Own) => reviews,
+                (Change::Review | Change::Reviewed, Reach::Tree) => reviews || own_book || list || resource == Root,
+                (Change::Review | Change::Reviewed, Reach::Collection) => reviews || own_book,
+                (Change::Review | Change::Reviewed, Reach::Own) => reviews,
                 (Change::Create, Reach::Tree) => list || own_book || reviews || resource == Root,
                 (Change::Create, Reach::Collection) => list || resource == Root || own_book && located,
                 (Change::Create, Reach::Own) => list || own_book && located,

@@ -199,11 +199,22 @@ impl Connection {
                     Change::Delete => ("204 Gone", String::new()),
                     Change::Review => ("303 See Other", format!("Location: /books/{book}/reviews\r\n")),
                     Change::Create => ("201 Created", format!("Location: /books/{book}\r\n")),
+                    Change::Reviewed => return self.reviewed(book, version, request).await,
                     Change::Import => ("200 OK", format!("Content-Location: /books/{book}\r\n")),
                 };
                 self.answer(status, &format!("{place}X-Version: {version}\r\n")).await
             }
         }
+    }
+
+    /// The reviews as they are now, for whoever reads them next.
+    async fn reviewed(&mut self, book: usize, version: u32, request: &Message) -> Result<bool> {
+        let reviews = Resource::Reviews(book);
+        let (etag, body) = (reviews.etag(&[version]).unwrap(), content(reviews, &[version], request));
+        let fields = format!("X-Version: {version}\r\nETag: {etag}\r\nCache-Control: max-age=1000\r\n");
+        let place = format!("Content-Location: {}\r\nContent-Length: {}\r\n", reviews.target(), body.len());
+        self.wire.send(&format!("HTTP/1.1 200 OK\r\n{fields}{place}\r\n{body}")).await?;
+        Ok(true)
     }
 
     async fn answer(&mut self, status: &str, fields: &str) -> Result<bool> {
