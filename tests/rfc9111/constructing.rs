@@ -7,6 +7,19 @@ pub(crate) fn section_4() -> Vec<Row> {
     vec![
         row("9111 4-1.1", "another query").ok(&[MINUTE]).get(&[]).at("?q=1").fwd("uri-miss"),
         row("9111 4-1.1", "another value in the query").at("?q=1").ok(&[MINUTE]).get(&[]).at("?q=2").fwd("uri-miss"),
+        row("9111 4-1.1", "the same pairs in another order")
+            .api("[api.key]\nquery = \"exact\"")
+            .at("?a=1&b=2")
+            .ok(&[MINUTE])
+            .get(&[])
+            .at("?b=2&a=1")
+            .fwd("uri-miss"),
+        row("9111 4-1.1", "an empty query")
+            .api("[api.key]\nquery = \"exact\"")
+            .ok(&[MINUTE])
+            .get(&[])
+            .at("?")
+            .fwd("uri-miss"),
         row("9111 4-1.1", "another path").at("/a").ok(&[MINUTE]).get(&[]).at("/A").fwd("uri-miss"),
         row("9111 4-1.1", "another host").ok(&[MINUTE]).get(&["Host: b.example"]).fwd("uri-miss"),
         row("9111 4-1.1", "another port")
@@ -82,6 +95,15 @@ pub(crate) fn section_4_more() -> Vec<Row> {
             .again(20)
             .hit()
             .age(20),
+        row("9111 4-2", "Age of what another cache confirmed")
+            .ok(&[MINUTE, A])
+            .again(90)
+            .confirms(&["Cache-Control: max-age=600", "Age: 30"])
+            .fwd("stale")
+            .sent(&["If-None-Match: \"a\""])
+            .again(100)
+            .hit()
+            .age(130),
         row("9111 4-3", "PUT").ok(&[MINUTE]).ask("PUT", &[]).tells(201, &[]).fwd("method"),
         row("9111 4-3", "POST").ok(&[MINUTE]).ask("POST", &[]).ok(&[]).fwd("method"),
         row("9111 4-3", "DELETE").ok(&[MINUTE]).ask("DELETE", &[]).tells(204, &[]).fwd("method"),

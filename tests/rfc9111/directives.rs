@@ -129,6 +129,18 @@ pub(crate) fn section_5_2_2() -> Vec<Row> {
             .hit()
             .lacks(&["X-A"])
             .has(&["X-B: 1"]),
+        contrast("but who asked gets them")
+            .ok(&["Cache-Control: max-age=60, private=\"X-A\"", "X-A: 1"])
+            .has(&["X-A: 1"])
+            .again(0)
+            .hit()
+            .lacks(&["X-A"]),
+        row("9111 4-1.4", "no-cache=\"…\"")
+            .ok(&["Cache-Control: max-age=60, no-cache=\"X-A, x-b\"", "X-A: 1", "X-B: 1", "X-C: 1"])
+            .again(0)
+            .hit()
+            .lacks(&["X-A", "X-B"])
+            .has(&["X-C: 1"]),
         row(NAMED, "several names, in any case")
             .ok(&["Cache-Control: max-age=60, PRIVATE=\"x-a, X-b\"", "X-A: 1", "X-B: 1", "X-C: 1"])
             .again(0)

@@ -81,7 +81,7 @@ pub(crate) fn section_4_2_4() -> Vec<Row> {
             .fwd("stale")
             .sent(ASKS_A)
             .status(502),
-        row(PROHIBITED, "a Cache-Control that can't be read may prohibit it")
+        row(PROHIBITED, "must-revalidate with something behind it")
             .api(LENIENT)
             .ok(&["Cache-Control: max-age=60, must-revalidate; x", A])
             .step(90)

@@ -16,6 +16,14 @@ pub(crate) fn section_4_4() -> Vec<Row> {
         written("POST that is taken for later", "POST", 202).again(0).fwd("miss"),
         written("POST that leads elsewhere", "POST", 303).again(0).fwd("miss"),
         written("POST with a redirection", "POST", 302).again(0).fwd("miss"),
+        row(CITES, "POST that leads to a page for signing in")
+            .api("login = []")
+            .ok(&[MINUTE])
+            .ask("POST", &[])
+            .tells(302, &["Location: /login"])
+            .fwd("method")
+            .again(0)
+            .fwd("miss"),
         written("POST with the last status of the class", "POST", 399).again(0).fwd("miss"),
         written("PATCH", "PATCH", 200).again(0).fwd("miss"),
         written("DELETE", "DELETE", 204).again(0).fwd("miss"),

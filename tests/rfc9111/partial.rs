@@ -170,6 +170,14 @@ pub(crate) fn section_3_3() -> Vec<Row> {
             .content(BODY)
             .fwd("")
             .anyhow(),
+        row("9111 3.3-2, 9111 3.3-3", "a part that nobody asked for, for all")
+            .tells(206, FIRST_IS)
+            .content("01234")
+            .again(0)
+            .ok(&[MINUTE, A])
+            .content(BODY)
+            .fwd("")
+            .anyhow(),
         part(INCOMPLETE, "a part, for another one", FIRST)
             .get(&["Range: bytes=4-6"])
             .tells(206, &[A, "Content-Range: bytes 4-6/10"])

@@ -72,6 +72,14 @@ pub(crate) fn section_15() -> Vec<Row> {
             .first("POST", &[])
             .raw(concat!("HTTP/1.1 103 E\r\nLink: </a>\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none"))
             .interim(&[103]),
+        row(INTERIM, "of a confirmation")
+            .ok(&[MINUTE, A])
+            .again(90)
+            .raw("HTTP/1.1 103 E\r\nLink: </a>\r\n\r\nHTTP/1.1 304 Not Modified\r\n\r\n")
+            .gets("one")
+            .fwd("stale")
+            .sent(&["If-None-Match: \"a\""])
+            .interim(&[103]),
         row("9110 15.3.6-1", "205").tells(205, &[]).content("").has(&["Content-Length: 0"]),
         row("9110 15.3.6-1", "205 from the store").tells(205, &[MINUTE]).again(0).hit(),
         row(SAME, "304 from the store").ok(TOLD).get(&["If-None-Match: \"a\""]).hit().status(304).has(TOLD),

@@ -56,6 +56,10 @@ pub(crate) fn section_3() -> Vec<Row> {
             .tells(206, &[MINUTE, A, "Content-Range: pages 1-2/9"])
             .fwd("")
             .sent(&["Range: pages=1-2"]),
+        row("9111 3-1.3", "206 of an unknown unit that nobody asked for")
+            .tells(206, &[MINUTE, A, "Content-Range: pages 1-2/9"])
+            .again(0)
+            .fwd("uri-miss"),
         row("9111 3-1.3", "must-understand, and the status isn't")
             .tells(299, &["Cache-Control: max-age=60, must-understand"])
             .again(0)
@@ -176,6 +180,36 @@ pub(crate) fn section_3_2() -> Vec<Row> {
             .confirms(&[A])
             .fwd("stale")
             .sent(&["If-None-Match: \"a\""]),
+        confirmed("9111 3.2-1, 9111 4.1-1", "and Vary", &[MINUTE, A, "Vary: X-A"]).get(&["X-A: 1"]).fwd("vary-miss"),
+        confirmed("9111 3.2-1, 9111 5.2.2.7-1", "and private", &["Cache-Control: private, max-age=60", A])
+            .again(0)
+            .fwd("")
+            .anyhow(),
+        confirmed("9111 3.2-1, 9111 5.2.2.4-1", "and no-cache", &["Cache-Control: no-cache, max-age=60", A])
+            .again(0)
+            .confirms(&[A])
+            .fwd("stale")
+            .sent(&["If-None-Match: \"a\""])
+            .again(0)
+            .confirms(&[A])
+            .fwd("stale")
+            .sent(&["If-None-Match: \"a\""]),
+        confirmed(
+            "9111 3.2-1, 9111 5.2.2.2-1",
+            "and must-revalidate",
+            &["Cache-Control: max-age=60, must-revalidate", A],
+        )
+        .api("keep_on_error = \"10m\"")
+        .again(90)
+        .tells(503, &[])
+        .fwd("stale")
+        .sent(&["If-None-Match: \"a\""]),
+        confirmed("9111 3.2-1, 9111 5.2.2.5-1", "and no-store", &["Cache-Control: no-store", A])
+            .api("keep_on_error = \"10m\"")
+            .again(0)
+            .tells(503, &[])
+            .fwd("")
+            .anyhow(),
         confirmed(
             "9111 3.2-1, 9111 4.3.4-2",
             "metadata of the content",
