@@ -135,6 +135,12 @@ pub(crate) fn section_5_2_2() -> Vec<Row> {
             .again(0)
             .hit()
             .lacks(&["X-A"]),
+        contrast("who asked gets a cookie that is for nobody else")
+            .ok(&["Cache-Control: max-age=60, private=\"Set-Cookie\"", "Set-Cookie: a=b"])
+            .has(&["Set-Cookie: a=b"]),
+        contrast("and what isn't to be used again unasked")
+            .ok(&["Cache-Control: max-age=60, no-cache=\"Set-Cookie\"", "Set-Cookie: a=b"])
+            .has(&["Set-Cookie: a=b"]),
         row("9111 4-1.4", "no-cache=\"…\"")
             .ok(&["Cache-Control: max-age=60, no-cache=\"X-A, x-b\"", "X-A: 1", "X-B: 1", "X-C: 1"])
             .again(0)

@@ -119,6 +119,11 @@ pub(crate) fn section_3_1() -> Vec<Row> {
             .again(0)
             .hit()
             .has(&["X-New: 1", "Content-Type: text/plain", "Content-Language: de", "Set-Nothing: a=b", "x!#$: odd"]),
+        row("9111 3.1-1", "those without a value, and those of other caches")
+            .ok(&[MINUTE, "X-Empty:", "Via: 1.1 other", "Cache-Status: other; hit", "Server: x"])
+            .again(0)
+            .hit()
+            .has(&["X-Empty:", "Via: 1.1 other, *", "Cache-Status: other; hit, *", "Server: x"]),
         row("9111 3.1-1", "each line of a field, in order")
             .ok(&[MINUTE, "Link: </a>", "X-New: 1", "Link: </b>, </c>"])
             .again(0)
@@ -204,6 +209,16 @@ pub(crate) fn section_3_2() -> Vec<Row> {
         .tells(503, &[])
         .fwd("stale")
         .sent(&["If-None-Match: \"a\""]),
+        confirmed(
+            "9111 3.2-1, 9111 5.2.2.7-1",
+            "and private, so that nobody else gets it",
+            &["Cache-Control: private", A],
+        )
+        .api("keep_on_error = \"10m\"")
+        .again(0)
+        .tells(503, &[])
+        .fwd("")
+        .anyhow(),
         confirmed("9111 3.2-1, 9111 5.2.2.5-1", "and no-store", &["Cache-Control: no-store", A])
             .api("keep_on_error = \"10m\"")
             .again(0)

@@ -104,6 +104,12 @@ pub(crate) fn section_4_3_2() -> Vec<Row> {
             .first("GET", ASKS_A)
             .ok(&[MINUTE, A])
             .sent(ASKS_A),
+        row(ORIGINS, "nothing is stored, and a part is asked for")
+            .first("GET", &["Range: bytes=0-4", "If-Range: \"a\"", "If-None-Match: \"b\""])
+            .tells(206, &[MINUTE, A, "Content-Range: bytes 0-4/10"])
+            .content("01234")
+            .sent(&["Range: bytes=0-4", "If-Range: \"a\"", "If-None-Match: \"b\""]),
+        row(ORIGINS, "nothing is stored, and HEAD is asked").first("HEAD", ASKS_A).ok(&[MINUTE, A]).sent(ASKS_A),
         row(ORIGINS, "nothing can be stored")
             .ok(&["Cache-Control: no-store", A])
             .get(ASKS_A)
