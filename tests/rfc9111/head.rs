@@ -57,7 +57,7 @@ pub(crate) fn section_4_3_5() -> Vec<Row> {
     const CITES: &str = "9111 4.3.5-1";
     const LENGTH: &str = "Content-Length: 3";
     let updated = |why, stored, head| {
-        row(CITES, why).ok(stored).step(90).ask("HEAD", &[]).tells(200, head).content("one").fwd("stale")
+        row(CITES, why).ok(stored).step(90).ask("HEAD", &[]).tells(200, head).content("one").fwd("stale").anyhow()
     };
     let outdated = |why, stored, head| {
         contrast(why)

@@ -32,7 +32,7 @@ pub(crate) fn row(cites: &'static str, why: &'static str) -> Row {
     Row { cites, why, api: "", talk: vec![Exchange::new("GET", &[])] }
 }
 
-/// A row that cites nothing and shows that the one before it doesn't hold for a simpler reason.
+/// A row that cites nothing: it shows that another one doesn't hold for a simpler reason, or what a cache only should do.
 pub(crate) fn contrast(why: &'static str) -> Row {
     row("", why)
 }
