@@ -64,7 +64,11 @@ pub(crate) fn section_4() -> Vec<Row> {
             .fwd("stale")
             .sent(&["If-None-Match: \"a\""]),
         contrast("fresh").ok(&[MINUTE]).again(20).hit(),
-        contrast("stale, and the client takes it").ok(&[MINUTE]).step(90).get(&["Cache-Control: max-stale=60"]).hit(),
+        contrast("stale, and the client takes it")
+            .ok(&[MINUTE, A])
+            .step(90)
+            .get(&["Cache-Control: max-stale=60"])
+            .hit(),
         contrast("confirmed")
             .ok(&[MINUTE, A])
             .again(90)
@@ -85,7 +89,12 @@ pub(crate) fn section_4_more() -> Vec<Row> {
             .hit()
             .age(400),
         row("9111 4-2", "Age by Date").ok(&["Cache-Control: max-age=600", "Date: {t-200}"]).again(300).hit().age(500),
-        row("9111 4-2", "Age of what is stale").ok(&[MINUTE]).step(90).get(&["Cache-Control: max-stale"]).hit().age(90),
+        row("9111 4-2", "Age of what is stale")
+            .ok(&[MINUTE, A])
+            .step(90)
+            .get(&["Cache-Control: max-stale"])
+            .hit()
+            .age(90),
         row("9111 4-2", "Age since it was confirmed")
             .ok(&[MINUTE, A, "Age: 30"])
             .again(90)
