@@ -44,7 +44,8 @@ impl Gateway {
         Gateway::from_parts(&format!("trusted_proxies = [\"{network}\"]\n"), "", apis).await
     }
 
-    async fn from_parts(server: &str, rest: &str, apis: &str) -> Gateway {
+    /// `server` is what else belongs into `[server]`, `rest` what belongs behind it, `apis` the `[[api]]` tables.
+    pub async fn from_parts(server: &str, rest: &str, apis: &str) -> Gateway {
         let sha = sha256(TOKEN);
         let text = format!(
             "[server]\nlisten = [\"127.0.0.1:0\"]\n{server}[admin]\nlisten = \"127.0.0.1:0\"\n\
