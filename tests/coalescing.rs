@@ -845,3 +845,27 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
     assert!(matches!(fills.get(again, comer).await, Got::Shared { joined: false, .. }));
     assert_eq!(origin.count(), 3);
 }
+
+#[tokio::test]
+async fn what_is_for_the_one_who_asked_is_not_for_those_who_joined() {
+    let gate = Gate::closed();
+    let theirs = gate.clone();
+    let origin = Origin::start(move |_| {
+        let gate = theirs.clone();
+        async move {
+            gate.pass().await;
+            Reply::ok("x").field("Cache-Control", "max-age=60, private=\"Set-Cookie\"").field("Set-Cookie", "id=1")
+        }
+    })
+    .await;
+    let gateway = Gateway::before(&origin, "").await;
+    let (mut leader, mut others) = crowd(&gateway, &gate, 3, "/a").await;
+    gate.open();
+    assert_eq!(leader.answer().await.get("set-cookie"), Some("id=1"));
+    for answer in answers(&mut others).await {
+        assert_eq!((answer.text(), answer.get("set-cookie")), ("x", None), "RFC 9111 §5.2.2.7");
+    }
+    settled(&gateway).await;
+    assert_eq!(gateway.client().await.get("/a").await.get("set-cookie"), None);
+    assert_eq!(origin.count(), 1);
+}

@@ -859,3 +859,36 @@ async fn without_the_operators_word_no_variant_is_taken_for_another() {
     }
     assert_eq!(origin.count(), 2);
 }
+
+#[tokio::test]
+async fn an_answer_is_not_used_once_its_origin_has_said_otherwise() {
+    const STATED: Fields = &[("Cache-Control", "max-age=60"), ("ETag", "\"v1\"")];
+    // What comes in answer to the validation, and whether the old answer is still good when the origin fails after that.
+    let rows: &[(u16, Fields, bool)] = &[
+        (200, &[("Cache-Control", "no-store")], false),
+        (200, &[("Cache-Control", "private")], false),
+        (404, &[], false),
+        (410, &[], false),
+        (302, &[], false),
+        (304, &[("Cache-Control", "no-store")], false),
+        (304, &[("Cache-Control", "private")], false),
+        (304, &[], true),
+        (429, &[], true),
+        (401, &[], true),
+        (503, &[], true),
+    ];
+    for (status, fields, still) in rows {
+        let (gateway, _origin) = before("keep_on_error = \"1h\"", |n, _| match n {
+            0 => with(Reply::ok("old"), STATED),
+            1 => with(Reply::status(*status), fields),
+            _ => Reply::status(500),
+        })
+        .await;
+        get(&gateway, "/a").await;
+        gateway.step(61);
+        get(&gateway, "/a").await;
+        gateway.step(61);
+        let answer = get(&gateway, "/a").await;
+        assert_eq!(answer.status == 200, *still, "{status} {fields:?}: {answer:?}");
+    }
+}

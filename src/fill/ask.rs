@@ -67,6 +67,8 @@ pub struct Shared {
     pub status: StatusCode,
     /// Milliseconds that the origin took to its head.
     pub origin_ms: u64,
+    /// Fields for the one who asked alone; they aren't kept, and those who joined don't get them.
+    pub personal: Arc<HeaderMap>,
     /// Why it isn't kept though it is shared with nobody but the one who asked.
     pub unkept: Option<&'static str>,
 }
@@ -212,16 +214,22 @@ impl Fills {
             Err(error) => return Asked::Failed(Arc::new(error)),
         };
         match self.judge(question, at, response.status(), response.headers(), [asked, answered]) {
-            Err(reason) => Asked::Own { response, reason, origin_ms },
-            Ok(keep) => {
+            Err(reason) => {
+                if let Some(stored) = question.stored.one().filter(|_| says_what_is_there(response.status())) {
+                    self.outdate(question, stored);
+                }
+                Asked::Own { response, reason, origin_ms }
+            }
+            Ok(mut keep) => {
                 let Some(running) = Counted::up_to(&self.running, self.settings.fills) else {
                     return Asked::Own { response, reason: "too-many-fills", origin_ms };
                 };
+                let personal = Arc::new(std::mem::take(&mut keep.personal));
                 let (entry, recorder) = self.begin(question, at, &mut response, keep, beginning, running);
                 let live = Some(Arc::clone(&recorder.recording.0));
                 let status = beginning.map_or(response.status(), |_| StatusCode::PARTIAL_CONTENT);
                 Asked::Shared(
-                    Shared { entry, live, revalidated: false, status, origin_ms, unkept: None },
+                    Shared { entry, live, revalidated: false, status, origin_ms, personal, unkept: None },
                     Some((response.into_body(), recorder)),
                 )
             }
@@ -320,22 +328,25 @@ impl Fills {
         &self,
         question: &Arc<Question>,
         at: &AskedAt,
-        stored: &Entry,
+        stored: &Arc<Entry>,
         fields: &HeaderMap,
         times: [Now; 2],
     ) -> Asked {
         let origin_ms = times[1].mono - times[0].mono;
         let fields = rfc9111::freshen(&stored.fields.unpack(fields.len()), fields);
         let judged = self.judge(question, at, stored.status, &fields, times);
-        let (keep, unkept, shared) = match judged {
+        let (mut keep, unkept, shared) = match judged {
             Ok(keep) => {
                 let shared = keep.shared;
                 (keep, None, shared)
             }
             Err(reason) => {
+                // What it was kept with doesn't hold any more.
+                self.outdate(question, stored);
                 (Keep::confirmed(fields, stored.facts, stored.sharing, stored.selection.clone()), Some(reason), false)
             }
         };
+        let personal = Arc::new(std::mem::take(&mut keep.personal));
         let mut entry = self.entry(question, at, stored.status, keep);
         entry.reason.clone_from(&stored.reason);
         entry.held = entry.held.union(&stored.held);
@@ -353,7 +364,7 @@ impl Fills {
             self.put(question, &entry, shared);
         }
         let status = StatusCode::NOT_MODIFIED;
-        Asked::Shared(Shared { entry, live: None, revalidated: true, status, origin_ms, unkept }, None)
+        Asked::Shared(Shared { entry, live: None, revalidated: true, status, origin_ms, personal, unkept }, None)
     }
 
     /// What a 200 to HEAD says about the answer that is stored for the GET in `question` (RFC 9111 §4.3.5): that it is of the same
@@ -363,24 +374,36 @@ impl Fills {
         let Some(stored) = question.stored.one() else { return };
         let Some(content) = stored.content.get() else { return };
         let fields = stored.fields.unpack(head.len());
-        let at = AskedAt { held: stored.held.clone(), at: stored.asked_at, time: stored.asked_time };
-        let (keep, shared) = match rfc9111::heard(head, &fields, content.body.len()) {
-            Heard::Nothing => return,
-            Heard::Other => {
-                (Keep::confirmed(fields, stored.facts.expired(), stored.sharing, stored.selection.clone()), true)
-            }
+        match rfc9111::heard(head, &fields, content.body.len()) {
+            Heard::Nothing => {}
+            Heard::Other => self.outdate(question, stored),
             Heard::Same => {
                 let fields = rfc9111::freshen(&fields, head);
-                let Ok(keep) = self.judge(question, &at, stored.status, &fields, times) else { return };
-                let shared = keep.shared;
-                (keep, shared)
+                let at = AskedAt { held: stored.held.clone(), at: stored.asked_at, time: stored.asked_time };
+                if let Ok(keep) = self.judge(question, &at, stored.status, &fields, times) {
+                    let shared = keep.shared;
+                    self.replace(question, stored, self.entry(question, &at, stored.status, keep), shared);
+                }
             }
-        };
-        let mut entry = self.entry(question, &at, stored.status, keep);
+        }
+    }
+
+    /// What is stored isn't what is there any more: from now on it is only good for being confirmed.
+    fn outdate(&self, question: &Question, stored: &Arc<Entry>) {
+        let at = AskedAt { held: stored.held.clone(), at: stored.asked_at, time: stored.asked_time };
+        let (fields, facts) = (stored.fields.unpack(0), stored.facts.expired());
+        let keep = Keep::confirmed(fields, facts, stored.sharing, stored.selection.clone());
+        self.replace(question, stored, self.entry(question, &at, stored.status, keep), true);
+    }
+
+    /// Puts `entry`, which has the content and the age of `stored`, where that is; not under the shared key unless it is `shared`.
+    fn replace(&self, question: &Question, stored: &Arc<Entry>, mut entry: Entry, shared: bool) {
         entry.reason.clone_from(&stored.reason);
         entry.held = entry.held.union(&stored.held);
         entry.confirmed_at = stored.confirmed_at;
-        drop(entry.content.set(content.clone()));
+        if let Some(content) = stored.content.get() {
+            drop(entry.content.set(content.clone()));
+        }
         let entry = Arc::new(entry);
         let shared_key = question.shared_key.as_ref().filter(|_| shared);
         for key in [Some(&question.key), shared_key].into_iter().flatten() {
@@ -455,6 +478,11 @@ impl Fills {
         let age = self.clock.mono().saturating_sub(entry.asked_time);
         u128::from(age) > self.settings.max_fill_time.as_millis()
     }
+}
+
+/// Whether an answer says what is at its URL now, so that an older one isn't it; others speak of the request, or of trouble.
+fn says_what_is_there(status: StatusCode) -> bool {
+    status.is_success() || status.is_redirection() || matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
 }
 
 /// Whether a partial answer says which bytes it has, and isn't at odds with its own length.

@@ -232,7 +232,15 @@ impl Fills {
         };
         let entry = own().or_else(shared)?;
         let status = entry.status;
-        Some(Shared { entry, live: None, revalidated: false, status, origin_ms: 0, unkept: None })
+        Some(Shared {
+            entry,
+            live: None,
+            revalidated: false,
+            status,
+            origin_ms: 0,
+            personal: Arc::default(),
+            unkept: None,
+        })
     }
 
     /// Asks on everybody's behalf, in a task that goes on when this caller leaves.
@@ -259,7 +267,8 @@ impl Fills {
                 ask::Asked::Shared(shared, growing) => {
                     fills.unshared.forget(&question.key);
                     let (body, recorder) = growing.unzip();
-                    (Answer::Shared(shared.clone()), Got::Shared { shared, body, joined: false }, recorder)
+                    let others = Shared { personal: Arc::default(), ..shared.clone() };
+                    (Answer::Shared(others), Got::Shared { shared, body, joined: false }, recorder)
                 }
                 ask::Asked::Own { response, reason, origin_ms } => {
                     fills.remember_unshared(&question, response.status());

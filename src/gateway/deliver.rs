@@ -13,7 +13,7 @@ use crate::store::{Content, Entry};
 use bytes::Bytes;
 use http::header::{
     AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, HeaderName,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION, RANGE, VARY, VIA,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RANGE, VARY, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
@@ -178,7 +178,11 @@ fn slice(body: &Bytes, part: Part) -> Bytes {
 }
 
 fn unsatisfiable(asked: Asked<'_>, mut fields: HeaderMap, complete: u64, cache: &Status) -> Response<Body> {
-    remove_all(&mut fields, &[CONTENT_LENGTH, CONTENT_TYPE, ETAG]);
+    // Without a lifetime: a cache further down must not take this for what is at the URL.
+    const OF_THE_WHOLE: [HeaderName; 6] =
+        [CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, EXPIRES, HeaderName::from_static("cdn-cache-control")];
+    remove_all(&mut fields, &OF_THE_WHOLE);
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     put(&mut fields, CONTENT_RANGE, format!("bytes */{complete}"));
     finish(asked, StatusCode::RANGE_NOT_SATISFIABLE, fields, Body::empty(), cache)
 }

@@ -8,7 +8,7 @@ use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
 use crate::policy::BadTarget;
 use crate::upstream::{AskError, Whose};
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VIA};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VIA, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use std::sync::Arc;
 
@@ -95,8 +95,11 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             fields.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Freshgate-Token realm=\"purge\""));
+        }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            fields.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+            fields.insert(ALLOW, HeaderValue::from_static("GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         response
     }

@@ -320,7 +320,10 @@ impl Reading<'_> {
             ..status
         };
         let aged = joined || shared.revalidated;
-        let response = deliver::from_entry(asked(self.admitted), &shared.entry, body, aged, &status, now);
+        let mut response = deliver::from_entry(asked(self.admitted), &shared.entry, body, aged, &status, now);
+        for (name, value) in &*shared.personal {
+            response.headers_mut().append(name, value.clone());
+        }
         let outcome = Outcome {
             api: Some(self.api()),
             kind,

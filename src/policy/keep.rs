@@ -5,7 +5,7 @@ use crate::clock::Now;
 use crate::rfc9110::date;
 use crate::rfc9110::fields::strip_hop_by_hop;
 use crate::rfc9111::{self, Facts, Lifetime, NotStored, Operator, Question, Selection, Sharing, Vary};
-use http::header::{AGE, CONTENT_TYPE, DATE, FORWARDED, HeaderName, HeaderValue};
+use http::header::{AGE, CONTENT_TYPE, DATE, FORWARDED, HeaderName, HeaderValue, TE};
 use http::{HeaderMap, Method, StatusCode};
 use std::time::Duration;
 
@@ -56,12 +56,14 @@ pub struct Keep {
     pub tags: Vec<String>,
     /// Its end-to-end fields.
     pub fields: HeaderMap,
+    /// Those that are for the one who asked and not kept: what `private` and `no-cache` name.
+    pub personal: HeaderMap,
 }
 
 impl Keep {
     /// A stored answer that its origin confirmed in a way that forbids to keep it further: good for the one who asked.
     pub fn confirmed(fields: HeaderMap, facts: Facts, sharing: Sharing, selection: Selection) -> Self {
-        Keep { facts, sharing, shared: false, selection, tags: Vec::new(), fields }
+        Keep { facts, sharing, shared: false, selection, tags: Vec::new(), fields, personal: HeaderMap::new() }
     }
 }
 
@@ -92,10 +94,17 @@ pub fn keep(
     if names.iter().any(|name| *name == FORWARDED || *name == X_FORWARDED_FOR) {
         return Err("vary-client-address");
     }
+    if names.contains(&TE) {
+        return Err("vary-connection"); // what the origin sees of it is between it and us
+    }
     names.extend(rules.key.headers.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
     let mut kept = fields.clone();
     strip_hop_by_hop(&mut kept);
-    for name in storable.omit.iter().chain(&[AGE]) {
+    let mut personal = HeaderMap::new();
+    for name in &storable.omit {
+        personal.extend(kept.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+    }
+    for name in storable.omit.iter().chain(&rfc9111::OF_A_PROXY).chain(&[AGE]) {
         kept.remove(name);
     }
     if let Ok(date) = HeaderValue::try_from(date::format(answered.unix)) {
@@ -108,6 +117,7 @@ pub fn keep(
         selection: Selection::capture(&names, asker.fields),
         tags,
         fields: kept,
+        personal,
     })
 }
 

@@ -43,7 +43,8 @@ pub struct Storable {
     pub confined: bool,
     /// Only the operator's ttl makes it reusable: see [`super::vary::effective`].
     pub only_by_ttl: bool,
-    /// The fields of this answer that must not be stored with it (§3.1): `private="…"`, `no-cache="…"`, and those of a proxy.
+    /// The fields of this answer that are for the one who asked and must not be stored with it: `private="…"`, `no-cache="…"`.
+    /// [`OF_A_PROXY`] aren't stored either.
     pub omit: Vec<HeaderName>,
 }
 
@@ -271,12 +272,14 @@ fn has_validator(fields: &HeaderMap, answered: Now) -> bool {
         || validators.last_modified.and_then(|value| date::parse(value, answered.unix)).is_some()
 }
 
-/// Fields of the proxy on the way (§3.1), and what the answer names.
+/// Fields that are about the proxy on the way and aren't stored (§3.1).
+pub const OF_A_PROXY: [HeaderName; 3] =
+    [PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, HeaderName::from_static("proxy-authentication-info")];
+
+/// What the answer names.
 fn omit(said: &Said, fields: &HeaderMap) -> Vec<HeaderName> {
-    const OF_A_PROXY: [HeaderName; 3] =
-        [PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, HeaderName::from_static("proxy-authentication-info")];
     let named = said.directives.private.fields().iter().chain(said.directives.no_cache.fields());
-    named.chain(&OF_A_PROXY).filter(|name| fields.contains_key(*name)).cloned().collect()
+    named.filter(|name| fields.contains_key(*name)).cloned().collect()
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use super::fields::Fields;
 use super::scopes::{Epoch, Held, Standing};
 use crate::clock::Now;
+use crate::rfc9110::date;
 use crate::rfc9111::{Facts, Selection, Sharing};
 use bytes::Bytes;
-use http::header::{ETAG, LAST_MODIFIED};
+use http::header::{DATE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::ext::ReasonPhrase;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -65,6 +66,11 @@ impl Entry {
     /// Its modification date.
     pub fn last_modified(&self) -> Option<&[u8]> {
         self.fields.get(&LAST_MODIFIED)
+    }
+
+    /// Its `Date`, in milliseconds; zero where that can't be read.
+    pub fn date(&self) -> u64 {
+        self.fields.get(&DATE).and_then(|value| date::parse(value, 0)).unwrap_or(0)
     }
 
     /// Whether nothing can be done with it any more: invalidated, or stale beyond every use and without a validator.

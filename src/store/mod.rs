@@ -196,8 +196,11 @@ fn joined(old: &[Arc<Entry>], entry: &Arc<Entry>, request: &HeaderMap, most: usi
             return None;
         }
     }
-    // A request may match several of them, and is given the first.
-    variants.sort_by_key(|e| std::cmp::Reverse(age(e)));
+    // A request may match several of them, and is given the first: the youngest question's, and of one epoch that with the
+    // latest Date (RFC 9111 §4).
+    if variants.len() > 1 {
+        variants.sort_by_cached_key(|e| std::cmp::Reverse((age(e), e.date())));
+    }
     variants.truncate(most);
     Some(variants.into())
 }

@@ -167,7 +167,7 @@ pub(crate) fn section_4_1() -> Vec<Row> {
         varied("what Connection takes away was never there", BY_A, &["X-A: 1", "Connection: X-A"], &["X-A: 1"])
             .fwd("vary-miss"),
         varied("what the origin sees of TE", &[MINUTE, "Vary: TE"], &["TE: trailers", "Connection: TE"], &[])
-            .fwd("vary-miss"),
+            .fwd("uri-miss"),
         row(CITES, "a HEAD as well").first("GET", &["X-A: 1"]).ok(BY_A).ask("HEAD", &["X-A: 2"]).fwd("vary-miss"),
         contrast("the same").first("GET", &["X-A: 1"]).ok(BY_A).get(&["X-A: 1"]).hit(),
         contrast("absent both times").ok(BY_A).again(0).hit(),

@@ -100,10 +100,6 @@ pub(crate) fn section_4_3_2() -> Vec<Row> {
             .ok(&[])
             .fwd("method")
             .sent(&["If-Match: \"b\""]),
-        row(ORIGINS, "nothing is stored, and the origin doesn't care for the condition")
-            .first("GET", ASKS_A)
-            .ok(&[MINUTE, A])
-            .sent(ASKS_A),
         row(ORIGINS, "nothing is stored, and a part is asked for")
             .first("GET", &["Range: bytes=0-4", "If-Range: \"a\"", "If-None-Match: \"b\""])
             .tells(206, &[MINUTE, A, "Content-Range: bytes 0-4/10"])
