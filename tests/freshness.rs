@@ -892,3 +892,32 @@ async fn an_answer_is_not_used_once_its_origin_has_said_otherwise() {
         assert_eq!(answer.status == 200, *still, "{status} {fields:?}: {answer:?}");
     }
 }
+
+/// Encodings are the origin's, each with a tag of its own as RFC 9110 §8.8.3.3 wants.
+#[tokio::test]
+async fn encodings_stay_apart_and_are_known_by_their_own_tags() {
+    let (gateway, origin) = before("", |_, r| {
+        let stated = |reply: Reply| reply.field("Vary", "Accept-Encoding").field("Cache-Control", "max-age=60");
+        match r.get("accept-encoding") {
+            Some("gzip") => stated(Reply::ok("packed")).field("Content-Encoding", "gzip").field("ETag", "W/\"1-gzip\""),
+            _ => stated(Reply::ok("plain")).field("ETag", "\"1\""),
+        }
+    })
+    .await;
+    let gzip = [("Accept-Encoding", "gzip")];
+    for _ in 0..2 {
+        assert_eq!(get(&gateway, "/a").await.text(), "plain");
+        let packed = get_with(&gateway, "/a", &gzip).await;
+        assert_eq!((packed.text(), packed.get("content-encoding")), ("packed", Some("gzip")));
+    }
+    for (fields, status) in [
+        (&[("If-None-Match", "\"1\"")][..], 304),
+        (&[gzip[0], ("If-None-Match", "\"1-gzip\"")], 304),
+        (&[gzip[0], ("If-None-Match", "\"1\"")], 200),
+        (&[("If-None-Match", "W/\"1-gzip\"")], 200),
+    ] {
+        assert_eq!(get_with(&gateway, "/a", fields).await.status, status, "{fields:?}");
+    }
+    let part = get_with(&gateway, "/a", &[gzip[0], ("Range", "bytes=0-1"), ("If-Range", "W/\"1-gzip\"")]).await;
+    assert_eq!((part.status, origin.count()), (200, 2), "RFC 9110 §13.1.5: a weak tag is good for no part");
+}

@@ -54,6 +54,8 @@ async fn parts_of_a_stored_answer_come_from_it() {
         let answer = client.get_with("/x", &[("Range", range)]).await;
         assert_eq!(part(&answer), (status, body, content_range), "{range}");
         assert!(answer.cache_says("hit") && answer.complete, "{range}");
+        let lifetime = if status == 416 { "no-store" } else { "max-age=60" };
+        assert_eq!(answer.get("cache-control"), Some(lifetime), "a 416 is no answer for the next cache to keep");
     }
     assert_eq!(client.request("HEAD", "/x", &[("Range", "bytes=0-0")], "").await.status, 200, "only GET has parts");
     assert_eq!(origin.count(), 1);
