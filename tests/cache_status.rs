@@ -19,13 +19,15 @@ fn reply(request: &Request) -> Reply {
     }
 }
 
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 async fn gateway() -> (Gateway, Origin) {
     let origin = Origin::start(|r| ready(reply(&r))).await;
     let routes = "[[api.route]]\non = \"GET /off\"\ncache = false\n";
     (Gateway::before(&origin, routes).await, origin)
 }
 
-async fn ask(gateway: &Gateway, method: &str, target: &str, fields: &[(&str, &str)]) -> Answer {
+async fn ask(gateway: &Gateway, method: &str, target: &str, fields: Fields<'_>) -> Answer {
     let answer = gateway.client().await.request(method, target, fields, "").await;
     gateway.settled().await;
     answer
@@ -39,7 +41,7 @@ fn status(answer: &Answer) -> &str {
 async fn every_reason_to_go_forward_is_said() {
     let (gateway, _origin) = gateway().await;
     let german = [("Accept-Language", "de")];
-    let rows: &[(u64, &str, &str, &[(&str, &str)], &str)] = &[
+    let rows: &[(u64, &str, &str, Fields<'_>, &str)] = &[
         (0, "GET", "/off", &[], "freshgate; fwd=bypass; fwd-status=200; detail=cache-off"),
         (0, "OPTIONS", "/a", &[], "freshgate; fwd=method; fwd-status=200"),
         (0, "GET", "/a", &[], "freshgate; fwd=uri-miss; fwd-status=200; ttl=60; stored"),

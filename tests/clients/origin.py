@@ -20,6 +20,8 @@ def noted(environ, start_response):
         told = json.dumps(seen).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(told)))])
         return [told]
+    # What the gateway says of itself, as waitress does with Forwarded: httpbin would echo it.
+    environ.pop("HTTP_SURROGATE_CAPABILITY", None)
     note = {"method": environ["REQUEST_METHOD"], "path": environ["PATH_INFO"], "status": None}
     seen.append(note)
 
