@@ -9,7 +9,6 @@ use crate::body::{Body, BodyError};
 use crate::clock::Now;
 use crate::policy::{Asker, Keep, Routed, Scope, keep, variant_key};
 use crate::rfc9110::range::ContentRange;
-use crate::rfc9111::{self, Heard};
 use crate::store::{Asked as AskedAt, Content, Entry, Tallied, Tally};
 use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
 use bytes::Bytes;
@@ -281,7 +280,7 @@ impl Fills {
         self.tasks.spawn(async move { fills.record(&question, recorder, || ()).await });
     }
 
-    fn judge(
+    pub(super) fn judge(
         &self,
         question: &Question,
         at: &AskedAt,
@@ -303,7 +302,7 @@ impl Fills {
         Ok(keep)
     }
 
-    fn entry(&self, question: &Question, at: &AskedAt, status: StatusCode, keep: Keep) -> Entry {
+    pub(super) fn entry(&self, question: &Question, at: &AskedAt, status: StatusCode, keep: Keep) -> Entry {
         let id = &*question.routed.mounted.id;
         let tags: Vec<Scope<'_>> = keep.tags.iter().map(|tag| Scope::Tag(id, tag)).collect();
         let held = if tags.is_empty() { at.held.clone() } else { at.held.union(&self.store.scopes.hold(&tags)) };
@@ -320,96 +319,6 @@ impl Fills {
             asked_time: at.time,
             content: std::sync::OnceLock::new(),
             tally: Tallied::new(Arc::clone(&question.tally)),
-        }
-    }
-
-    /// The origin says that the stored answer still holds (RFC 9111 §4.3.4, DESIGN rule 9).
-    fn confirmed(
-        &self,
-        question: &Arc<Question>,
-        at: &AskedAt,
-        stored: &Arc<Entry>,
-        fields: &HeaderMap,
-        times: [Now; 2],
-    ) -> Asked {
-        let origin_ms = times[1].mono - times[0].mono;
-        let fields = rfc9111::freshen(&stored.fields.unpack(fields.len()), fields);
-        let judged = self.judge(question, at, stored.status, &fields, times);
-        let (mut keep, unkept, shared) = match judged {
-            Ok(keep) => {
-                let shared = keep.shared;
-                (keep, None, shared)
-            }
-            Err(reason) => {
-                // What it was kept with doesn't hold any more.
-                self.outdate(question, stored);
-                (Keep::confirmed(fields, stored.facts, stored.sharing, stored.selection.clone()), Some(reason), false)
-            }
-        };
-        let personal = Arc::new(std::mem::take(&mut keep.personal));
-        let mut entry = self.entry(question, at, stored.status, keep);
-        entry.reason.clone_from(&stored.reason);
-        entry.held = entry.held.union(&stored.held);
-        // Tags, new and old, may be settling where what was known before isn't.
-        let unkept = unkept.or_else(|| entry.held.settles(at.time).then_some("settling"));
-        if !stored.etag().is_some_and(rfc9111::is_strong) {
-            // A weak validator says that it is good enough, not that it is the same: it stays as old as it was.
-            entry.asked_at = stored.asked_at;
-        }
-        if let Some(content) = stored.content.get() {
-            drop(entry.content.set(content.clone()));
-        }
-        let entry = Arc::new(entry);
-        if unkept.is_none() {
-            self.put(question, &entry, shared);
-        }
-        let status = StatusCode::NOT_MODIFIED;
-        Asked::Shared(Shared { entry, live: None, revalidated: true, status, origin_ms, personal, unkept }, None)
-    }
-
-    /// What a 200 to HEAD says about the answer that is stored for the GET in `question` (RFC 9111 §4.3.5): that it is of the same
-    /// version brings its fields up to date, that it is of another one makes it stale. Neither makes it younger than its
-    /// question (DESIGN rule 7).
-    pub fn heard(&self, question: &Question, head: &HeaderMap, times: [Now; 2]) {
-        let Some(stored) = question.stored.one() else { return };
-        let Some(content) = stored.content.get() else { return };
-        let fields = stored.fields.unpack(head.len());
-        match rfc9111::heard(head, &fields, content.body.len()) {
-            Heard::Nothing => {}
-            Heard::Other => self.outdate(question, stored),
-            Heard::Same => {
-                let fields = rfc9111::freshen(&fields, head);
-                let at = AskedAt { held: stored.held.clone(), at: stored.asked_at, time: stored.asked_time };
-                if let Ok(keep) = self.judge(question, &at, stored.status, &fields, times) {
-                    let shared = keep.shared;
-                    self.replace(question, stored, self.entry(question, &at, stored.status, keep), shared);
-                }
-            }
-        }
-    }
-
-    /// What is stored isn't what is there any more: from now on it is only good for being confirmed.
-    fn outdate(&self, question: &Question, stored: &Arc<Entry>) {
-        let at = AskedAt { held: stored.held.clone(), at: stored.asked_at, time: stored.asked_time };
-        let (fields, facts) = (stored.fields.unpack(0), stored.facts.expired());
-        let keep = Keep::confirmed(fields, facts, stored.sharing, stored.selection.clone());
-        self.replace(question, stored, self.entry(question, &at, stored.status, keep), true);
-    }
-
-    /// Puts `entry`, which has the content and the age of `stored`, where that is; not under the shared key unless it is `shared`.
-    fn replace(&self, question: &Question, stored: &Arc<Entry>, mut entry: Entry, shared: bool) {
-        entry.reason.clone_from(&stored.reason);
-        entry.held = entry.held.union(&stored.held);
-        entry.confirmed_at = stored.confirmed_at;
-        if let Some(content) = stored.content.get() {
-            drop(entry.content.set(content.clone()));
-        }
-        let entry = Arc::new(entry);
-        let shared_key = question.shared_key.as_ref().filter(|_| shared);
-        for key in [Some(&question.key), shared_key].into_iter().flatten() {
-            if self.store.find(key).is_some_and(|all| all.iter().any(|other| Arc::ptr_eq(other, stored))) {
-                let _ = self.store.put(key, &entry, &question.fields);
-            }
         }
     }
 

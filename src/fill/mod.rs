@@ -13,6 +13,7 @@ mod part;
 mod put;
 mod recording;
 mod unshared;
+mod update;
 
 pub use ask::{Question, Shared};
 pub use candidates::Candidates;
