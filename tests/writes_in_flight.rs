@@ -278,40 +278,42 @@ async fn a_confirmation_that_was_asked_for_before_a_write_is_as_old_as_its_quest
     }
 }
 
-/// One who waited asks again when the first question fails, and what it had found may be invalidated by then: a weak
-/// validator's 304 says nothing about that.
+/// One who waited asks again when the first question fails, and what it had found may be invalidated by then. It isn't offered
+/// any more: the tags of many an origin don't change with a write in the same second.
 #[tokio::test]
-async fn a_weak_confirmation_after_a_write_revives_nothing() {
-    let (gate, reads) = (Gate::closed(), AtomicUsize::new(0));
-    let held = gate.clone();
-    let origin = Origin::start(move |request| {
-        let n = if request.method == "GET" { reads.fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
-        let (gate, known) = (held.clone(), request.get("if-none-match").is_some());
-        async move {
-            match n {
-                1 => return Reply::ok("1").field("etag", "W/\"a\"").field("connection", "close").close(),
-                2 => gate.pass().await,
-                _ if known => return Reply::status(304).field("etag", "W/\"a\""),
-                _ => return Reply::ok(n.to_string()).field("etag", "W/\"a\""),
+async fn what_a_write_has_ended_meanwhile_is_not_confirmed_by_one_who_waited() {
+    for etag in ["\"a\"", "W/\"a\""] {
+        let (gate, reads) = (Gate::closed(), AtomicUsize::new(0));
+        let held = gate.clone();
+        let origin = Origin::start(move |request| {
+            let n = if request.method == "GET" { reads.fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
+            let (gate, known) = (held.clone(), request.get("if-none-match").is_some());
+            async move {
+                match n {
+                    1 => return Reply::ok("1").field("etag", etag).field("connection", "close").close(),
+                    2 => gate.pass().await,
+                    _ if known => return Reply::status(304).field("etag", etag),
+                    _ => return Reply::ok(n.to_string()).field("etag", etag),
+                }
+                Reply::nothing()
             }
-            Reply::nothing()
-        }
-    })
-    .await;
-    let gateway = Gateway::before(&origin, "ttl = \"10s\"").await;
-    let (mut first, mut second, mut client) = (gateway.client().await, gateway.client().await, gateway.client().await);
-    client.get("/books/1").await;
-    gateway.step(11);
-    first.send("GET", "/books/1", &[], "").await;
-    gate.arrived(1).await;
-    second.send("GET", "/books/1", &[], "").await;
-    waiting(&gateway, 1).await;
-    client.put("/books/1", "{}").await;
-    gate.open();
-    assert_eq!(first.answer().await.status, 502);
-    assert_eq!(second.answer().await.text(), "1", "it began before the write");
-    assert!(origin.requests().last().unwrap().get("if-none-match").is_some());
-    assert_eq!(client.get("/books/1").await.text(), "4", "but nobody who came later gets that");
+        })
+        .await;
+        let gateway = Gateway::before(&origin, "ttl = \"10s\"").await;
+        let (mut first, mut second) = (gateway.client().await, gateway.client().await);
+        let mut client = gateway.client().await;
+        client.get("/books/1").await;
+        gateway.step(11);
+        first.send("GET", "/books/1", &[], "").await;
+        gate.arrived(1).await;
+        second.send("GET", "/books/1", &[], "").await;
+        waiting(&gateway, 1).await;
+        client.put("/books/1", "{}").await;
+        gate.open();
+        assert_eq!(first.answer().await.status, 502);
+        assert_eq!(second.answer().await.text(), "3", "{etag}");
+        assert_eq!(origin.requests().last().unwrap().get("if-none-match"), None, "{etag}");
+    }
 }
 
 /// What becomes of a write that the origin has got.

@@ -9,7 +9,7 @@ use crate::body::{Body, BodyError};
 use crate::clock::Now;
 use crate::policy::{Asker, Keep, Routed, Scope, keep, variant_key};
 use crate::rfc9110::range::ContentRange;
-use crate::store::{Asked as AskedAt, Content, Entry, Tallied, Tally};
+use crate::store::{Asked as AskedAt, Content, Entry, Standing, Tallied, Tally};
 use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -149,14 +149,14 @@ impl Question {
     /// The stored part of which it wants the rest.
     fn beginning(&self) -> Option<&Entry> {
         match &self.wanted {
-            Wanted::Rest { of, .. } => Some(of),
+            Wanted::Rest(of) => Some(of),
             Wanted::Whole | Wanted::Part => None,
         }
     }
 
-    /// What a caller got alone isn't shared because its end may be.
-    fn may_share_beginning(&self) -> bool {
-        !matches!(self.wanted, Wanted::Rest { shared: false, .. }) || self.shared_key.is_none()
+    /// Whether it asks for what follows a stored part.
+    pub(super) fn is_for_rest(&self) -> bool {
+        matches!(self.wanted, Wanted::Rest(_))
     }
 
     pub(super) fn key_for(&self, shared: bool) -> &[u8] {
@@ -187,13 +187,14 @@ impl Fills {
     /// Asks the origin and decides what its answer is good for. `at` was noted before.
     pub(super) async fn ask(&self, question: &Arc<Question>, at: &AskedAt) -> Asked {
         let asked = self.clock.now();
-        let mut beginning = question.beginning();
-        let mut answer = question.send(&question.stored, beginning).await;
+        let mut beginning = question.beginning().filter(|of| of.standing() == Standing::Current);
+        let stored = question.stored.current();
+        let mut answer = question.send(&stored, beginning).await;
         if let Ok(response) = &answer
             && response.status() == StatusCode::NOT_MODIFIED
-            && !matches!(question.stored, Candidates::None)
+            && !matches!(stored, Candidates::None)
         {
-            if let Some(stored) = question.stored.confirmed_by(response.headers()) {
+            if let Some(stored) = stored.confirmed_by(response.headers()) {
                 return self.confirmed(question, at, stored, response.headers(), [asked, self.clock.now()]);
             }
             answer = question.send(&Candidates::None, None).await; // it confirms something else; RFC 9111 §4.3.4
@@ -215,7 +216,7 @@ impl Fills {
         match self.judge(question, at, response.status(), response.headers(), [asked, answered]) {
             Err(reason) => {
                 if let Some(stored) = question.stored.one().filter(|_| says_what_is_there(response.status())) {
-                    self.outdate(question, stored);
+                    self.outdate(question, stored, answered);
                 }
                 Asked::Own { response, reason, origin_ms }
             }
@@ -248,13 +249,16 @@ impl Fills {
         let length = response.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let (recording, own) = Recording::new(length);
         let body = std::mem::replace(response.body_mut(), own);
-        let shared = keep.shared && question.may_share_beginning();
+        // What is made of a beginning and a caller's end is as narrow as both, and who tells how narrow the end is?
+        let shared = keep.shared && (beginning.is_none() || question.shared_key.is_none());
         let reason = response.extensions().get::<ReasonPhrase>().cloned().map(Box::new);
         let mut entry = Entry { reason, ..self.entry(question, at, response.status(), keep) };
         if let Some(of) = beginning {
             entry.held = entry.held.union(&of.held);
             entry.asked_at = entry.asked_at.min(of.asked_at);
             entry.confirmed_at = entry.confirmed_at.min(of.confirmed_at);
+            entry.sharing = entry.sharing.min(of.sharing);
+            entry.selection = entry.selection.and(&of.selection);
         }
         let entry = Arc::new(entry);
         let recorder = Recorder { entry: Arc::clone(&entry), recording: Ending(recording), body, shared, running };

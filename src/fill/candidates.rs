@@ -49,6 +49,20 @@ impl Candidates {
         }
     }
 
+    /// Those that nothing has invalidated. Who has waited may come with one that a write ended meanwhile, and with many an origin's
+    /// tags a 304 would bring it back; so this is looked at after the epoch of the question was noted.
+    pub(super) fn current(&self) -> Self {
+        let holds = |entry: &Arc<Entry>| entry.standing() != Standing::Invalidated;
+        match self {
+            Candidates::One(entry) if holds(entry) => self.clone(),
+            Candidates::Others(all) => match all.iter().filter(|entry| holds(entry)).cloned().collect::<Vec<_>>() {
+                all if all.is_empty() => Candidates::None,
+                all => Candidates::Others(all),
+            },
+            Candidates::One(_) | Candidates::None => Candidates::None,
+        }
+    }
+
     /// Makes a request conditional on them.
     pub(super) fn add_to(&self, request: &mut HeaderMap) {
         match self {
@@ -72,10 +86,10 @@ impl Candidates {
     }
 }
 
-/// Scopes beyond which a stored answer is fetched anew instead of being confirmed: each 304 adds its tags to those that
-/// the answer has (DESIGN rule 9), which must end somewhere.
-const MAX_CONFIRMED: usize = 256;
+/// Scopes beyond which a stored answer is fetched anew instead of being confirmed, and parts stay apart: each 304, and each part,
+/// adds its tags to those that the answer has (DESIGN rule 9), which must end somewhere.
+pub(super) const MOST_SCOPES: usize = 256;
 
 fn can_be_confirmed(entry: &Entry) -> bool {
-    entry.content.get().is_some() && entry.held.len() <= MAX_CONFIRMED
+    entry.content.get().is_some() && entry.held.len() <= MOST_SCOPES
 }

@@ -7,13 +7,15 @@
 //!
 //! What is put together is as old as the oldest question among its parts.
 
+use super::candidates::MOST_SCOPES;
 use crate::body::Body;
+use crate::rfc9110::fields::{OF_ONE_CONTENT, remove_all};
 use crate::rfc9110::range::ContentRange;
 use crate::rfc9111;
 use crate::store::{Content, Entry, Names, Standing, Tallied};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use std::sync::{Arc, OnceLock};
 
 /// What a question is after.
@@ -24,12 +26,7 @@ pub enum Wanted {
     /// The one part that the client asked for.
     Part,
     /// What follows this part, which is stored.
-    Rest {
-        /// The beginning.
-        of: Arc<Entry>,
-        /// Whether it was found under the shared key.
-        shared: bool,
-    },
+    Rest(Arc<Entry>),
 }
 
 /// Which bytes a stored answer has, if it is a part.
@@ -41,7 +38,8 @@ pub fn span(entry: &Entry) -> Option<ContentRange> {
 /// Whether the rest of this part can be asked for: it is the beginning of an answer with a strong entity tag.
 pub fn can_be_completed(entry: &Entry) -> bool {
     let begins = span(entry).is_some_and(|span| span.part.first == 0);
-    begins && entry.etag().is_some_and(rfc9111::is_strong) && entry.content.get().is_some()
+    let bounded = entry.held.len() <= MOST_SCOPES;
+    begins && bounded && entry.etag().is_some_and(rfc9111::is_strong) && entry.content.get().is_some()
 }
 
 /// Makes a request one for the rest of a part.
@@ -99,18 +97,37 @@ fn same_version(had: &Entry, got: &HeaderMap) -> bool {
 /// The fields of what is put together: those of the newer part in the place of the older one's (RFC 9111 §3.4), and none that
 /// is about one part only.
 fn together(had: &HeaderMap, got: &HeaderMap, span: &ContentRange) -> HeaderMap {
-    const OF_ONE_PART: [HeaderName; 3] =
-        [CONTENT_RANGE, HeaderName::from_static("content-digest"), HeaderName::from_static("content-md5")];
     let mut fields = rfc9111::freshen(had, got);
-    for name in OF_ONE_PART {
-        fields.remove(name);
-    }
+    remove_all(&mut fields, &OF_ONE_CONTENT);
+    fields.remove(CONTENT_RANGE);
     fields.insert(CONTENT_LENGTH, HeaderValue::from(span.part.len()));
     let range = format!("bytes {}-{}/{}", span.part.first, span.part.last, span.complete);
     if let Some(range) = HeaderValue::try_from(range).ok().filter(|_| !span.is_whole()) {
         fields.insert(CONTENT_RANGE, range);
     }
     fields
+}
+
+/// A part that is all there is, as the whole.
+pub(super) fn as_whole(names: &Names, part: &Entry) -> Option<Entry> {
+    let span = span(part).filter(ContentRange::is_whole)?;
+    let fields = part.fields.unpack(0);
+    let content = OnceLock::new();
+    drop(content.set(part.content.get()?.clone()));
+    Some(Entry {
+        status: StatusCode::OK,
+        reason: None,
+        fields: names.pack(&together(&fields, &HeaderMap::new(), &span)),
+        facts: part.facts,
+        sharing: part.sharing,
+        selection: part.selection.clone(),
+        held: part.held.clone(),
+        asked_at: part.asked_at,
+        confirmed_at: part.confirmed_at,
+        asked_time: part.asked_time,
+        content,
+        tally: Tallied::new(Arc::clone(part.tally.tally())),
+    })
 }
 
 /// Both parts as one of at most `most` bytes, or as the whole; `None` where they don't touch, or aren't known to be of one version.
@@ -121,7 +138,7 @@ pub(super) fn joined(names: &Names, had: &Entry, got: &Entry, most: u64) -> Opti
         return None;
     }
     let (body, span) = joined_bytes((&had.content.get()?.body, first), (&got.content.get()?.body, second))?;
-    (span.part.len() <= most).then_some(())?;
+    (span.part.len() <= most && had.held.len() <= MOST_SCOPES).then_some(())?;
     fields = together(&had_fields, &fields, &span);
     let content = OnceLock::new();
     drop(content.set(Content { body, trailers: None, etag: None }));
@@ -130,8 +147,8 @@ pub(super) fn joined(names: &Names, had: &Entry, got: &Entry, most: u64) -> Opti
         reason: None,
         fields: names.pack(&fields),
         facts: got.facts,
-        sharing: got.sharing,
-        selection: got.selection.clone(),
+        sharing: got.sharing.min(had.sharing),
+        selection: got.selection.and(&had.selection),
         held: had.held.union(&got.held),
         asked_at: had.asked_at.min(got.asked_at),
         confirmed_at: had.confirmed_at.min(got.confirmed_at),

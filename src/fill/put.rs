@@ -3,11 +3,12 @@
 
 use super::Fills;
 use super::ask::Question;
-use super::part::{joined, span};
+use super::part::{as_whole, joined, span};
 use crate::policy::{equivalent_key, part_key, rule_key};
 use crate::rfc9111::{NO_VARY_SEARCH, UrlVariation};
 use crate::store::{Content, Entry, Rare, Tallied};
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, OnceLock};
@@ -54,10 +55,17 @@ impl Fills {
     }
 
     pub(super) fn put_whole(&self, question: &Question, entry: &Arc<Entry>, mut content: Content, shared: bool) {
+        let told = entry.fields.get(&CONTENT_LENGTH);
+        if told.is_some_and(|told| told != content.body.len().to_string().as_bytes()) {
+            return; // an end that isn't as long as it said
+        }
         let generate = question.routed.rules.generate_etag && entry.etag().is_none();
         content.etag = generate.then(|| generated_etag(&content.body)).flatten().map(Box::new);
         drop(entry.content.set(content));
         self.put(question, entry, shared);
+        if question.is_for_rest() {
+            self.store.forget(&part_key(question.key_for(shared)));
+        }
     }
 
     /// Stores a part, together with what is stored of the same version if that touches it. One whose bytes aren't those that its
@@ -70,10 +78,16 @@ impl Fills {
         let key = part_key(question.key_for(shared));
         self.store.note(Rare::Parts);
         let stored = self.store.find(&key);
+        if let Some(whole) = as_whole(&self.store.names, entry) {
+            return self.put(question, &Arc::new(whole), shared);
+        }
         let same = stored.iter().flat_map(|all| all.iter()).find(|other| other.selection.matches(&question.fields));
         let most = self.settings.max_object_size;
         match same.and_then(|other| joined(&self.store.names, other, entry, most)).map(Arc::new) {
-            Some(whole) if whole.status == StatusCode::OK => self.put(question, &whole, shared),
+            Some(whole) if whole.status == StatusCode::OK => {
+                self.put(question, &whole, shared);
+                self.store.forget(&key);
+            }
             Some(more) => drop(self.store.put(&key, &more, &question.fields)),
             None => drop(self.store.put(&key, entry, &question.fields)),
         }

@@ -6,7 +6,7 @@ use crate::body::Body;
 use crate::clock::Now;
 use crate::fill::span;
 use crate::policy::{Api, ClientCache, Rules, SURROGATE_FIELDS, TAG_FIELDS};
-use crate::rfc9110::fields::{has_any, has_token, remove_all, strip_hop_by_hop};
+use crate::rfc9110::fields::{OF_ONE_CONTENT, has_any, has_token, remove_all, strip_hop_by_hop};
 use crate::rfc9110::range::{self, ContentRange, Part, Ranged};
 use crate::rfc9110::{Validators, conditional};
 use crate::store::{Content, Entry};
@@ -33,16 +33,17 @@ pub(super) struct Asked<'a> {
 }
 
 /// An answer from an entry: whole, a part of it, or the word that the client's copy is current.
-/// `growing` is its content while that isn't complete; `aged` whether it comes from the cache.
+/// `growing` is its content while that isn't complete; `aged` whether it comes from the cache; `personal` what else this one is told.
 pub(super) fn from_entry(
     asked: Asked<'_>,
     entry: &Entry,
     growing: Option<Body>,
     aged: bool,
+    personal: &HeaderMap,
     status: &Status,
     now: Now,
 ) -> Response<Body> {
-    let mut response = as_asked(asked, entry, growing, aged, status, now);
+    let mut response = as_asked(asked, entry, growing, aged, personal, status, now);
     if let Some(reason) = entry.reason.as_deref().filter(|_| response.status() == entry.status) {
         response.extensions_mut().insert(reason.clone());
     }
@@ -54,10 +55,14 @@ fn as_asked(
     entry: &Entry,
     growing: Option<Body>,
     aged: bool,
+    personal: &HeaderMap,
     status: &Status,
     now: Now,
 ) -> Response<Body> {
     let mut fields = entry.fields.unpack(SPARE_FIELDS);
+    for (name, value) in personal {
+        fields.append(name, value.clone());
+    }
     let age = entry.facts.age(now) / 1000;
     if aged || age > 0 {
         fields.insert(AGE, HeaderValue::from(age));
@@ -135,6 +140,7 @@ fn part(
     wanted: Part,
     cache: &Status,
 ) -> Response<Body> {
+    remove_all(&mut fields, &OF_ONE_CONTENT);
     put(&mut fields, CONTENT_RANGE, content_range(wanted, stored.complete));
     fields.insert(CONTENT_LENGTH, HeaderValue::from(wanted.len()));
     let first = wanted.first.saturating_sub(stored.part.first);
@@ -163,6 +169,7 @@ fn several(
         body.extend_from_slice(b"\r\n");
     }
     body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    remove_all(&mut fields, &OF_ONE_CONTENT);
     put(&mut fields, CONTENT_TYPE, format!("multipart/byteranges; boundary={boundary}"));
     fields.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     finish(asked, StatusCode::PARTIAL_CONTENT, fields, Body::full(body), cache)
@@ -179,8 +186,10 @@ fn slice(body: &Bytes, part: Part) -> Bytes {
 
 fn unsatisfiable(asked: Asked<'_>, mut fields: HeaderMap, complete: u64, cache: &Status) -> Response<Body> {
     // Without a lifetime: a cache further down must not take this for what is at the URL.
-    const OF_THE_WHOLE: [HeaderName; 6] =
-        [CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, EXPIRES, HeaderName::from_static("cdn-cache-control")];
+    const OF_THE_WHOLE: [HeaderName; 4] = [ETAG, LAST_MODIFIED, EXPIRES, HeaderName::from_static("cdn-cache-control")];
+    let described: Vec<HeaderName> =
+        fields.keys().filter(|name| name.as_str().starts_with("content-")).cloned().collect();
+    remove_all(&mut fields, &described);
     remove_all(&mut fields, &OF_THE_WHOLE);
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     put(&mut fields, CONTENT_RANGE, format!("bytes */{complete}"));

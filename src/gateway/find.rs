@@ -59,8 +59,8 @@ impl Lookup {
 pub(super) enum FoundPart {
     /// Use it.
     Within(Arc<Entry>),
-    /// It is the beginning of what is asked for, found under the shared key or not.
-    Beginning(Arc<Entry>, bool),
+    /// It is the beginning of what is asked for.
+    Beginning(Arc<Entry>),
     /// It is no help, but there is one.
     Other,
     /// There is none.
@@ -78,17 +78,17 @@ pub(super) fn find_part(
     let shared_key = lookup.shared_key.as_ref().map(|key| part_key(key));
     let parts = Lookup { key: part_key(&lookup.key), shared_key };
     let own = under(store, &parts.key, admitted, wishes, now, |_| true);
-    let (found, shared) = match (own, &parts.shared_key) {
-        (Found::Fresh(entry), key) => (Found::Fresh(entry), key.is_none()),
-        (own, None) => (own, true),
+    let found = match (own, &parts.shared_key) {
+        (Found::Fresh(entry), _) => Found::Fresh(entry),
+        (own, None) => own,
         (_, Some(key)) => {
             let rules = &*admitted.routed.rules;
-            (under(store, key, admitted, wishes, now, |entry| may_use_shared(rules, entry.sharing)), true)
+            under(store, key, admitted, wishes, now, |entry| may_use_shared(rules, entry.sharing))
         }
     };
     match found {
         Found::Fresh(part) if !admitted.fields.contains_key(RANGE) => match can_be_completed(&part) {
-            true => FoundPart::Beginning(part, shared),
+            true => FoundPart::Beginning(part),
             false => FoundPart::Other,
         },
         Found::Fresh(part) if has(&part, admitted, now) => FoundPart::Within(part),

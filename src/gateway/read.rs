@@ -19,7 +19,7 @@ use crate::store::{Entry, Rare, Standing};
 use crate::upstream::{AskError, InterimFn};
 use bytes::Bytes;
 use http::header::{COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use std::sync::Arc;
 
 /// Why a request goes past the cache: what `Cache-Status` says, and the reason behind it.
@@ -97,7 +97,7 @@ impl Gateway {
                         let reading = Reading { admitted: &admitted, client, lookup: &lookup };
                         let is_part = nothing && admitted.fields.contains_key(RANGE);
                         let wanted = match part {
-                            FoundPart::Beginning(of, shared) => Wanted::Rest { of, shared },
+                            FoundPart::Beginning(of) => Wanted::Rest(of),
                             FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing if is_part => Wanted::Part,
                             FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing => Wanted::Whole,
                         };
@@ -236,7 +236,7 @@ impl Gateway {
             user: None,
             method: Method::GET,
             content: Bytes::new(),
-            sent: http::HeaderMap::new(),
+            sent: HeaderMap::new(),
             uri: forward::uri(&admitted, true)?,
             host: forward::host(&admitted),
             origin: Arc::clone(&served.origin),
@@ -289,7 +289,7 @@ impl Reading<'_> {
     fn hit(&self, entry: &Entry, kind: Kind, detail: Option<&'static str>, now: Now) -> Answered {
         entry.tally.tally().hit();
         let status = Status { detail, ..Status::hit(ttl(entry, now)) };
-        let response = deliver::from_entry(asked(self.admitted), entry, None, true, &status, now);
+        let response = deliver::from_entry(asked(self.admitted), entry, None, true, &HeaderMap::new(), &status, now);
         (response, Outcome { api: Some(self.api()), kind, reason: detail, ..Outcome::default() })
     }
 
@@ -298,7 +298,7 @@ impl Reading<'_> {
         entry.tally.tally().hit();
         let detail = Some("stale-if-error");
         let status = Status { fwd: Some(Fwd::Stale), fwd_status: status, detail, ..Status::hit(ttl(entry, now)) };
-        let response = deliver::from_entry(asked(self.admitted), entry, None, true, &status, now);
+        let response = deliver::from_entry(asked(self.admitted), entry, None, true, &HeaderMap::new(), &status, now);
         (response, Outcome { api: Some(self.api()), kind: Kind::Stale, reason: detail, ..Outcome::default() })
     }
 
@@ -320,10 +320,8 @@ impl Reading<'_> {
             ..status
         };
         let aged = joined || shared.revalidated;
-        let mut response = deliver::from_entry(asked(self.admitted), &shared.entry, body, aged, &status, now);
-        for (name, value) in &*shared.personal {
-            response.headers_mut().append(name, value.clone());
-        }
+        let (fields, asked) = (&*shared.personal, asked(self.admitted));
+        let response = deliver::from_entry(asked, &shared.entry, body, aged, fields, &status, now);
         let outcome = Outcome {
             api: Some(self.api()),
             kind,

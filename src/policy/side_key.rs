@@ -65,10 +65,13 @@ pub fn rule_key(key: &[u8]) -> Vec<u8> {
     [base, &[0], &Side::Rule.mark(), rest].concat()
 }
 
-/// The key of all URLs that are equivalent to this key's by `rule`.
+/// The key of all URLs that are equivalent to this key's by `rule`, which is part of it: an answer is used by its own rule only.
 pub fn equivalent_key(key: &[u8], rule: &UrlVariation) -> Vec<u8> {
     let (base, query, rest) = split(key);
     let mut equivalent = [base, &[0], &Side::Equivalent.mark()].concat();
+    let mut text = Vec::new();
+    rule.write(&mut text);
+    measured(&mut equivalent, &text);
     measured(&mut equivalent, &rule.minded(query.unwrap_or_default()));
     equivalent.extend_from_slice(rest);
     equivalent

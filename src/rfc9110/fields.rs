@@ -142,6 +142,10 @@ pub fn strip_hop_by_hop(fields: &mut HeaderMap) {
     remove_all(fields, &HOP_BY_HOP);
 }
 
+/// Digests of the very content that a message has (RFC 9530 §2): none of another one's, nor of a part of it.
+pub const OF_ONE_CONTENT: [HeaderName; 2] =
+    [HeaderName::from_static("content-digest"), HeaderName::from_static("content-md5")];
+
 /// Whether at least one of these fields is there. Messages have few fields, and comparing names is cheaper than hashing them.
 pub fn has_any(fields: &HeaderMap, names: &[HeaderName]) -> bool {
     fields.keys().any(|name| names.contains(name))

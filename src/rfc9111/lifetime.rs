@@ -33,7 +33,10 @@ impl Said {
         }
         let mut directives = ResponseDirectives::parse(response);
         if surrogate.by_name {
-            (directives.no_store, directives.no_cache) = (false, Extent::Nothing);
+            directives.no_store = false;
+            if directives.no_cache == Extent::Whole {
+                directives.no_cache = Extent::Nothing;
+            }
         }
         Said { directives, is_targeted: false, surrogate }
     }

@@ -5,6 +5,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode;
 use sfv::{BareItem, Dictionary, InnerList, ListEntry, Parser};
+use std::collections::BTreeSet;
 
 /// The field.
 pub const NO_VARY_SEARCH: HeaderName = HeaderName::from_static("no-vary-search");
@@ -20,9 +21,9 @@ pub struct UrlVariation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Params {
     /// Those that don't count.
-    AllBut(Vec<Vec<u8>>),
+    AllBut(BTreeSet<Vec<u8>>),
     /// Those that do.
-    Only(Vec<Vec<u8>>),
+    Only(BTreeSet<Vec<u8>>),
 }
 
 impl UrlVariation {
@@ -43,8 +44,21 @@ impl UrlVariation {
             (None, Some(ListEntry::InnerList(names))) => Params::Only(read(names)?),
             _ => return None,
         };
-        let everything = Params::AllBut(Vec::new());
+        let everything = Params::AllBut(BTreeSet::new());
         (params != everything || !order).then_some(UrlVariation { params, order })
+    }
+
+    /// Writes the rule: two that differ write different bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let (kind, names) = match &self.params {
+            Params::AllBut(names) => (0, names),
+            Params::Only(names) => (1, names),
+        };
+        out.extend_from_slice(&[kind, u8::from(self.order)]);
+        for name in names {
+            out.extend_from_slice(&(name.len() as u64).to_le_bytes());
+            out.extend_from_slice(name);
+        }
     }
 
     /// What counts of a query, decoded, written so that two queries are equivalent exactly when they write the same.
@@ -67,7 +81,12 @@ impl UrlVariation {
     }
 }
 
-fn read(names: &InnerList) -> Option<Vec<Vec<u8>>> {
+/// The names that a rule lists; `None` if one isn't a string, or there are more than anybody means.
+fn read(names: &InnerList) -> Option<BTreeSet<Vec<u8>>> {
+    const MOST: usize = 64;
+    if names.items.len() > MOST {
+        return None;
+    }
     let name = |item: &BareItem| Some(decoded(item.as_string()?.as_str().as_bytes()));
     names.items.iter().map(|item| name(&item.bare_item)).collect()
 }
@@ -116,6 +135,9 @@ mod tests {
             assert_eq!(of(value), None, "{value}");
         }
         assert_eq!(UrlVariation::of(&fields_of(&[])), None);
+        let list = |names: usize| (0..names).map(|n| format!("\"p{n}\"")).collect::<Vec<_>>().join(" ");
+        assert_eq!(of(&format!("params=({})", list(65))), None, "more names than anybody means");
+        assert!(of(&format!("params=({})", list(64))).is_some());
         assert!(of("params=(\"a\"), new=1").is_some(), "what may be defined one day is passed over");
         let lines = fields_of(&[("no-vary-search", "params=(\"a\")"), ("no-vary-search", "key-order")]);
         assert_eq!(UrlVariation::of(&lines), of("params=(\"a\"), key-order"), "RFC 9651 §4.2");

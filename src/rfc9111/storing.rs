@@ -49,14 +49,16 @@ pub struct Storable {
 }
 
 /// Whether an answer says that it may be shared between callers (§3.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// In order: what is made of two answers is shared as narrowly as the narrower one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sharing {
-    /// It says `public`.
-    Public,
-    /// It says `s-maxage` or `must-revalidate`.
-    Allowed,
     /// It says nothing.
     Unstated,
+    /// It says `s-maxage` or `must-revalidate`.
+    Allowed,
+    /// It says `public`.
+    Public,
 }
 
 /// Why an answer isn't stored.
@@ -168,12 +170,12 @@ fn is_never_stored(status: StatusCode) -> bool {
     matches!(status.as_u16(), 226 | 304 | 407 | 428 | 429 | 431 | 511)
 }
 
-/// A part that nobody asked for, or the word that the part asked for isn't there, which is no answer for the next request.
+/// A part that nobody asked for; or anything but the part asked for and the whole, which may be an answer to the `Range` and is none
+/// for those who don't send it.
 fn is_of_other_part(q: &Question<'_>, status: StatusCode) -> bool {
     match status {
         StatusCode::PARTIAL_CONTENT => !q.part,
-        StatusCode::RANGE_NOT_SATISFIABLE => q.part,
-        _ => false,
+        status => q.part && status != StatusCode::OK,
     }
 }
 
@@ -279,7 +281,10 @@ pub const OF_A_PROXY: [HeaderName; 3] =
 /// What the answer names.
 fn omit(said: &Said, fields: &HeaderMap) -> Vec<HeaderName> {
     let named = said.directives.private.fields().iter().chain(said.directives.no_cache.fields());
-    named.filter(|name| fields.contains_key(*name)).cloned().collect()
+    let mut names: Vec<HeaderName> = named.filter(|name| fields.contains_key(*name)).cloned().collect();
+    names.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+    names.dedup();
+    names
 }
 
 #[cfg(test)]

@@ -108,6 +108,14 @@ impl Selection {
         }
     }
 
+    /// What two answers to one request depend on together.
+    #[must_use]
+    pub fn and(&self, other: &Selection) -> Selection {
+        let has = |name: &HeaderName| self.names().any(|own| own == name);
+        let more = other.0.iter().filter(|selected| !has(&selected.name));
+        Selection(self.0.iter().chain(more).cloned().collect())
+    }
+
     /// Whether every request matches.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -119,6 +119,22 @@ impl Store {
         kept
     }
 
+    /// Puts `new` in the place of `old` under `key`, if that is still there.
+    pub fn replace(&self, key: &[u8], old: &Arc<Entry>, new: &Arc<Entry>) {
+        let is_old = |entry: &Arc<Entry>| Arc::ptr_eq(entry, old);
+        self.kept.entry(key.into()).and_compute_with(|found| {
+            let found = found.map(moka::Entry::into_value).filter(|variants| variants.iter().any(is_old));
+            let Some(variants) = found else { return Op::Nop };
+            new.tally.count(new.size() + key.len() + BOOKKEEPING);
+            Op::Put(variants.iter().map(|entry| Arc::clone(if is_old(entry) { new } else { entry })).collect())
+        });
+    }
+
+    /// Takes out what is under `key`.
+    pub fn forget(&self, key: &[u8]) {
+        self.kept.invalidate(key);
+    }
+
     /// Something rare is about to be put in.
     pub fn note(&self, rare: Rare) {
         self.rare.fetch_or(rare as u8, Ordering::Release);
