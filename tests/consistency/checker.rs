@@ -34,8 +34,8 @@ impl Verdict {
 
 /// The first book that is shown too old: it, the floor, and whether a soft purge set it.
 fn too_old(read: &Read, floors: &Floors) -> Option<(usize, Floor)> {
-    // What a weak tag takes for the same may be confirmed after a soft purge.
-    let coarse = if read.resource.tagged() == Tagged::Weak { COARSE } else { 1 };
+    // What a tag takes for the same may be confirmed after a soft purge.
+    let coarse = if matches!(read.resource.tagged(), Tagged::Weak | Tagged::Dull) { COARSE } else { 1 };
     read.resource.books().zip(&read.got).find_map(|(book, got)| {
         let (hard, soft) = (floors.hard[book], floors.soft[book]);
         if *got < hard.0 {

@@ -11,7 +11,7 @@ pub const AUTHORS: usize = 3;
 pub const GENRES: usize = 3;
 /// Books on one page of the list.
 pub const PAGE: usize = 4;
-/// Versions that a weak entity tag takes for the same.
+/// Versions that a weak or dull entity tag takes for the same.
 pub const COARSE: u32 = 16;
 /// The gateway's `timeouts.first_byte`, in milliseconds; the scopes of a write with an unknown outcome settle as long.
 pub const FIRST_BYTE: u64 = 300;
@@ -47,6 +47,8 @@ pub enum Resource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tagged {
     Strong,
+    /// By a strong tag that doesn't change with every version, as those of a size and a second don't.
+    Dull,
     Weak,
     Not,
 }
@@ -109,7 +111,8 @@ impl Resource {
     pub fn tagged(self) -> Tagged {
         match self {
             List | Book(_) | Author(_) | Catalogue | Mine(_) => Tagged::Strong,
-            Root | View(..) | Reviews(_) | Shelf(_) => Tagged::Weak,
+            View(..) | Shelf(_) => Tagged::Dull,
+            Root | Reviews(_) => Tagged::Weak,
             Page(_) | Cover(_) => Tagged::Not,
         }
     }
@@ -119,6 +122,7 @@ impl Resource {
         let joined = |coarse: u32| versions.iter().map(|v| (v / coarse).to_string()).collect::<Vec<_>>().join(".");
         match self.tagged() {
             Tagged::Strong => Some(format!("\"{}\"", joined(1))),
+            Tagged::Dull => Some(format!("\"{}\"", joined(COARSE))),
             Tagged::Weak => Some(format!("W/\"{}\"", joined(COARSE))),
             Tagged::Not => None,
         }
