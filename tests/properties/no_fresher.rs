@@ -288,3 +288,17 @@ fn an_answer_with_several_dates_is_as_old_as_the_oldest_says() {
         "it is stale, as with one of them"
     );
 }
+
+/// An `Age` that can't be read counts as 2^31 seconds, which is less than `Expires` may be ahead.
+#[test]
+#[ignore = "a fault of rfc9111::freshness::age_value, which isn't mended yet"]
+fn an_answer_of_unreadable_age_is_stale_however_far_ahead_it_expires() {
+    let fields = fields_of(&[
+        ("age", vec!["five".into()]),
+        ("expires", vec!["Thu, 31 Dec 2099 23:59:59 GMT".into()]),
+        ("etag", vec!["\"v\"".into()]),
+    ]);
+    let q = Question { method: &Method::GET, authorization: false, request_no_store: false, part: false };
+    let stored = consider(&q, StatusCode::OK, &fields, NOW, NOW, &Operator::default());
+    assert!(!stored.unwrap().facts.is_fresh(NOW));
+}
