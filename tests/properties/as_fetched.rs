@@ -146,6 +146,7 @@ impl Written {
             }
             Framing::Chunked { sizes, trailers } => {
                 head += "transfer-ENCODING: Chunked\r\n";
+                // The library passes on only what `Trailer` names.
                 for (name, _) in trailers {
                     head += &format!("Trailer: {name}\r\n");
                 }
