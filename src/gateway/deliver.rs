@@ -9,6 +9,7 @@ use crate::policy::{Api, ClientCache, Rules, SURROGATE_FIELDS, TAG_FIELDS};
 use crate::rfc9110::fields::{OF_ONE_CONTENT, has_any, has_token, remove_all, strip_hop_by_hop};
 use crate::rfc9110::range::{self, ContentRange, Part, Ranged};
 use crate::rfc9110::{Validators, conditional};
+use crate::rfc9111::MAX_DELTA_SECONDS;
 use crate::store::{Content, Entry};
 use bytes::Bytes;
 use http::header::{
@@ -63,7 +64,7 @@ fn as_asked(
     for (name, value) in personal {
         fields.append(name, value.clone());
     }
-    let age = entry.facts.age(now) / 1000;
+    let age = (entry.facts.age(now) / 1000).min(MAX_DELTA_SECONDS);
     if aged || age > 0 {
         fields.insert(AGE, HeaderValue::from(age));
     }

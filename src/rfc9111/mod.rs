@@ -20,7 +20,7 @@ pub mod targeted;
 pub mod validation;
 pub mod vary;
 
-pub use directives::RequestDirectives;
+pub use directives::{MAX_DELTA_SECONDS, RequestDirectives};
 pub use freshness::Facts;
 pub use groups::{CACHE_GROUP_INVALIDATION, CACHE_GROUPS, groups};
 pub use invalidation::{invalidates, is_of_target, is_safe, targets};
