@@ -17,6 +17,7 @@
 //! time and spawners of tasks).
 
 pub mod admin;
+pub mod auth;
 mod alarm;
 pub mod body;
 pub mod cli;

@@ -27,7 +27,7 @@ use std::path::Path;
 /// From the top down. `client` stands below `gateway`, which tells a client what it gets, and below `listener`, which
 /// makes one for each request. `alarm` is a timeout that costs little and that both rims use, `listener` and `upstream`.
 /// `policy` stands above `upstream`, since an API names its endpoints.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "main",
     "cli",
     "serve",
@@ -44,6 +44,7 @@ const ORDER: [&str; 24] = [
     "rfc9110",
     "upstream",
     "auth",
+    "secret",
     "client",
     "tasks",
     "alarm",

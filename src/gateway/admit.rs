@@ -9,6 +9,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGR
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
+use std::sync::Arc;
 
 /// A request that may go on.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Admitted {
     pub(super) uri: Uri,
     pub(super) routed: Routed,
     pub(super) identity: Identity,
+    /// The authenticated caller.
+    pub(super) user: Option<Arc<str>>,
     /// The end-to-end fields: key, partition and `Vary` see what the origin sees, and nothing that `Connection` takes away.
     pub(super) fields: HeaderMap,
     pub(super) has_body: bool,
@@ -46,6 +49,7 @@ impl Admitted {
             uri: self.uri.clone(),
             routed,
             identity: self.identity.clone(),
+            user: self.user.clone(),
             fields: self.fields.clone(),
             has_body: false,
             content: None,
@@ -77,13 +81,13 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let trailers = has_any(&parts.headers, &[TE]) && has_token(&parts.headers, &TE, "trailers");
     strip_hop_by_hop(&mut parts.headers);
     strip_twins(&mut parts.headers);
-    let identity = Identity::default(); // nobody is authenticated yet: `[api.auth]` isn't in this version
     let admitted = Admitted {
         method: parts.method,
         host,
         uri: parts.uri,
         routed,
-        identity,
+        identity: Identity::default(),
+        user: None,
         fields: parts.headers,
         has_body,
         content: None,

@@ -1,6 +1,7 @@
 //! The way of a request: one function, [`Gateway::handle`], shows it whole; each step is a leaf that returns a verdict.
 
 mod admit;
+mod authenticate;
 mod deliver;
 mod find;
 mod forward;
@@ -25,6 +26,7 @@ use crate::store::{Store, Tally};
 use crate::tasks::Tasks;
 use crate::upstream::Origin;
 use admit::{Admitted, admit, is_query};
+use authenticate::authenticate;
 use http::{Method, Request};
 use problem::Problem;
 use status::{Fwd, Status};
@@ -92,11 +94,15 @@ impl Gateway {
                 return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, None)));
             }
         };
-        if let Some(upgrade) = admitted.upgrade.take() {
-            return Step::Later(Box::pin(self.tunnel(admitted, body, upgrade, client)));
-        }
         if let Some(purged) = self.purged(&admitted) {
             return Step::Now(purged);
+        }
+        if let Err(problem) = authenticate(&mut admitted, (self.settings.trusts)(client.address.ip())) {
+            let api = Some(Arc::clone(&admitted.routed.mounted.id));
+            return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
+        }
+        if let Some(upgrade) = admitted.upgrade.take() {
+            return Step::Later(Box::pin(self.tunnel(admitted, body, upgrade, client)));
         }
         match admitted.method {
             Method::GET | Method::HEAD => self.read(admitted, body, client, comer, now),

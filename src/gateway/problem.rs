@@ -36,6 +36,18 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, why.name(), why.to_string()).closing()
     }
 
+    /// The caller isn't known, or mayn't.
+    pub(super) fn denied(why: Denied, challenge: HeaderValue) -> Self {
+        let detail = match why {
+            Denied::Missing => "this API wants to know who is calling",
+            Denied::Malformed => "the credentials are given twice or can't be read",
+            Denied::Unknown => "nobody is known by these credentials",
+            Denied::Scope => "this caller may not do that",
+        };
+        let status = if why == Denied::Scope { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+        Problem { challenge: Some(challenge), ..Problem::new(status, why.name(), detail) }
+    }
+
     pub(super) fn unsendable() -> Self {
         let detail = "the gateway could not send this request on";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "request-unsendable", detail)

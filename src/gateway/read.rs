@@ -233,7 +233,7 @@ impl Gateway {
         Some(Question {
             key,
             shared_key,
-            user: None,
+            user: admitted.user.clone(),
             method: Method::GET,
             content: Bytes::new(),
             sent: HeaderMap::new(),
@@ -264,7 +264,7 @@ impl Gateway {
             key: reading.lookup.key.clone(),
             shared_key: reading.lookup.shared_key.clone(),
             routed: admitted.routed.clone(),
-            user: None,
+            user: admitted.user.clone(),
             fields: admitted.fields.clone(),
             method: if admitted.content.is_some() { admitted.method.clone() } else { Method::GET },
             content: admitted.content.clone().unwrap_or_default(),

@@ -5,6 +5,7 @@
 //! value, so that an answer given to one caller can't be found by another.
 
 use super::settings::{KeyRules, Names, QueryKey, Share};
+use crate::auth::Caller;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
@@ -50,9 +51,28 @@ pub fn kept_cookies(names: &Names, fields: &HeaderMap) -> Option<Vec<u8>> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// User and permission claims, written so that two callers never share a text; empty for nobody.
-    pub text: String,
+    pub text: Vec<u8>,
     /// Credential fields that the authentication consumed.
     pub consumed: Vec<HeaderName>,
+}
+
+impl Identity {
+    /// What of a caller makes its partition: with `share = "claim:scope"`, say, what it may do, else the name and that.
+    pub fn of(share: &Share, caller: &Caller) -> Self {
+        let mut text = Vec::new();
+        match share {
+            Share::Claim(claim) if claim == "scope" => measured(&mut text, b"scope"),
+            Share::User | Share::Everyone | Share::AssumePublic | Share::Claim(_) => {
+                measured(&mut text, b"user");
+                measured(&mut text, caller.user.as_bytes());
+            }
+        }
+        let mut scopes: Vec<&String> = caller.scopes.iter().collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        scopes.iter().for_each(|scope| measured(&mut text, scope.as_bytes()));
+        Identity { text, consumed: caller.consumed.iter().cloned().collect() }
+    }
 }
 
 /// The caller's partition: empty when the request carries no credentials, or when `share = "assume-public"`.
@@ -75,7 +95,7 @@ pub fn partition(rules: &KeyRules, identity: &Identity, fields: &HeaderMap) -> V
     }
     parts.sort_by_key(|(name, _)| *name); // stable: repeated fields keep their order
     let mut text = Vec::new();
-    measured(&mut text, identity.text.as_bytes());
+    measured(&mut text, &identity.text);
     for (name, value) in parts {
         measured(&mut text, name.as_bytes());
         measured(&mut text, &value);

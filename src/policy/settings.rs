@@ -96,6 +96,8 @@ pub struct Rules {
     pub client_cache: ClientCache,
     /// `etag = "generate"`: a weak ETag on hits where the origin sends none. Default false.
     pub generate_etag: bool,
+    /// `[api.auth]`: how callers are told apart. Default: nobody is asked.
+    pub auth: auth::Settings,
     /// `unique_etags`: the operator's word that strong entity tags differ between variants. Default false.
     pub unique_etags: bool,
     /// `invalidate`. Default tree.
@@ -128,6 +130,7 @@ impl Default for Rules {
             client_directives: true,
             client_cache: ClientCache::Origin,
             generate_etag: false,
+            auth: auth::Settings::None,
             unique_etags: false,
             invalidate: Reach::Tree,
             write_settle: Duration::ZERO,

@@ -1,0 +1,46 @@
+//! Step 1, who is calling: asked of every request before anything else is done for it (`[api.auth]`).
+
+use super::admit::Admitted;
+use super::problem::Problem;
+use crate::auth::{Denied, Presented};
+use crate::policy::Identity;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::{Method, Uri};
+use std::sync::Arc;
+
+/// Finds out who is calling, and takes out of the request what only served that; or says why it goes no further.
+pub(super) fn authenticate(admitted: &mut Admitted, trusted: bool) -> Result<(), Problem> {
+    let (own, routed) = (Arc::clone(&admitted.routed.mounted), Arc::clone(&admitted.routed.rules));
+    if let Some(field) = own.api.rules.auth.trusted_field().filter(|_| !trusted) {
+        admitted.fields.remove(field);
+    }
+    if routed.auth.is_none() || is_preflight(admitted) {
+        return Ok(());
+    }
+    let presented = Presented { fields: &admitted.fields, query: admitted.uri.query(), trusted };
+    let Some(caller) = routed.auth.check(&presented).map_err(|denied| refusal(admitted, denied))? else { return Ok(()) };
+    admitted.identity = Identity::of(&routed.key.share, &caller);
+    admitted.user = Some(caller.user);
+    if let Some(query) = admitted.uri.query().and_then(|query| routed.auth.without_credential(query)) {
+        admitted.uri = with_query(&admitted.uri, &query).ok_or_else(Problem::unsendable)?;
+    }
+    Ok(())
+}
+
+fn refusal(admitted: &Admitted, denied: Denied) -> Problem {
+    let problem = Problem::denied(denied, admitted.routed.rules.auth.challenge());
+    if admitted.has_body { problem.closing() } else { problem } // what it sends isn't waited for
+}
+
+/// A browser's question whether it may ask (Fetch Standard, 4.8): it carries no credentials.
+fn is_preflight(admitted: &Admitted) -> bool {
+    let says = |name| admitted.fields.contains_key(name);
+    admitted.method == Method::OPTIONS && says(ORIGIN) && says(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn with_query(uri: &Uri, query: &str) -> Option<Uri> {
+    let mut parts = uri.clone().into_parts();
+    let target = if query.is_empty() { uri.path().to_owned() } else { format!("{}?{query}", uri.path()) };
+    parts.path_and_query = Some(target.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
