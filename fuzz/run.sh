@@ -6,7 +6,7 @@
 # What is found on the way stays in fuzz/target/found. `fuzz/run.sh keep [TARGET...]` takes of it and of fuzz/corpus what reaches the
 # most code, and puts that into fuzz/corpus, beside what was written by hand.
 #
-# `cargo fuzz run --sanitizer none TARGET` does the same where cargo-fuzz is installed. Here its flags are given to cargo
+# `cargo fuzz run --sanitizer none TARGET` works as well, and puts all it finds into fuzz/corpus. Here its flags are given to cargo
 # itself: they work with a stable Rust, and there is no `unsafe` for a sanitizer to watch.
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -138,10 +138,8 @@ fn age(response: &HeaderMap, answered: u64, delay: u64) -> Option<u64> {
     };
     // `Date` has whole seconds.
     let second = answered / 1000 * 1000;
-    let since = match lines(response, "date")[..] {
-        [one] => date(one).map_or(0, |date| second.saturating_sub(date)),
-        _ => 0,
-    };
+    let dates = lines(response, "date");
+    let since = dates.iter().filter_map(|line| date(line)).map(|date| second.saturating_sub(date)).max().unwrap_or(0);
     Some(since.max(said * 1000 + delay))
 }
 

@@ -30,9 +30,6 @@ const NOW: Now = Now { mono: 5_000_000, unix: 1_782_864_000_500 };
 
 /// Fri, 01 Jan 2100 00:00:00 GMT.
 const IN_2100: u64 = 4_102_444_800_000;
-/// Fri, 31 Dec 9999 23:59:59 GMT.
-const IN_9999: u64 = 253_402_300_799_000;
-
 /// The lines that can be a field's value.
 fn values(data: &[u8]) -> Vec<HeaderValue> {
     data.split(|&b| b == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok()).collect()
@@ -168,7 +165,7 @@ fn of_requests(lines: &[HeaderValue]) {
 
 /// One date.
 pub fn dates(data: &[u8]) {
-    let _ = date::parse(data, IN_9999);
+    let _ = date::parse(data, u64::MAX);
     for now in [NOW.unix, 0, IN_2100] {
         let Some(at) = date::parse(data, now) else { continue };
         let text = date::format(at);
@@ -347,11 +344,7 @@ pub fn consider(data: &[u8]) {
             more.append(HeaderName::from_static(name), HeaderValue::from_static(line));
             let Ok(worse) = ask(&more, false, part) else { continue };
             assert!(worse.facts.lifetime <= stored.facts.lifetime, "one more {name} gives more time");
-            // More than one date tells no age: a fault that is known, see tests/properties/no_fresher.rs.
-            assert!(
-                name == "date" || worse.facts.initial_age >= stored.facts.initial_age,
-                "one more {name} makes younger"
-            );
+            assert!(worse.facts.initial_age >= stored.facts.initial_age, "one more {name} makes younger");
         }
     }
     compare(&fields, stored.ok().as_ref());
@@ -397,10 +390,6 @@ fn compare(fields: &HeaderMap, stored: Option<&Storable>) {
     assert!(!strict.omits_secret || !is_kept, "{stored:?}");
     assert!(facts.lifetime <= strict.lifetime.unwrap_or(0), "{facts:?} {strict:?}");
     assert!(strict.age.is_none_or(|age| facts.initial_age >= age), "{facts:?} {strict:?}");
-    // An age that can't be read is less than some of `Expires`: a fault that is known, see tests/properties/no_fresher.rs.
-    if strict.age.is_none() && facts.lifetime > MAX_DELTA_SECONDS * 1000 {
-        return;
-    }
     for after in [0, 1, 5_000, 60_000, 600_000] {
         let now = Now { mono: NOW.mono + after, unix: NOW.unix + after };
         let may_be_stale = |stated: Option<u64>| strict.may_be_stale(after, 0, stated.unwrap_or(0));

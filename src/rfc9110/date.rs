@@ -51,7 +51,8 @@ pub fn parse(value: &[u8], now: u64) -> Option<u64> {
     // 1970-01-01 was a Thursday, the fourth of DAY_NAMES.
     let expected = DAY_NAMES.get(usize::try_from((days + 3) % 7).ok()?)?;
     let named = expected.as_bytes().get(..day_name.len())?.eq_ignore_ascii_case(day_name);
-    named.then_some((days * DAY_SECONDS + date.second_of_day) * 1000)
+    let seconds = days.checked_mul(DAY_SECONDS)?.checked_add(date.second_of_day)?;
+    seconds.checked_mul(1000).filter(|_| named)
 }
 
 /// Writes a time in the preferred form; times past the year 9999 are written as its last second.

@@ -53,9 +53,6 @@ const NAMES: [&str; 32] = [
     "vary",
 ];
 
-/// No clock is ahead of that: Fri, 31 Dec 9999 23:59:59 GMT, in milliseconds.
-const YEAR_9999: u64 = 253_402_300_799_000;
-
 /// What readers look for, so that they are led on.
 const WORDS: [&str; 44] = [
     "max-age",
@@ -173,7 +170,7 @@ proptest! {
     #![proptest_config(cases(1000))]
 
     #[test]
-    fn every_field_is_read(request in message(), response in message(), other in message(), mono: u64, unix in 0..=YEAR_9999) {
+    fn every_field_is_read(request in message(), response in message(), other in message(), mono: u64, unix: u64) {
         let now = Now { mono, unix };
         read_response(&response, now);
         read_request(&request, &response, now);
@@ -183,7 +180,7 @@ proptest! {
     }
 
     #[test]
-    fn every_value_is_read(bytes in prop_oneof![value(), vec(any::<u8>(), 0..40)], now in 0..=YEAR_9999, query in vec(any::<u8>(), 0..40)) {
+    fn every_value_is_read(bytes in prop_oneof![value(), vec(any::<u8>(), 0..40)], now: u64, query in vec(any::<u8>(), 0..40)) {
         date::parse(&bytes, now);
         delta_seconds(&bytes);
         ContentRange::parse(&bytes);
