@@ -17,8 +17,8 @@
 //! time and spawners of tasks).
 
 pub mod admin;
-pub mod auth;
 mod alarm;
+pub mod auth;
 pub mod body;
 pub mod cli;
 pub mod client;
@@ -32,6 +32,7 @@ pub mod policy;
 pub mod purge;
 pub mod rfc9110;
 pub mod rfc9111;
+pub mod secret;
 pub mod serve;
 pub mod store;
 mod sync;

@@ -181,7 +181,27 @@ const RULES: &[Case] = &[
     ("key.headers = [\"Range\"]", "6:16: api[0].key.headers[0]", "can't be part of the key"),
     ("key.credentials = [\"*\"]", "6:20: api[0].key.credentials[0]", "the name of a field"),
     ("key.share = \"all\"", "6:13: api[0].key.share", "\"user\", \"claim:NAME\""),
-    ("auth.kind = \"oauth\"", "6:13: api[0].auth.kind", "\"none\", \"api-key\", \"jwt\""),
+    ("auth.kind = \"oauth\"", "6:13: api[0].auth.kind", "\"none\", \"api-key\", \"trusted-header\""),
+    ("auth = { kind = \"api-key\", header = \"a b\" }", "6:37: api[0].auth.header", "the name of a request field"),
+    ("auth = { kind = \"api-key\", header = \"Host\" }", "6:37: api[0].auth.header", "can't say who is calling"),
+    ("auth = { kind = \"api-key\", query = \"a=b\" }", "6:36: api[0].auth.query", "the name of a parameter"),
+    ("auth = { kind = \"api-key\", query = \"k\", header = \"k\" }", "6:8: api[0].auth", "the one place"),
+    (
+        "auth = { kind = \"api-key\", keys = [{ user = \"a\" }] }",
+        "6:36: api[0].auth.keys[0]",
+        "sha256, key_env and key_file",
+    ),
+    (
+        "auth = { kind = \"api-key\", keys = [{ sha256 = \"0000000000000000000000000000000000000000000000000000000000000000\" }] }",
+        "6:36: api[0].auth.keys[0].user",
+        "is missing",
+    ),
+    (
+        "auth = { kind = \"api-key\", required_scopes = [\"a b\"] }",
+        "6:47: api[0].auth.required_scopes[0]",
+        "without blanks",
+    ),
+    ("auth = { kind = \"trusted-header\" }", "6:8: api[0].auth.header", "is missing"),
     ("[api.auth]", "6:1: api[0].auth.kind", "is missing"),
 ];
 

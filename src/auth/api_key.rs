@@ -1,6 +1,6 @@
 //! `kind = "api-key"`: each caller has a secret of its own, in a field or in the query.
 
-use super::{Caller, Denied, Presented, has_all, one_value};
+use super::caller::{Caller, Denied, Presented, has_all, one_value};
 use crate::secret::{self, Digest};
 use http::HeaderName;
 use http::header::AUTHORIZATION;
@@ -91,7 +91,11 @@ mod tests {
             scopes: scopes.iter().map(ToString::to_string).collect(),
             sha256: secret::digest(format!("{user}-secret").as_bytes()),
         };
-        ApiKey { place, keys: vec![key("alice", &["read", "write"]), key("bob", &[])], required_scopes: vec!["read".into()] }
+        ApiKey {
+            place,
+            keys: vec![key("alice", &["read", "write"]), key("bob", &[])],
+            required_scopes: vec!["read".into()],
+        }
     }
 
     fn by_field(name: &'static str, values: &[&str]) -> Result<String, Denied> {

@@ -1,6 +1,9 @@
 //! `[api.auth]`.
 
-use super::{ApiKey, TrustedHeader};
+use super::api_key::{ApiKey, Place, is_parameter};
+use super::caller::{Caller, Denied, Presented};
+use super::trusted::TrustedHeader;
+use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 
 /// How callers are told apart.
@@ -13,4 +16,49 @@ pub enum Settings {
     ApiKey(Arc<ApiKey>),
     /// By a field that a proxy in front has set.
     TrustedHeader(Arc<TrustedHeader>),
+}
+
+impl Settings {
+    /// Whether anybody is asked who he is.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Settings::None)
+    }
+
+    /// Who is calling; `Ok(None)` where nobody is asked.
+    ///
+    /// # Errors
+    /// Why the request goes no further.
+    pub fn check(&self, request: &Presented<'_>) -> Result<Option<Caller>, Denied> {
+        match self {
+            Settings::None => Ok(None),
+            Settings::ApiKey(keys) => keys.check(request).map(Some),
+            Settings::TrustedHeader(header) => header.check(request).map(Some),
+        }
+    }
+
+    /// How one may say who he is, for `WWW-Authenticate` (RFC 9110 §11.6.1).
+    pub fn challenge(&self) -> HeaderValue {
+        match self {
+            Settings::None => HeaderValue::from_static("None"),
+            Settings::ApiKey(_) => HeaderValue::from_static("ApiKey"),
+            Settings::TrustedHeader(_) => HeaderValue::from_static("TrustedHeader"),
+        }
+    }
+
+    /// The field that only a trusted peer may send, if it is one of those. It is dropped from everybody else's requests.
+    pub fn trusted_field(&self) -> Option<&HeaderName> {
+        match self {
+            Settings::TrustedHeader(trusted) => Some(&trusted.header),
+            Settings::None | Settings::ApiKey(_) => None,
+        }
+    }
+
+    /// The query without what is a credential: that is no part of what is looked up, and not for the origin. `None` where nothing
+    /// has to go.
+    pub fn without_credential(&self, query: &str) -> Option<String> {
+        let Settings::ApiKey(keys) = self else { return None };
+        let Place::Query(name) = &keys.place else { return None };
+        let kept: Vec<&str> = query.split('&').filter(|pair| !is_parameter(pair, name)).collect();
+        Some(kept.join("&"))
+    }
 }

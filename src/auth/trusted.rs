@@ -1,6 +1,6 @@
 //! `kind = "trusted-header"`: a proxy in front has asked who is calling, and says so in a field.
 
-use super::{Caller, Denied, Presented, one_value};
+use super::caller::{Caller, Denied, Presented, one_value};
 use http::HeaderName;
 use std::sync::Arc;
 

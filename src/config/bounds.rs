@@ -30,6 +30,8 @@ pub(super) const HEADER_COUNT: Counts = 10..=1000;
 pub(super) const HEADER_TIMEOUT: Durations = times(MS, 100)..=times(MINUTE, 5);
 pub(super) const IDLE_TIMEOUT: Durations = times(MS, 100)..=HOUR;
 pub(super) const REQUEST_BODY: Sizes = 0..=1024 * GIB;
+pub(super) const KEYS: usize = 1000;
+pub(super) const SCOPES: usize = 100;
 pub(super) const QUERY_BODY: Sizes = 0..=8 * MIB;
 pub(super) const BODY_MIN_RATE: Sizes = 0..=GIB;
 pub(super) const WRITE_STALL: Durations = times(MS, 100)..=HOUR;

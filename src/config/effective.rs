@@ -7,6 +7,7 @@
 use super::Config;
 use super::values::{show_duration, show_size};
 use super::words::{self, word};
+use crate::auth;
 use crate::policy::{Api, FieldPattern, HostHeader, KeyRules, Names, PurgeRule, QueryKey, Route, Rules, Share, Ttl};
 use crate::upstream::Endpoint;
 use crate::{admin, listener, store, telemetry};
@@ -154,7 +155,27 @@ fn rules(r: &Rules) -> Value {
             "total": r.timeouts.total.map_or("none".into(), show_duration),
         },
         "key": key(&r.key),
+        "auth": auth(&r.auth),
     })
+}
+
+/// Without what could be guessed at: of keys only whose they are.
+fn auth(settings: &auth::Settings) -> Value {
+    match settings {
+        auth::Settings::None => json!({ "kind": "none" }),
+        auth::Settings::TrustedHeader(trusted) => {
+            json!({ "kind": "trusted-header", "header": trusted.header.as_str() })
+        }
+        auth::Settings::ApiKey(keys) => {
+            let (place, name) = match &keys.place {
+                auth::Place::Header(name) => ("header", name.as_str()),
+                auth::Place::Query(name) => ("query", name.as_str()),
+            };
+            let users: Vec<_> =
+                keys.keys.iter().map(|key| json!({ "user": &*key.user, "scopes": &*key.scopes })).collect();
+            json!({ "kind": "api-key", place: name, "required_scopes": keys.required_scopes, "keys": users })
+        }
+    }
 }
 
 fn ttl(ttl: Ttl) -> String {

@@ -12,6 +12,7 @@
 mod address;
 mod admin;
 mod api;
+mod auth;
 mod bounds;
 mod cache;
 mod effective;
@@ -22,6 +23,7 @@ mod read;
 mod reader;
 mod route;
 mod rules;
+mod secret;
 mod server;
 mod surroundings;
 mod table;

@@ -5,10 +5,10 @@
 //! replaced as a whole.
 
 use super::address::{authority, path};
+use super::auth::auth;
 use super::bounds;
 use super::key::key;
 use super::table::{Table, Value};
-use super::unavailable;
 use super::words;
 use crate::policy::{HostHeader, Rules, Ttl};
 use crate::upstream::Timeouts;
@@ -39,7 +39,7 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     t.set("write_settle", &mut r.write_settle, |v| v.duration(&bounds::WRITE_SETTLE));
     timeouts(t, &mut r.timeouts);
     key(t, &mut r.key);
-    auth(t);
+    auth(t, &mut r.auth);
     r
 }
 
@@ -50,18 +50,6 @@ fn timeouts(t: &Table<'_>, timeouts: &mut Timeouts) {
     t.set("between_bytes", &mut timeouts.between_bytes, |v| v.duration(&bounds::BETWEEN_BYTES));
     t.set("total", &mut timeouts.total, |v| v.or_none(|v| v.duration(&bounds::TOTAL)));
     t.finish();
-}
-
-/// `[api.auth]`: in this version nobody is authenticated, and only that may be said.
-fn auth(t: &Table<'_>) {
-    const KINDS: &words::Words<bool> =
-        &[("none", true), ("api-key", false), ("jwt", false), ("forward", false), ("trusted-header", false)];
-    let Some(t) = t.table("auth") else { return };
-    match t.need("kind", "\"none\", the only kind available in this version", |v| v.word(KINDS)) {
-        Some(true) => t.finish(),
-        Some(false) => t.place_of("kind").fault(unavailable::MESSAGE),
-        None => {}
-    }
 }
 
 fn host_header(text: &str) -> Result<HostHeader, String> {

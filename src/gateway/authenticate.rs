@@ -18,8 +18,10 @@ pub(super) fn authenticate(admitted: &mut Admitted, trusted: bool) -> Result<(),
         return Ok(());
     }
     let presented = Presented { fields: &admitted.fields, query: admitted.uri.query(), trusted };
-    let Some(caller) = routed.auth.check(&presented).map_err(|denied| refusal(admitted, denied))? else { return Ok(()) };
-    admitted.identity = Identity::of(&routed.key.share, &caller);
+    let Some(caller) = routed.auth.check(&presented).map_err(|denied| refusal(admitted, denied))? else {
+        return Ok(());
+    };
+    admitted.identity = Identity::of(&caller);
     admitted.user = Some(caller.user);
     if let Some(query) = admitted.uri.query().and_then(|query| routed.auth.without_credential(query)) {
         admitted.uri = with_query(&admitted.uri, &query).ok_or_else(Problem::unsendable)?;

@@ -5,6 +5,7 @@
 
 use super::outcome::{Kind, Outcome};
 use super::status::{Status, VIA_VALUE};
+use crate::auth::Denied;
 use crate::body::Body;
 use crate::policy::BadTarget;
 use crate::upstream::{AskError, Whose};
@@ -21,11 +22,13 @@ pub(super) struct Problem {
     /// The connection can't be trusted any more, or a body is still on its way.
     pub(super) close: bool,
     pub(super) retry_after: Option<u32>,
+    /// How to say who is calling, where that was the trouble.
+    pub(super) challenge: Option<HeaderValue>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, name: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, name, detail: detail.into(), close: false, retry_after: None }
+        Problem { status, name, detail: detail.into(), close: false, retry_after: None, challenge: None }
     }
 
     pub(super) fn closing(self) -> Self {
@@ -107,8 +110,8 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             fields.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
-            fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Freshgate-Token realm=\"purge\""));
+        if let Some(challenge) = self.challenge.as_ref().filter(|_| self.status == StatusCode::UNAUTHORIZED) {
+            fields.insert(WWW_AUTHENTICATE, challenge.clone());
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             fields.insert(ALLOW, HeaderValue::from_static("GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS"));

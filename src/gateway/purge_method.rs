@@ -27,7 +27,9 @@ impl Gateway {
         };
         if !allowed {
             let detail = "PURGE needs one Freshgate-Token field with the token of an operator or administrator";
+            let challenge = Some(HeaderValue::from_static("Freshgate-Token realm=\"purge\""));
             let problem = Problem::new(StatusCode::UNAUTHORIZED, "purge-token", detail).closing();
+            let problem = Problem { challenge, ..problem };
             return Some((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
         }
         // A purge is about what GET answers here, whatever route PURGE itself would take.

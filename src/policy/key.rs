@@ -57,16 +57,10 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// What of a caller makes its partition: with `share = "claim:scope"`, say, what it may do, else the name and that.
-    pub fn of(share: &Share, caller: &Caller) -> Self {
+    /// What of a caller makes its partition: the name, and what it may do.
+    pub fn of(caller: &Caller) -> Self {
         let mut text = Vec::new();
-        match share {
-            Share::Claim(claim) if claim == "scope" => measured(&mut text, b"scope"),
-            Share::User | Share::Everyone | Share::AssumePublic | Share::Claim(_) => {
-                measured(&mut text, b"user");
-                measured(&mut text, caller.user.as_bytes());
-            }
-        }
+        measured(&mut text, caller.user.as_bytes());
         let mut scopes: Vec<&String> = caller.scopes.iter().collect();
         scopes.sort_unstable();
         scopes.dedup();

@@ -1,6 +1,7 @@
 //! What an operator says about an API: the checked form of `[[api]]`, `[api.key]`, `[[api.route]]` and `[[api.purge]]`.
 
 use super::pattern::{Methods, Pattern, Template};
+use crate::auth;
 use crate::upstream::{Endpoint, Timeouts};
 use http::HeaderName;
 use std::collections::BTreeMap;

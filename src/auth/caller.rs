@@ -1,0 +1,66 @@
+//! Callers, and requests as far as they are asked for them.
+
+use http::{HeaderMap, HeaderName};
+use std::sync::Arc;
+
+/// One who may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The name.
+    pub user: Arc<str>,
+    /// What it may do: part of its partition, so that the same user with fewer rights never gets the richer answer.
+    pub scopes: Arc<[String]>,
+    /// The field that was looked at, if it was one.
+    pub consumed: Option<HeaderName>,
+}
+
+/// Why a request goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// It says nothing about who is calling.
+    Missing,
+    /// It says so twice, or in a way that can't be read.
+    Malformed,
+    /// Nobody is known by that.
+    Unknown,
+    /// The caller is known and mayn't.
+    Scope,
+}
+
+impl Denied {
+    /// A stable name for logs, metrics and `Cache-Status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Denied::Missing => "credentials-missing",
+            Denied::Malformed => "credentials-malformed",
+            Denied::Unknown => "credentials-unknown",
+            Denied::Scope => "scope-missing",
+        }
+    }
+}
+
+/// A request as far as checks look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    /// Its fields.
+    pub fields: &'a HeaderMap,
+    /// Its query, as written.
+    pub query: Option<&'a str>,
+    /// Whether it came from a trusted proxy.
+    pub trusted: bool,
+}
+
+/// The one value of a field.
+pub(super) fn one_value<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Result<&'a [u8], Denied> {
+    let mut lines = fields.get_all(name).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => Err(Denied::Missing),
+        (Some(value), None) => Ok(value.as_bytes().trim_ascii()),
+        (Some(_), Some(_)) => Err(Denied::Malformed),
+    }
+}
+
+/// Whether a caller has all that is required.
+pub(super) fn has_all(scopes: &[String], required: &[String]) -> Result<(), Denied> {
+    if required.iter().all(|scope| scopes.contains(scope)) { Ok(()) } else { Err(Denied::Scope) }
+}
