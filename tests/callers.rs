@@ -31,6 +31,8 @@ fn by_key(more: &str) -> String {
     format!("auth = {{ kind = \"api-key\", required_scopes = [\"read\"], keys = [{}]{more} }}", keys())
 }
 
+type Fields = &'static [(&'static str, &'static str)];
+
 /// Numbered answers that are fresh for a minute.
 async fn numbered() -> Origin {
     let count = AtomicUsize::new(0);
@@ -52,7 +54,7 @@ async fn who_is_not_known_reaches_neither_origin_nor_cache() {
     let origin = numbered().await;
     let gateway = Gateway::before(&origin, &by_key("")).await;
     assert_eq!(get(&gateway, "/a", &[ALICE]).await.status, 200);
-    let rows: &[(&[(&str, &str)], u16, &str)] = &[
+    let rows: &[(Fields, u16, &str)] = &[
         (&[], 401, "credentials-missing"),
         (&[("X-Api-Key", "")], 401, "credentials-missing"),
         (&[("X-Api-Key", "mallory")], 401, "credentials-unknown"),
