@@ -22,6 +22,7 @@ fn keys() -> String {
         key("alice", "\"read\", \"write\"", "alice-secret"),
         key("alice", "\"read\"", "alice-reads"),
         key("bob", "\"read\"", "bob-secret"),
+        key("alice", "\"write\", \"read\"", "alices-next-secret"),
         key("eve", "", "eve-secret"),
     ]
     .join(", ")
@@ -97,6 +98,18 @@ async fn a_caller_is_a_name_with_its_rights() {
     assert!(purged["epoch"].as_u64().is_some());
     assert!(!get(&gateway, "/a", &[ALICE]).await.cache_says("hit"));
     assert!(get(&gateway, "/a", &[BOB]).await.cache_says("hit"));
+}
+
+/// The field that a key comes in needn't look like a credential.
+#[tokio::test]
+async fn callers_are_apart_by_who_they_are_and_not_by_their_key() {
+    let origin = numbered().await;
+    let gateway = Gateway::before(&origin, &by_key(", header = \"Ticket\"")).await;
+    for (secret, text) in
+        [("alice-secret", "0"), ("bob-secret", "1"), ("alices-next-secret", "0"), ("alice-reads", "2")]
+    {
+        assert_eq!(get(&gateway, "/a", &[("Ticket", secret)]).await.text(), text, "{secret}");
+    }
 }
 
 #[tokio::test]
