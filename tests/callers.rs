@@ -93,6 +93,7 @@ async fn a_caller_is_a_name_with_its_rights() {
         let again = get(&gateway, "/a", &[fields]).await;
         assert_eq!((again.text(), again.cache_says("hit")), (text, true));
     }
+    assert_eq!(get(&gateway, "/a", &[("X-Api-Key", "alices-next-secret")]).await.text(), "0", "her next key");
     assert_eq!(get(&gateway, "/a", &[ALICE, ("Cookie", "id=1")]).await.text(), "3", "a cookie still counts");
     let purged = gateway.purge(serde_json::json!({ "user": "alice" })).await;
     assert!(purged["epoch"].as_u64().is_some());
