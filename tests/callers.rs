@@ -4,6 +4,8 @@
 
 mod support;
 
+use jsonwebtoken::{Algorithm, AlgorithmFamily, EncodingKey, Header};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -179,4 +181,187 @@ async fn a_trusted_proxy_says_who_is_calling_and_nobody_else() {
     get(&strict, "/s/open", &[("X-User", "alice")]).await;
     let seen = origin.requests().pop().unwrap();
     assert_eq!((seen.target.as_str(), seen.get("x-user")), ("/s/open", None), "dropped from everybody else");
+}
+
+/// A key pair of an issuer, and the lines of `[api.auth]` that name its public half.
+struct Issuer {
+    algorithm: Algorithm,
+    key: EncodingKey,
+    _folder: tempfile::TempDir,
+    lines: String,
+}
+
+impl Issuer {
+    fn new(algorithm: Algorithm) -> Issuer {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |text: &str| {
+            let path = folder.path().join("key");
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let pair = |kind| rcgen::KeyPair::generate_for(kind).unwrap();
+        let (key, lines) = match algorithm {
+            Algorithm::HS256 => {
+                let secret = "a secret that is long enough to be one";
+                (EncodingKey::from_secret(secret.as_bytes()), format!("secret_file = \"{}\"", file(secret)))
+            }
+            Algorithm::ES256 => {
+                let pair = pair(&rcgen::PKCS_ECDSA_P256_SHA256);
+                let key = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).unwrap();
+                (key, format!("key_file = \"{}\"", file(&pair.public_key_pem())))
+            }
+            Algorithm::EdDSA => {
+                let pair = pair(&rcgen::PKCS_ED25519);
+                let key = EncodingKey::from_ed_pem(pair.serialize_pem().as_bytes()).unwrap();
+                (key, format!("key_file = \"{}\"", file(&pair.public_key_pem())))
+            }
+            algorithm => {
+                assert_eq!(algorithm.family(), AlgorithmFamily::Rsa);
+                let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+                let key = EncodingKey::from_rsa_pem(pair.serialize_pem().as_bytes()).unwrap();
+                (key, format!("key_file = \"{}\"", file(&pair.public_key_pem())))
+            }
+        };
+        Issuer { algorithm, key, _folder: folder, lines }
+    }
+
+    fn api(&self, more: &str) -> String {
+        let Issuer { algorithm, lines, .. } = self;
+        format!(
+            "auth = {{ kind = \"jwt\", algorithms = [\"{algorithm:?}\"], {lines}, issuer = \"https://issuer/\", audience = \"shop\"{more} }}"
+        )
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        jsonwebtoken::encode(&Header::new(self.algorithm), claims, &self.key).unwrap()
+    }
+}
+
+/// Claims of a token that is good for ten minutes, with what is different about it.
+fn claims(gateway: &Gateway, other: Value) -> Value {
+    let now = gateway.clock.now().unix / 1000;
+    let mut claims = json!({ "sub": "alice", "iss": "https://issuer/", "aud": "shop", "exp": now + 600, "nbf": now });
+    for (name, value) in other.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims
+}
+
+async fn with_token(gateway: &Gateway, token: &str) -> Answer {
+    get(gateway, "/a", &[("Authorization", &format!("Bearer {token}"))]).await
+}
+
+#[tokio::test]
+async fn tokens_of_every_kind_of_key() {
+    for algorithm in [Algorithm::HS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256, Algorithm::PS256] {
+        let (origin, issuer) = (numbered().await, Issuer::new(algorithm));
+        let gateway = Gateway::before(&origin, &issuer.api("")).await;
+        let token = issuer.sign(&claims(&gateway, json!({})));
+        assert_eq!(with_token(&gateway, &token).await.text(), "0", "{algorithm:?}");
+        let next = issuer.sign(&claims(&gateway, json!({ "jti": "another token of hers" })));
+        let again = with_token(&gateway, &next).await;
+        assert_eq!((again.text(), again.cache_says("hit")), ("0", true), "{algorithm:?}: she is who she was");
+        let stranger = Issuer::new(algorithm);
+        if algorithm != Algorithm::HS256 {
+            let forged = stranger.sign(&claims(&gateway, json!({})));
+            assert_eq!(with_token(&gateway, &forged).await.status, 401, "{algorithm:?}");
+        }
+        assert_eq!(origin.count(), 1, "{algorithm:?}");
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+#[tokio::test]
+async fn tokens_that_are_refused() {
+    let (origin, issuer) = (numbered().await, Issuer::new(Algorithm::RS256));
+    let gateway = Gateway::before(&origin, &issuer.api(", required_scopes = [\"read\"]")).await;
+    let of = |other: Value| {
+        let mut all = json!({ "scope": "write read" });
+        all.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+        issuer.sign(&claims(&gateway, all))
+    };
+    let now = gateway.clock.now().unix / 1000;
+    let good = of(json!({}));
+    let mut parts = good.split('.');
+    let (head, body, signature) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+    let none = "eyJhbGciOiJub25lIn0"; // {"alg":"none"}
+    // The public key taken for a shared secret.
+    let pem = std::fs::read(issuer._folder.path().join("key")).unwrap();
+    let confused = jsonwebtoken::encode(
+        &Header::new(Algorithm::HS256),
+        &claims(&gateway, json!({ "scope": "read" })),
+        &EncodingKey::from_secret(&pem),
+    )
+    .unwrap();
+    let critical = Header { crit: Some(vec!["exp".into()]), ..Header::new(Algorithm::RS256) };
+    let critical = jsonwebtoken::encode(&critical, &claims(&gateway, json!({})), &issuer.key).unwrap();
+    let rows: Vec<(&str, String, u16, &str)> = vec![
+        ("expired", of(json!({ "exp": now - 31 })), 401, "token-expired"),
+        ("without an end", of(json!({ "exp": null })), 401, "credentials-malformed"),
+        ("not yet", of(json!({ "nbf": now + 100 })), 401, "token-not-yet-valid"),
+        ("of another issuer", of(json!({ "iss": "https://other/" })), 401, "token-issuer"),
+        ("of nobody", of(json!({ "iss": null })), 401, "token-issuer"),
+        ("for somebody else", of(json!({ "aud": ["a", "b"] })), 401, "token-audience"),
+        ("for nobody", of(json!({ "aud": [] })), 401, "token-audience"),
+        ("without a user", of(json!({ "sub": "" })), 401, "credentials-malformed"),
+        ("with fewer rights", of(json!({ "scope": "write", "scp": ["readers"] })), 403, "scope-missing"),
+        ("none", format!("{none}.{body}."), 401, "credentials-unknown"),
+        ("none, signed", format!("{none}.{body}.{signature}"), 401, "credentials-unknown"),
+        ("the key as a secret", confused, 401, "credentials-unknown"),
+        ("what is critical isn't understood", critical, 401, "credentials-malformed"),
+        (
+            "another body",
+            format!("{head}.{}.{signature}", of(json!({ "sub": "bob" })).split('.').nth(1).unwrap()),
+            401,
+            "credentials-unknown",
+        ),
+        ("truncated", good[..good.len() - 4].into(), 401, "credentials-unknown"),
+        ("no signature", format!("{head}.{body}"), 401, "credentials-unknown"),
+        ("oversized", of(json!({ "more": "x".repeat(20_000) })), 401, "credentials-malformed"),
+        ("nothing", String::new(), 401, "credentials-missing"),
+        ("dots", "..".into(), 401, "credentials-unknown"),
+    ];
+    for (why, token, status, name) in rows {
+        let answer = with_token(&gateway, &token).await;
+        assert_eq!(answer.status, status, "{why}");
+        assert!(answer.cache_says(&format!("detail={name}")), "{why}: {answer:?}");
+        let challenge = match name {
+            "credentials-missing" => "Bearer",
+            "scope-missing" => "Bearer error=\"insufficient_scope\"",
+            _ => "Bearer error=\"invalid_token\"",
+        };
+        assert_eq!(answer.get("www-authenticate"), Some(challenge), "{why}: RFC 6750 §3");
+    }
+    assert_eq!(get(&gateway, "/a", &[("Authorization", "Basic YTpi")]).await.status, 401);
+    assert_eq!(origin.count(), 0, "none has reached the origin");
+    assert_eq!(with_token(&gateway, &good).await.text(), "0");
+    gateway.step(620);
+    assert!(with_token(&gateway, &good).await.status == 200, "within the leeway");
+    gateway.step(11);
+    let over = with_token(&gateway, &good).await;
+    assert_eq!((over.status, over.cache_says("detail=token-expired")), (401, true), "also for one that is remembered");
+}
+
+#[tokio::test]
+async fn rights_are_part_of_a_partition_and_a_claim_may_be_one() {
+    let (origin, issuer) = (numbered().await, Issuer::new(Algorithm::ES256));
+    let gateway = Gateway::before(&origin, &issuer.api("")).await;
+    let ask = async |gateway: &Gateway, other: Value| {
+        let token = issuer.sign(&claims(gateway, other));
+        with_token(gateway, &token).await.text().to_owned()
+    };
+    assert_eq!(ask(&gateway, json!({ "roles": ["admin"] })).await, "0");
+    assert_eq!(ask(&gateway, json!({ "roles": [] })).await, "1", "fewer rights never get the richer answer");
+    assert_eq!(ask(&gateway, json!({ "roles": ["admin"], "scope": "x" })).await, "2");
+    assert_eq!(ask(&gateway, json!({ "sub": "bob", "roles": ["admin"] })).await, "3");
+    assert_eq!(ask(&gateway, json!({ "roles": ["admin"] })).await, "0");
+
+    let by_tenant = format!("{}\nkey = {{ share = \"claim:tenant\" }}", issuer.api(""));
+    let gateway = Gateway::before(&origin, &by_tenant).await;
+    assert_eq!(ask(&gateway, json!({ "tenant": 7 })).await, "4");
+    assert_eq!(ask(&gateway, json!({ "tenant": 7, "sub": "bob" })).await, "4", "one partition for the tenant");
+    assert_eq!(ask(&gateway, json!({ "tenant": "7" })).await, "5");
+    assert_eq!(ask(&gateway, json!({ "tenant": 7, "roles": ["admin"] })).await, "6");
+    assert_eq!(ask(&gateway, json!({})).await, "7");
+    assert_eq!(ask(&gateway, json!({ "sub": "bob" })).await, "8", "without the claim everybody has his own");
 }

@@ -201,6 +201,12 @@ const RULES: &[Case] = &[
         "6:47: api[0].auth.required_scopes[0]",
         "without blanks",
     ),
+    ("key.share = \"claim:tenant\"", "6:1: api[0].key", "needs tokens"),
+    ("auth = { kind = \"jwt\" }", "6:8: api[0].auth.algorithms", "is missing"),
+    ("auth = { kind = \"jwt\", algorithms = [\"none\"] }", "6:38: api[0].auth.algorithms[0]", "\"HS256\""),
+    ("auth = { kind = \"jwt\", algorithms = [\"HS256\", \"RS256\"] }", "6:37: api[0].auth.algorithms", "of one family"),
+    ("auth = { kind = \"jwt\", algorithms = [\"HS256\"] }", "6:8: api[0].auth", "secret_env and secret_file"),
+    ("auth = { kind = \"jwt\", algorithms = [\"ES256\"] }", "6:8: api[0].auth", "key_file"),
     ("auth = { kind = \"trusted-header\" }", "6:8: api[0].auth.header", "is missing"),
     ("[api.auth]", "6:1: api[0].auth.kind", "is missing"),
 ];
@@ -258,7 +264,7 @@ fn what_isnt_built_yet_says_so() {
         ["retry", "breaker", "health", "pool", "balance", "refresh_ahead", "stale_after", "compress", "rate", "cors"];
     let of_api = tables.iter().map(|t| format!("{API}{t} = {{}}"));
     let of_route = tables.iter().map(|t| format!("{API}[[api.route]]\non = \"/\"\n{t} = 1"));
-    let others = ["key.share = \"claim:tenant\"", "auth = { kind = \"jwt\", issuer = \"x\" }"];
+    let others = ["auth = { kind = \"forward\", url = \"x\" }"];
     let others = others.iter().map(|line| format!("{API}{line}"));
     for text in top.map(String::from).into_iter().chain(of_api).chain(of_route).chain(others) {
         let found = faults(&text);

@@ -921,3 +921,32 @@ async fn encodings_stay_apart_and_are_known_by_their_own_tags() {
     let part = get_with(&gateway, "/a", &[gzip[0], ("Range", "bytes=0-1"), ("If-Range", "W/\"1-gzip\"")]).await;
     assert_eq!((part.status, origin.count()), (200, 2), "RFC 9110 §13.1.5: a weak tag is good for no part");
 }
+
+#[tokio::test]
+async fn a_client_that_forbids_to_store_is_answered_from_the_store_and_fills_nothing() {
+    let (gateway, origin) = numbered("", &[("Cache-Control", "max-age=60"), ("ETag", "\"v1\"")]).await;
+    let no_store = [("Cache-Control", "no-store")];
+    for asked in 1..=2 {
+        assert!(get_with(&gateway, "/a", &no_store).await.cache_says("detail=client-no-store"));
+        assert_eq!(origin.count(), asked, "RFC 9111 §5.2.1.5");
+    }
+    get(&gateway, "/a").await;
+    let hit = get_with(&gateway, "/a", &no_store).await;
+    assert_eq!((hit.text(), hit.cache_says("hit")), ("2", true), "it is about storing, not about using");
+    gateway.step(61);
+    assert_eq!(get_with(&gateway, "/a", &no_store).await.text(), "3");
+    let head = gateway.client().await.request("HEAD", "/a", &no_store, "").await;
+    assert!(head.cache_says("detail=client-no-store"));
+    assert_eq!(get(&gateway, "/a").await.text(), "5", "and what is stored has not become fresh by it");
+}
+
+#[tokio::test]
+async fn an_encoding_that_only_ttl_keeps_is_for_those_who_take_it() {
+    let (gateway, _origin) = before("ttl = \"10m\"", |_, r| match r.get("accept-encoding") {
+        Some("gzip") => Reply::ok("packed").field("Content-Encoding", "gzip"),
+        _ => Reply::ok("plain"),
+    })
+    .await;
+    assert_eq!(get_with(&gateway, "/a", &[("Accept-Encoding", "gzip")]).await.text(), "packed");
+    assert_eq!(get(&gateway, "/a").await.text(), "plain", "the origin has not thought of Vary");
+}

@@ -55,7 +55,7 @@ impl ApiKey {
             Place::Header(name) => Some(name.clone()),
             Place::Query(_) => None,
         };
-        Ok(Caller { user: Arc::clone(&key.user), scopes: Arc::clone(&key.scopes), consumed })
+        Ok(Caller { user: Arc::clone(&key.user), rights: Arc::clone(&key.scopes), claims: None, consumed })
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
         for value in values {
             fields.append(name, HeaderValue::from_str(value).unwrap());
         }
-        let request = Presented { fields: &fields, query: None, trusted: false };
+        let request = Presented { fields: &fields, query: None, trusted: false, unix: 0 };
         keys(Place::Header(HeaderName::from_static(name))).check(&request).map(|caller| caller.user.to_string())
     }
 
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_key_in_the_query() {
         let of = |query| {
-            let request = Presented { fields: &HeaderMap::new(), query, trusted: false };
+            let request = Presented { fields: &HeaderMap::new(), query, trusted: false, unix: 0 };
             keys(Place::Query("key".into())).check(&request).map(|caller| caller.user.to_string())
         };
         assert_eq!(of(Some("a=1&key=alice-secret")), Ok("alice".into()));

@@ -1,6 +1,7 @@
 //! Callers, and requests as far as they are asked for them.
 
 use http::{HeaderMap, HeaderName};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// One who may.
@@ -9,7 +10,9 @@ pub struct Caller {
     /// The name.
     pub user: Arc<str>,
     /// What it may do: part of its partition, so that the same user with fewer rights never gets the richer answer.
-    pub scopes: Arc<[String]>,
+    pub rights: Arc<[String]>,
+    /// What its token says, if it has shown one.
+    pub claims: Option<Arc<Map<String, Value>>>,
     /// The field that was looked at, if it was one.
     pub consumed: Option<HeaderName>,
 }
@@ -23,6 +26,14 @@ pub enum Denied {
     Malformed,
     /// Nobody is known by that.
     Unknown,
+    /// The token's time is over.
+    Expired,
+    /// The token's time hasn't come.
+    NotYet,
+    /// The token is somebody else's.
+    Issuer,
+    /// The token is for somebody else.
+    Audience,
     /// The caller is known and mayn't.
     Scope,
 }
@@ -34,6 +45,10 @@ impl Denied {
             Denied::Missing => "credentials-missing",
             Denied::Malformed => "credentials-malformed",
             Denied::Unknown => "credentials-unknown",
+            Denied::Expired => "token-expired",
+            Denied::NotYet => "token-not-yet-valid",
+            Denied::Issuer => "token-issuer",
+            Denied::Audience => "token-audience",
             Denied::Scope => "scope-missing",
         }
     }
@@ -48,6 +63,8 @@ pub struct Presented<'a> {
     pub query: Option<&'a str>,
     /// Whether it came from a trusted proxy.
     pub trusted: bool,
+    /// Milliseconds since 1970.
+    pub unix: u64,
 }
 
 /// The one value of a field.

@@ -5,10 +5,12 @@
 
 mod api_key;
 mod caller;
+mod jwt;
 mod settings;
 mod trusted;
 
 pub use api_key::{ApiKey, Key, Place};
 pub use caller::{Caller, Denied, Presented};
+pub use jwt::{Demands, Jwt};
 pub use settings::Settings;
 pub use trusted::TrustedHeader;

@@ -2,6 +2,7 @@
 
 use super::api_key::{ApiKey, Place, is_parameter};
 use super::caller::{Caller, Denied, Presented};
+use super::jwt::Jwt;
 use super::trusted::TrustedHeader;
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub enum Settings {
     None,
     /// By a secret that each caller has.
     ApiKey(Arc<ApiKey>),
+    /// By a token that an issuer has signed.
+    Jwt(Arc<Jwt>),
     /// By a field that a proxy in front has set.
     TrustedHeader(Arc<TrustedHeader>),
 }
@@ -32,24 +35,30 @@ impl Settings {
         match self {
             Settings::None => Ok(None),
             Settings::ApiKey(keys) => keys.check(request).map(Some),
+            Settings::Jwt(jwt) => jwt.check(request).map(Some),
             Settings::TrustedHeader(header) => header.check(request).map(Some),
         }
     }
 
-    /// How one may say who he is, for `WWW-Authenticate` (RFC 9110 §11.6.1).
-    pub fn challenge(&self) -> HeaderValue {
-        match self {
-            Settings::None => HeaderValue::from_static("None"),
-            Settings::ApiKey(_) => HeaderValue::from_static("ApiKey"),
-            Settings::TrustedHeader(_) => HeaderValue::from_static("TrustedHeader"),
-        }
+    /// How one may say who he is, for `WWW-Authenticate` (RFC 9110 §11.6.1, RFC 6750 §3).
+    pub fn challenge(&self, denied: Denied) -> Option<HeaderValue> {
+        let text = match (self, denied) {
+            (Settings::None, _) => return None,
+            (Settings::Jwt(_), Denied::Missing) => "Bearer",
+            (Settings::Jwt(_), Denied::Scope) => "Bearer error=\"insufficient_scope\"",
+            (Settings::Jwt(_), _) => "Bearer error=\"invalid_token\"",
+            (Settings::ApiKey(_) | Settings::TrustedHeader(_), Denied::Scope) => return None,
+            (Settings::ApiKey(_), _) => "ApiKey",
+            (Settings::TrustedHeader(_), _) => "TrustedHeader",
+        };
+        Some(HeaderValue::from_static(text))
     }
 
     /// The field that only a trusted peer may send, if it is one of those. It is dropped from everybody else's requests.
     pub fn trusted_field(&self) -> Option<&HeaderName> {
         match self {
             Settings::TrustedHeader(trusted) => Some(&trusted.header),
-            Settings::None | Settings::ApiKey(_) => None,
+            Settings::None | Settings::ApiKey(_) | Settings::Jwt(_) => None,
         }
     }
 

@@ -18,6 +18,6 @@ impl TrustedHeader {
         }
         let value = one_value(request.fields, &self.header)?;
         let user = std::str::from_utf8(value).ok().filter(|user| !user.is_empty()).ok_or(Denied::Malformed)?;
-        Ok(Caller { user: user.into(), scopes: Arc::default(), consumed: Some(self.header.clone()) })
+        Ok(Caller { user: user.into(), rights: Arc::default(), claims: None, consumed: Some(self.header.clone()) })
     }
 }

@@ -163,6 +163,19 @@ fn rules(r: &Rules) -> Value {
 fn auth(settings: &auth::Settings) -> Value {
     match settings {
         auth::Settings::None => json!({ "kind": "none" }),
+        auth::Settings::Jwt(jwt) => {
+            let d = jwt.demands();
+            json!({
+                "kind": "jwt",
+                "algorithms": d.algorithms.iter().map(|a| format!("{a:?}")).collect::<Vec<_>>(),
+                "issuer": d.issuer,
+                "audience": d.audience,
+                "leeway": show_duration(d.leeway),
+                "user_claim": d.user_claim,
+                "required_scopes": d.required_scopes,
+                "permission_claims": d.permission_claims,
+            })
+        }
         auth::Settings::TrustedHeader(trusted) => {
             json!({ "kind": "trusted-header", "header": trusted.header.as_str() })
         }

@@ -10,7 +10,8 @@ use super::bounds;
 use super::key::key;
 use super::table::{Table, Value};
 use super::words;
-use crate::policy::{HostHeader, Rules, Ttl};
+use crate::auth::Settings as Auth;
+use crate::policy::{HostHeader, Rules, Share, Ttl};
 use crate::upstream::Timeouts;
 use std::collections::BTreeMap;
 
@@ -40,6 +41,9 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     timeouts(t, &mut r.timeouts);
     key(t, &mut r.key);
     auth(t, &mut r.auth);
+    if matches!((&r.key.share, &r.auth), (Share::Claim(_), Auth::None | Auth::ApiKey(_) | Auth::TrustedHeader(_))) {
+        t.place_of("key").fault("share = \"claim:…\" needs tokens: [api.auth] with kind = \"jwt\"");
+    }
     r
 }
 

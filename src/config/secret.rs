@@ -43,12 +43,12 @@ fn hex_digest(text: &str) -> Result<Digest, &'static str> {
     Ok(digest)
 }
 
-fn from_env(value: &Value<'_>, name: &str) -> Result<String, &'static str> {
+pub(super) fn from_env(value: &Value<'_>, name: &str) -> Result<String, &'static str> {
     (value.at.reader.around.env)(name).ok_or("there is no such environment variable")
 }
 
 /// Reads a file; a relative path begins at the folder of the configuration.
-fn from_file(value: &Value<'_>, path: &str) -> Result<String, String> {
+pub(super) fn from_file(value: &Value<'_>, path: &str) -> Result<String, String> {
     let folder = Path::new(value.at.reader.file()).parent().unwrap_or(Path::new(""));
     let read = || {
         let mut text = String::new();

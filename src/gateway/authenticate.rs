@@ -3,13 +3,14 @@
 use super::admit::Admitted;
 use super::problem::Problem;
 use crate::auth::{Denied, Presented};
+use crate::clock::Now;
 use crate::policy::Identity;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{Method, Uri};
 use std::sync::Arc;
 
 /// Finds out who is calling, and takes out of the request what only served that; or says why it goes no further.
-pub(super) fn authenticate(admitted: &mut Admitted, trusted: bool) -> Result<(), Problem> {
+pub(super) fn authenticate(admitted: &mut Admitted, trusted: bool, now: Now) -> Result<(), Problem> {
     let (own, routed) = (Arc::clone(&admitted.routed.mounted), Arc::clone(&admitted.routed.rules));
     if let Some(field) = own.api.rules.auth.trusted_field().filter(|_| !trusted) {
         admitted.fields.remove(field);
@@ -17,11 +18,11 @@ pub(super) fn authenticate(admitted: &mut Admitted, trusted: bool) -> Result<(),
     if routed.auth.is_none() || is_preflight(admitted) {
         return Ok(());
     }
-    let presented = Presented { fields: &admitted.fields, query: admitted.uri.query(), trusted };
+    let presented = Presented { fields: &admitted.fields, query: admitted.uri.query(), trusted, unix: now.unix };
     let Some(caller) = routed.auth.check(&presented).map_err(|denied| refusal(admitted, denied))? else {
         return Ok(());
     };
-    admitted.identity = Identity::of(&caller);
+    admitted.identity = Identity::of(&routed.key.share, &caller);
     admitted.user = Some(caller.user);
     if let Some(query) = admitted.uri.query().and_then(|query| routed.auth.without_credential(query)) {
         admitted.uri = with_query(&admitted.uri, &query).ok_or_else(Problem::unsendable)?;
@@ -30,7 +31,7 @@ pub(super) fn authenticate(admitted: &mut Admitted, trusted: bool) -> Result<(),
 }
 
 fn refusal(admitted: &Admitted, denied: Denied) -> Problem {
-    let problem = Problem::denied(denied, admitted.routed.rules.auth.challenge());
+    let problem = Problem::denied(denied, admitted.routed.rules.auth.challenge(denied));
     if admitted.has_body { problem.closing() } else { problem } // what it sends isn't waited for
 }
 

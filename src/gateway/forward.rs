@@ -35,6 +35,9 @@ pub(super) fn drop_ignored_cookies(admitted: &mut Admitted) {
 /// The fields that the origin is sent, without Host, made of the client's.
 pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client, trusted: bool) -> HeaderMap {
     remove_all(&mut fields, &[HOST, EXPECT]); // the latter is answered here: hyper says 100 when the body is first read
+    if !trusted {
+        drop_claims(&mut fields);
+    }
     if admitted.trailers {
         fields.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -42,6 +45,41 @@ pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client
     put_member(&mut fields, SURROGATE_CAPABILITY, trusted, &[CAPABILITY]);
     tell_who(&mut fields, &admitted.host, client, trusted);
     fields
+}
+
+/// Fields by which a proxy tells an origin where a request really came from and what it really asks for. From anybody else they would be
+/// an input that no key knows: an answer made by them would be everybody's.
+const CLAIMS: [&str; 21] = [
+    "front-end-https",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded-by",
+    "x-forwarded-method",
+    "x-forwarded-path",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-protocol",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-forwarded-uri",
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
+fn drop_claims(fields: &mut HeaderMap) {
+    let is_claim = |name: &&HeaderName| {
+        let begins = name.as_str().starts_with("x-") || name.as_str().starts_with("front-");
+        begins && CLAIMS.binary_search(&name.as_str()).is_ok()
+    };
+    let claims: Vec<HeaderName> = fields.keys().filter(is_claim).cloned().collect();
+    remove_all(fields, &claims);
 }
 
 /// Says for whom we ask. What a client says about that is only believed, and added to, when it is a trusted proxy.
@@ -97,5 +135,15 @@ pub(super) fn host(admitted: &Admitted) -> HostChoice {
         HostHeader::Upstream => HostChoice::Endpoint,
         HostHeader::Client => given(&admitted.host),
         HostHeader::Name(name) => given(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_sorted() {
+        assert!(CLAIMS.is_sorted(), "they are looked up by halves");
     }
 }

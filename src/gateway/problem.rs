@@ -40,15 +40,19 @@ impl Problem {
     }
 
     /// The caller isn't known, or mayn't.
-    pub(super) fn denied(why: Denied, challenge: HeaderValue) -> Self {
+    pub(super) fn denied(why: Denied, challenge: Option<HeaderValue>) -> Self {
         let detail = match why {
             Denied::Missing => "this API wants to know who is calling",
             Denied::Malformed => "the credentials are given twice or can't be read",
             Denied::Unknown => "nobody is known by these credentials",
+            Denied::Expired => "the token has expired",
+            Denied::NotYet => "the token isn't valid yet",
+            Denied::Issuer => "the token isn't from the issuer that is asked for",
+            Denied::Audience => "the token is for somebody else",
             Denied::Scope => "this caller may not do that",
         };
         let status = if why == Denied::Scope { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
-        Problem { challenge: Some(challenge), ..Problem::new(status, why.name(), detail) }
+        Problem { challenge, ..Problem::new(status, why.name(), detail) }
     }
 
     pub(super) fn unsendable() -> Self {
@@ -110,7 +114,7 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             fields.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(challenge) = self.challenge.as_ref().filter(|_| self.status == StatusCode::UNAUTHORIZED) {
+        if let Some(challenge) = &self.challenge {
             fields.insert(WWW_AUTHENTICATE, challenge.clone());
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {

@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::clock::Now;
 use crate::fill::{Candidates, Comer, Got, Question, Shared, Wanted};
 use crate::policy::{Names, canonical_query};
-use crate::rfc9110::{conditional, range};
+use crate::rfc9110::conditional;
 use crate::rfc9111::{RequestDirectives, strip_conditionals, usable_on_error};
 use crate::store::{Entry, Rare, Standing};
 use crate::upstream::{AskError, InterimFn};
@@ -58,7 +58,7 @@ impl Gateway {
         } else {
             RequestDirectives::default()
         };
-        if let Some(past) = past(&admitted, &wishes) {
+        if let Some(past) = past(&admitted) {
             return Step::Later(Box::pin(self.pass(admitted, body, client, past, None)));
         }
         forward::drop_ignored_cookies(&mut admitted);
@@ -86,11 +86,12 @@ impl Gateway {
                     return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
                 }
                 let fwd = if matches!(part, FoundPart::Nothing) { fwd } else { Fwd::Partial };
-                let past = self.past_store(&reading, !nothing, Past(fwd, why), now);
+                let past = self.past_store(&reading, !nothing, wishes.no_store, Past(fwd, why), now);
                 match past {
                     Some(past) => {
-                        // Only a HEAD comes here with something stored, and may hear of it.
-                        let of = (!nothing).then(|| self.question(&reading, stored, Wanted::Whole)).flatten();
+                        // The answer to a HEAD may say something of what is stored, unless its client forbids to keep any of it.
+                        let heard = !nothing && admitted.method == Method::HEAD && !wishes.no_store;
+                        let of = heard.then(|| self.question(&reading, stored, Wanted::Whole)).flatten();
                         Step::Later(Box::pin(self.pass(admitted, body, client, past, of)))
                     }
                     None => Step::Later(Box::pin(async move {
@@ -117,14 +118,17 @@ impl Gateway {
         }
     }
 
-    /// Why the answer to a read that has to be asked for won't be kept, if that is known: a HEAD's, one to several ranges or to
+    /// Why the answer to a read that has to be asked for won't be kept, if that is known: its client forbids that, or it is a HEAD's, one to
     /// conditions of the client's own, one too deep.
-    fn past_store(&self, reading: &Reading<'_>, stored: bool, past: Past, now: Now) -> Option<Past> {
+    fn past_store(&self, reading: &Reading<'_>, stored: bool, no_store: bool, past: Past, now: Now) -> Option<Past> {
         let (fields, head) = (&reading.admitted.fields, reading.admitted.method == Method::HEAD);
+        if no_store {
+            return Some(Past(Fwd::Request, Some("client-no-store")));
+        }
         let conditional = fields.contains_key(IF_NONE_MATCH) || fields.contains_key(IF_MODIFIED_SINCE);
         let part = !stored && fields.contains_key(RANGE);
-        let only_part = reading.admitted.method == Method::GET && !conditional && range::is_for_one(fields);
-        if head || part && !only_part {
+        let may_fill = reading.admitted.method == Method::GET && !conditional;
+        if head || part && !may_fill {
             return Some(past);
         }
         // Nothing is stored, and the last answer couldn't be: conditions are a matter between the client and its origin. A fill
@@ -288,7 +292,10 @@ impl Reading<'_> {
     /// From the store.
     fn hit(&self, entry: &Entry, kind: Kind, detail: Option<&'static str>, now: Now) -> Answered {
         entry.tally.tally().hit();
-        let status = Status { detail, ..Status::hit(ttl(entry, now)) };
+        // What was softly invalidated has no freshness left, however long it would have been fresh.
+        let soft = kind == Kind::Stale && entry.standing() == Standing::Outdated;
+        let left = ttl(entry, now).map(|left| if soft { left.min(0) } else { left });
+        let status = Status { detail, ..Status::hit(if soft { left.or(Some(0)) } else { left }) };
         let response = deliver::from_entry(asked(self.admitted), entry, None, true, &HeaderMap::new(), &status, now);
         (response, Outcome { api: Some(self.api()), kind, reason: detail, ..Outcome::default() })
     }
@@ -297,7 +304,9 @@ impl Reading<'_> {
     fn on_error(&self, entry: &Entry, status: Option<StatusCode>, now: Now) -> Answered {
         entry.tally.tally().hit();
         let detail = Some("stale-if-error");
-        let status = Status { fwd: Some(Fwd::Stale), fwd_status: status, detail, ..Status::hit(ttl(entry, now)) };
+        // RFC 9211 §2.2: what went forward is no hit, wherever the answer comes from.
+        let status =
+            Status { fwd: Some(Fwd::Stale), fwd_status: status, detail, ttl: ttl(entry, now), ..Status::default() };
         let response = deliver::from_entry(asked(self.admitted), entry, None, true, &HeaderMap::new(), &status, now);
         (response, Outcome { api: Some(self.api()), kind: Kind::Stale, reason: detail, ..Outcome::default() })
     }
@@ -351,7 +360,7 @@ impl Reading<'_> {
 }
 
 /// Why a read doesn't even look into the cache.
-fn past(admitted: &Admitted, wishes: &RequestDirectives) -> Option<Past> {
+fn past(admitted: &Admitted) -> Option<Past> {
     if !admitted.routed.rules.cache {
         return Some(Past(Fwd::Bypass, Some("cache-off")));
     }
@@ -360,9 +369,6 @@ fn past(admitted: &Admitted, wishes: &RequestDirectives) -> Option<Past> {
     }
     if conditional::has_precondition_for_origin(&admitted.fields) {
         return Some(Past(Fwd::Request, Some("precondition")));
-    }
-    if wishes.no_store {
-        return Some(Past(Fwd::Request, Some("client-no-store")));
     }
     None
 }

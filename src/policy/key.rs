@@ -57,14 +57,27 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// What of a caller makes its partition: the name, and what it may do.
-    pub fn of(caller: &Caller) -> Self {
+    /// What of a caller makes its partition: the name, or with `share = "claim:NAME"` what its token says there; and what it may do.
+    pub fn of(share: &Share, caller: &Caller) -> Self {
         let mut text = Vec::new();
-        measured(&mut text, caller.user.as_bytes());
-        let mut scopes: Vec<&String> = caller.scopes.iter().collect();
-        scopes.sort_unstable();
-        scopes.dedup();
-        scopes.iter().for_each(|scope| measured(&mut text, scope.as_bytes()));
+        let claim = match share {
+            Share::Claim(name) => caller.claims.as_ref().and_then(|claims| claims.get(name)),
+            Share::User | Share::Everyone | Share::AssumePublic => None,
+        };
+        match claim {
+            Some(value) => {
+                measured(&mut text, b"claim");
+                measured(&mut text, value.to_string().as_bytes());
+            }
+            None => {
+                measured(&mut text, b"user");
+                measured(&mut text, caller.user.as_bytes());
+            }
+        }
+        let mut rights: Vec<&String> = caller.rights.iter().collect();
+        rights.sort_unstable();
+        rights.dedup();
+        rights.iter().for_each(|right| measured(&mut text, right.as_bytes()));
         Identity { text, consumed: caller.consumed.iter().cloned().collect() }
     }
 }

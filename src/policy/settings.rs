@@ -230,7 +230,7 @@ pub struct KeyRules {
 }
 
 /// The default of `credentials`: what clients, and the proxies and sidecars that sign them in, are known to send.
-const CREDENTIALS: [&str; 22] = [
+const CREDENTIALS: [&str; 51] = [
     "x-api-key",
     "api-key",
     "x-auth-*",
@@ -253,6 +253,35 @@ const CREDENTIALS: [&str; 22] = [
     "x-forwarded-client-cert",
     "x-ssl-client-*",
     "ssl-client-*",
+    "apikey",
+    "token",
+    "access-token",
+    "auth-token",
+    "private-token",
+    "job-token",
+    "deploy-token",
+    "proxy-authorization",
+    "dpop",
+    "signature*",
+    "client-cert*",
+    "ocp-apim-*",
+    "x-rapidapi-*",
+    "x-authorization",
+    "x-authenticated-*",
+    "x-token*",
+    "x-gitlab-token",
+    "x-consumer-*",
+    "x-customer*",
+    "x-client-id",
+    "x-client-secret",
+    "x-credential*",
+    "x-org*",
+    "x-account*",
+    "x-principal*",
+    "x-role*",
+    "x-scope*",
+    "x-signature*",
+    "x-ms-client-principal*",
 ];
 
 impl Default for KeyRules {

@@ -95,14 +95,6 @@ impl ContentRange {
     }
 }
 
-/// Whether a request asks for one part and no more, so that its answer may be kept as a part.
-pub fn is_for_one(request: &HeaderMap) -> bool {
-    specs(request).is_some_and(|specs| {
-        let mut specs = specs.filter(|spec| !spec.is_empty());
-        matches!((specs.next().and_then(Spec::parse), specs.next()), (Some(_), None))
-    })
-}
-
 /// Chooses for a GET whose answer would be a 200 of `len` bytes. Other units, malformed fields, too many ranges and overlapping
 /// ones give [`Ranged::Whole`], as does an `If-Range` that isn't a strong match.
 pub fn select(request: &HeaderMap, stored: &Validators<'_>, len: u64, now: Now) -> Ranged {
@@ -293,22 +285,6 @@ mod tests {
         assert_eq!(ContentRange::of(&twice), None, "§5.3");
         assert!(at(0, 9, 10).unwrap().is_whole() && !at(0, 8, 10).unwrap().is_whole());
         assert_eq!((ContentRange::whole(10), ContentRange::whole(0)), (at(0, 9, 10), None));
-    }
-
-    #[test]
-    fn whose_answer_may_be_kept_as_a_part() {
-        for (range, want) in [
-            ("bytes=0-4", true),
-            ("bytes=-4", true),
-            ("bytes=4-,", true),
-            ("bytes=0-1,3-4", false),
-            ("bytes=4-0", false),
-            ("pages=0-4", false),
-            ("bytes=", false),
-        ] {
-            assert_eq!(is_for_one(&fields_of(&[("range", range)])), want, "{range}");
-        }
-        assert!(!is_for_one(&fields_of(&[])));
     }
 
     #[test]

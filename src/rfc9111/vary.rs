@@ -6,7 +6,9 @@
 //! other way doesn't match, which costs a request to the origin and nothing else.
 
 use crate::rfc9110::fields::{list_bytes, members};
-use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_ORIGIN, COOKIE, ORIGIN, VARY};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_ENCODING, COOKIE, ORIGIN, VARY,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// More names than this and the answer counts as `Vary: *`: it would hardly match twice.
@@ -44,7 +46,7 @@ impl Vary {
 
 /// What an answer to `request` is really keyed by: its `Vary`; also `Origin` where it reflects the request's origin in
 /// `Access-Control-Allow-Origin`; and, where only the operator's ttl makes it reusable, `Accept` and `Accept-Language`, since
-/// an origin that says nothing about caching has seldom thought of `Vary`.
+/// an origin that says nothing about caching has seldom thought of `Vary`; and `Accept-Encoding`, where it is encoded.
 pub fn effective(request: &HeaderMap, response: &HeaderMap, only_by_ttl: bool) -> Vary {
     let Vary::Fields(mut names) = Vary::parse(response) else { return Vary::Any };
     if reflects_origin(request, response) {
@@ -52,6 +54,9 @@ pub fn effective(request: &HeaderMap, response: &HeaderMap, only_by_ttl: bool) -
     }
     if only_by_ttl {
         names.extend([ACCEPT, ACCEPT_LANGUAGE]);
+        if response.contains_key(CONTENT_ENCODING) {
+            names.push(ACCEPT_ENCODING);
+        }
     }
     Vary::of(names)
 }
@@ -239,6 +244,9 @@ mod tests {
             fields(&[ACCEPT, ACCEPT_LANGUAGE, HeaderName::from_static("x")])
         );
         assert_eq!(of(&[], &[("vary", "*")], true), Vary::Any);
+        let encoded = of(&[], &[("content-encoding", "gzip")], true);
+        assert_eq!(encoded, fields(&[ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE]));
+        assert_eq!(of(&[], &[("content-encoding", "gzip")], false), fields(&[]));
     }
 
     #[test]

@@ -149,7 +149,6 @@ fn read_response(response: &HeaderMap, now: Now) {
 fn read_request(request: &HeaderMap, stored: &HeaderMap, now: Now) {
     let validators = Validators::of(stored);
     RequestDirectives::parse(request);
-    range::is_for_one(request);
     conditional::not_modified(request, &validators, now);
     for length in [0, 1, 10, u64::MAX] {
         if let Ranged::Part(part) = range::select(request, &validators, length, now) {

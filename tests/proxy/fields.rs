@@ -270,3 +270,28 @@ async fn problems_are_json_and_name_nobody_inside() {
         assert!(!all.contains(&port) && !all.contains("no-such-host"), "{all}");
     }
 }
+
+/// What a key doesn't know mustn't make an answer that everybody gets.
+#[tokio::test]
+async fn what_only_a_proxy_may_say_is_dropped_from_strangers() {
+    let origin = echo().await;
+    let api = format!("[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]", origin.url());
+    let claims = [
+        ("X-Forwarded-Prefix", "/evil"),
+        ("X-Forwarded-Port", "81"),
+        ("X-Original-URL", "/admin"),
+        ("X-Rewrite-URL", "/admin"),
+        ("X-HTTP-Method-Override", "DELETE"),
+        ("X-Host", "evil.example"),
+    ];
+    for (gateway, kept) in [(Gateway::with("", &api).await, false), (Gateway::trusting("127.0.0.1", &api).await, true)]
+    {
+        for method in ["GET", "POST"] {
+            gateway.client().await.request(method, "/x", &claims, "").await;
+            let seen = last(&origin);
+            for (name, value) in claims {
+                assert_eq!(seen.get(&name.to_ascii_lowercase()), kept.then_some(value), "{method} {name}");
+            }
+        }
+    }
+}

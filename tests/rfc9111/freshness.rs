@@ -2,7 +2,7 @@
 
 use crate::requirements::Cited;
 use crate::support::{Gate, Gateway, Origin, Reply};
-use crate::table::{A, MINUTE, MODIFIED, Row, contrast, row, settled};
+use crate::table::{A, MINUTE, MODIFIED, Row, contrast, row};
 use std::process::Command;
 
 pub(crate) const FUNCTIONS: &[Cited] =
@@ -187,7 +187,7 @@ async fn age_counts_from_the_question() {
     gateway.step(200);
     gate.open();
     assert_eq!(client.answer().await.text(), "slow");
-    settled(&gateway).await;
+    gateway.settled().await;
     gateway.step(50);
     let hit = client.get("/x").await;
     let age: u64 = hit.get("age").unwrap().parse().unwrap();

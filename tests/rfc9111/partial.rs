@@ -2,7 +2,7 @@
 
 use crate::requirements::Cited;
 use crate::support::{Gateway, Origin, Reply};
-use crate::table::{A, B, MINUTE, MODIFIED, Row, WEAK_A, contrast, row, settled};
+use crate::table::{A, B, MINUTE, MODIFIED, Row, WEAK_A, contrast, row};
 
 pub(crate) const FUNCTIONS: &[Cited] =
     &[(several_parts as fn(), "9110 15.3.7.2-1, 9110 15.3.7.2-2, 9110 15.3.7.2-3, 9111 3.3-3")];
@@ -386,7 +386,7 @@ async fn several_parts() {
     let gateway = Gateway::before(&origin, "").await;
     let mut client = gateway.client().await;
     client.get("/x").await;
-    settled(&gateway).await;
+    gateway.settled().await;
     let answer = client.get_with("/x", &[("Range", "bytes=0-1, 5-6,-1")]).await;
     assert!(answer.cache_says("hit") && answer.complete);
     assert_eq!((answer.status, answer.get("content-range")), (206, None));

@@ -2,7 +2,7 @@
 
 use crate::requirements::Cited;
 use crate::support::{Gateway, Origin, Reply};
-use crate::table::{A, MINUTE, MODIFIED, Row, contrast, row, settled};
+use crate::table::{A, MINUTE, MODIFIED, Row, contrast, row};
 
 pub(crate) const FUNCTIONS: &[Cited] =
     &[(nothing_of_a_no_store_stays as fn(), "9111 5.2.1.5-2, 9111 5.2.2.5-2, 9111 5.2.2.5-1, 9111 5.2.1.5-1")];
@@ -305,7 +305,7 @@ async fn nothing_of_a_no_store_stays() {
     {
         let gateway = Gateway::before(origin, "").await;
         assert_eq!(gateway.client().await.get_with("/x", &[("Cache-Control", wish)]).await.status, 200);
-        settled(&gateway).await;
+        gateway.settled().await;
         let metrics = gateway.admin("GET", "/metrics", "").await;
         let line = metrics.text().lines().find(|line| line.starts_with("freshgate_stored_entries{")).unwrap();
         assert!(line.ends_with(&format!(" {stored}")), "{wish}: {line}");
