@@ -236,12 +236,16 @@ impl Issuer {
     }
 }
 
-/// Claims of a token that is good for ten minutes, with what is different about it.
+/// Claims of a token that is good for ten minutes, with what is different about it; null takes a claim away.
 fn claims(gateway: &Gateway, other: Value) -> Value {
     let now = gateway.clock.now().unix / 1000;
     let mut claims = json!({ "sub": "alice", "iss": "https://issuer/", "aud": "shop", "exp": now + 600, "nbf": now });
     for (name, value) in other.as_object().unwrap() {
-        claims[name] = value.clone();
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(name);
+        } else {
+            claims[name] = value.clone();
+        }
     }
     claims
 }
@@ -302,6 +306,7 @@ async fn tokens_that_are_refused() {
         ("of nobody", of(json!({ "iss": null })), 401, "token-issuer"),
         ("for somebody else", of(json!({ "aud": ["a", "b"] })), 401, "token-audience"),
         ("for nobody", of(json!({ "aud": [] })), 401, "token-audience"),
+        ("for whomever", of(json!({ "aud": null })), 401, "token-audience"),
         ("without a user", of(json!({ "sub": "" })), 401, "credentials-malformed"),
         ("with fewer rights", of(json!({ "scope": "write", "scp": ["readers"] })), 403, "scope-missing"),
         ("none", format!("{none}.{body}."), 401, "credentials-unknown"),
@@ -363,4 +368,15 @@ async fn rights_are_part_of_a_partition_and_a_claim_may_be_one() {
     assert_eq!(ask(&gateway, json!({ "tenant": 7, "roles": ["admin"] })).await, "6");
     assert_eq!(ask(&gateway, json!({})).await, "7");
     assert_eq!(ask(&gateway, json!({ "sub": "bob" })).await, "8", "without the claim everybody has his own");
+}
+
+/// RFC 7519 §4.1.3: who isn't named by a token that names somebody refuses it.
+#[tokio::test]
+async fn without_an_audience_of_ours_a_token_may_name_none() {
+    let (origin, issuer) = (numbered().await, Issuer::new(Algorithm::EdDSA));
+    let gateway = Gateway::before(&origin, &issuer.api("").replace(", audience = \"shop\"", "")).await;
+    for (aud, status) in [(json!("shop"), 401), (json!(["shop"]), 401), (Value::Null, 200)] {
+        let token = issuer.sign(&claims(&gateway, json!({ "aud": aud })));
+        assert_eq!(with_token(&gateway, &token).await.status, status, "{aud}");
+    }
 }
