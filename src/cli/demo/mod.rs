@@ -80,7 +80,8 @@ async fn demo(args: &Args) -> ExitCode {
     let stop = CancellationToken::new();
     let store = Arc::new(Bookstore::new(Duration::from_millis(args.delay)));
     let shop = bookstore::run(listener, store, stop.clone());
-    drop(writeln!(stdout(), "{}", welcome(gateway, admin, origin, &token)));
+    let program = std::env::current_exe().map_or("freshgate".into(), |path| path.display().to_string());
+    drop(writeln!(stdout(), "{}", welcome(gateway, admin, origin, &token, &program)));
     tokio::select! { () = shop => {}, () = until_told() => {} }
     running.stop().await;
     stop.cancel();

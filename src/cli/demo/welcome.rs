@@ -10,7 +10,7 @@ pub const PREFIX: &str = "/bookstore/v1";
 ///
 /// `gateway` is where clients go, `admin` the admin port, `origin` the bookstore itself, `token` an administrator's
 /// secret. Every line that isn't indented is prose; the indented ones can be pasted into a shell.
-pub fn welcome(gateway: SocketAddr, admin: SocketAddr, origin: SocketAddr, token: &str) -> String {
+pub fn welcome(gateway: SocketAddr, admin: SocketAddr, origin: SocketAddr, token: &str, program: &str) -> String {
     let mut text = format!(
         "Freshgate demo: a bookstore API behind a caching gateway.\n\n\
          gateway        http://{gateway}{PREFIX}\n\
@@ -18,7 +18,7 @@ pub fn welcome(gateway: SocketAddr, admin: SocketAddr, origin: SocketAddr, token
          admin token    {token}\n\
          bookstore      http://{origin}  (the origin itself; every answer takes a while)\n\n\
          Paste this first:\n    {}\n",
-        settings(gateway, admin, origin, token).join("\n    ")
+        settings(gateway, admin, origin, token, program).join("\n    ")
     );
     for (number, (what, lines)) in (1..).zip(WALK) {
         // Writing to a string can't fail.
@@ -28,12 +28,13 @@ pub fn welcome(gateway: SocketAddr, admin: SocketAddr, origin: SocketAddr, token
     text
 }
 
-fn settings(gateway: SocketAddr, admin: SocketAddr, origin: SocketAddr, token: &str) -> [String; 4] {
+fn settings(gateway: SocketAddr, admin: SocketAddr, origin: SocketAddr, token: &str, program: &str) -> [String; 5] {
     [
         format!("API=http://{gateway}{PREFIX}"),
         format!("ORIGIN=http://{origin}"),
         format!("export FRESHGATE_ADMIN=http://{admin}"),
         format!("export FRESHGATE_TOKEN={token}"),
+        format!("FRESHGATE='{program}'"),
     ]
 }
 
@@ -63,9 +64,9 @@ const WALK: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "So purge: from the command line (the program is in target/release unless it is installed), or with curl.",
+        "So purge: from the command line, or with curl.",
         &[
-            "freshgate purge --path /bookstore/v1/books/1",
+            "\"$FRESHGATE\" purge --path /bookstore/v1/books/1",
             "curl -s $FRESHGATE_ADMIN/v1/purge -H \"Authorization: Bearer $FRESHGATE_TOKEN\" \\\n        \
              -H 'Content-Type: application/json' -d '{\"prefix\":\"/bookstore/v1/books\"}'",
             "curl -s $API/books/1",
@@ -91,7 +92,7 @@ mod tests {
     #[test]
     fn names_every_address_and_the_token() {
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let text = welcome(address(8081), address(9092), address(9003), "s3cret");
+        let text = welcome(address(8081), address(9092), address(9003), "s3cret", "/bin/freshgate");
         assert!(text.contains("API=http://127.0.0.1:8081/bookstore/v1\n"), "{text}");
         assert!(text.contains("export FRESHGATE_ADMIN=http://127.0.0.1:9092\n"), "{text}");
         assert!(text.contains("ORIGIN=http://127.0.0.1:9003\n"), "{text}");
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn every_body_to_send_is_json() {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let text = welcome(address, address, address, "t");
+        let text = welcome(address, address, address, "t", "freshgate");
         let bodies: Vec<&str> = text.split("-d '").skip(1).filter_map(|rest| rest.split('\'').next()).collect();
         assert_eq!(bodies.len(), 4);
         for body in bodies {
