@@ -28,6 +28,7 @@ pub mod config;
 pub mod fill;
 pub mod gateway;
 mod gather;
+pub mod limit;
 pub mod listener;
 pub mod policy;
 pub mod purge;

@@ -380,3 +380,42 @@ async fn without_an_audience_of_ours_a_token_may_name_none() {
         assert_eq!(with_token(&gateway, &token).await.status, status, "{aud}");
     }
 }
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_back() {
+    let origin = numbered().await;
+    let api = by_key("") + "\nrate = { per_caller = { requests = 2, per = \"1m\" } }";
+    let gateway = Gateway::before(&origin, &api).await;
+    for _ in 0..2 {
+        assert_eq!(get(&gateway, "/a", &[ALICE]).await.status, 200);
+    }
+    for method in ["GET", "PUT"] {
+        let refused = gateway.client().await.request(method, "/a", &[ALICE], "").await;
+        assert_eq!(refused.status, 429, "hits count as well");
+        let seconds = refused.get("retry-after").unwrap();
+        assert!((20..=30).contains(&seconds.parse::<u32>().unwrap()), "{seconds}");
+        assert!(refused.cache_says("detail=rate-of-caller"));
+        assert_eq!(refused.get("ratelimit-policy"), Some("\"rate-of-caller\";q=2;w=60"));
+        assert_eq!(refused.get("ratelimit"), Some(format!("\"rate-of-caller\";r=0;t={seconds}").as_str()));
+    }
+    assert_eq!(get(&gateway, "/a", &[BOB]).await.status, 200, "another caller has his own");
+    assert_eq!(get(&gateway, "/a", &[("X-Api-Key", "alice-reads")]).await.status, 429, "her other key is hers");
+    assert_eq!(get(&gateway, "/a", &[("X-Api-Key", "mallory")]).await.status, 401, "who isn't known is not counted");
+    gateway.step(30);
+    assert_eq!(get(&gateway, "/a", &[ALICE]).await.status, 200);
+    assert_eq!(origin.count(), 2, "alice's and bob's");
+}
+
+#[tokio::test]
+async fn strangers_are_counted_by_address_and_all_together() {
+    let origin = numbered().await;
+    let api = "rate = { total = { requests = 3, per = \"1m\" } }\n[[api.route]]\non = \"GET /free\"\nrate = { per_caller = { requests = 9, per = \"1s\" } }\n";
+    let gateway = Gateway::before(&origin, api).await;
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(get(&gateway, "/a", &[]).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 429]);
+    assert!(get(&gateway, "/a", &[]).await.cache_says("detail=rate-of-api"));
+    assert_eq!(get(&gateway, "/free", &[]).await.status, 200, "a route's own");
+}

@@ -201,6 +201,9 @@ const RULES: &[Case] = &[
         "6:47: api[0].auth.required_scopes[0]",
         "without blanks",
     ),
+    ("rate = {}", "6:8: api[0].rate", "limits nothing"),
+    ("rate.total = { requests = 0, per = \"1m\" }", "6:27: api[0].rate.total.requests", "1"),
+    ("rate.total = { requests = 5 }", "6:14: api[0].rate.total.per", "is missing"),
     ("key.share = \"claim:tenant\"", "6:1: api[0].key", "needs tokens"),
     ("auth = { kind = \"jwt\" }", "6:8: api[0].auth.algorithms", "is missing"),
     ("auth = { kind = \"jwt\", algorithms = [\"none\"] }", "6:38: api[0].auth.algorithms[0]", "\"HS256\""),
@@ -260,8 +263,7 @@ fn what_isnt_built_yet_says_so() {
         "[[events.rule]]",
         "[cluster]",
     ];
-    let tables =
-        ["retry", "breaker", "health", "pool", "balance", "refresh_ahead", "stale_after", "compress", "rate", "cors"];
+    let tables = ["retry", "breaker", "health", "pool", "balance", "refresh_ahead", "stale_after", "compress", "cors"];
     let of_api = tables.iter().map(|t| format!("{API}{t} = {{}}"));
     let of_route = tables.iter().map(|t| format!("{API}[[api.route]]\non = \"/\"\n{t} = 1"));
     let others = ["auth = { kind = \"forward\", url = \"x\" }"];

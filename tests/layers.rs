@@ -27,7 +27,7 @@ use std::path::Path;
 /// From the top down. `client` stands below `gateway`, which tells a client what it gets, and below `listener`, which
 /// makes one for each request. `alarm` is a timeout that costs little and that both rims use, `listener` and `upstream`.
 /// `policy` stands above `upstream`, since an API names its endpoints.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "main",
     "cli",
     "serve",
@@ -45,6 +45,7 @@ const ORDER: [&str; 25] = [
     "upstream",
     "auth",
     "secret",
+    "limit",
     "client",
     "tasks",
     "alarm",

@@ -31,6 +31,8 @@ pub(super) const HEADER_TIMEOUT: Durations = times(MS, 100)..=times(MINUTE, 5);
 pub(super) const IDLE_TIMEOUT: Durations = times(MS, 100)..=HOUR;
 pub(super) const REQUEST_BODY: Sizes = 0..=1024 * GIB;
 pub(super) const LEEWAY: Durations = Duration::ZERO..=times(MINUTE, 10);
+pub(super) const RATE: Counts = 1..=1_000_000_000;
+pub(super) const RATE_PER: Durations = SECOND..=DAY;
 pub(super) const KEYS: usize = 1000;
 pub(super) const SCOPES: usize = 100;
 pub(super) const QUERY_BODY: Sizes = 0..=8 * MIB;

@@ -8,6 +8,7 @@ use super::Config;
 use super::values::{show_duration, show_size};
 use super::words::{self, word};
 use crate::auth;
+use crate::limit::{Limiter, Quota};
 use crate::policy::{Api, FieldPattern, HostHeader, KeyRules, Names, PurgeRule, QueryKey, Route, Rules, Share, Ttl};
 use crate::upstream::Endpoint;
 use crate::{admin, listener, store, telemetry};
@@ -123,7 +124,7 @@ fn purge(rule: &PurgeRule) -> Value {
 
 fn rules(r: &Rules) -> Value {
     let by_status = r.ttl_by_status.iter().map(|(status, t)| (status.to_string(), json!(ttl(*t))));
-    json!({
+    let mut shown = json!({
         "cache": r.cache,
         "safe": r.safe,
         "strip_prefix": r.strip_prefix,
@@ -156,7 +157,18 @@ fn rules(r: &Rules) -> Value {
         },
         "key": key(&r.key),
         "auth": auth(&r.auth),
-    })
+    });
+    if let Some(limiter) = &r.rate {
+        shown["rate"] = rate(limiter);
+    }
+    shown
+}
+
+/// Only what limits anything.
+fn rate(limiter: &Limiter) -> Value {
+    let quotas = [("per_caller", limiter.per_caller()), ("total", limiter.total())];
+    let shown = |quota: Quota| json!({ "requests": quota.requests, "per": show_duration(quota.per) });
+    Value::Object(quotas.into_iter().filter_map(|(name, quota)| Some((name.into(), shown(quota?)))).collect())
 }
 
 /// Without what could be guessed at: of keys only whose they are.

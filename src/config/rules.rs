@@ -11,6 +11,7 @@ use super::key::key;
 use super::table::{Table, Value};
 use super::words;
 use crate::auth::Settings as Auth;
+use crate::limit::{Limiter, Quota};
 use crate::policy::{HostHeader, Rules, Share, Ttl};
 use crate::upstream::Timeouts;
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     timeouts(t, &mut r.timeouts);
     key(t, &mut r.key);
     auth(t, &mut r.auth);
+    rate(t, &mut r.rate);
     if matches!((&r.key.share, &r.auth), (Share::Claim(_), Auth::None | Auth::ApiKey(_) | Auth::TrustedHeader(_))) {
         t.place_of("key").fault("share = \"claim:…\" needs tokens: [api.auth] with kind = \"jwt\"");
     }
@@ -54,6 +56,25 @@ fn timeouts(t: &Table<'_>, timeouts: &mut Timeouts) {
     t.set("between_bytes", &mut timeouts.between_bytes, |v| v.duration(&bounds::BETWEEN_BYTES));
     t.set("total", &mut timeouts.total, |v| v.or_none(|v| v.duration(&bounds::TOTAL)));
     t.finish();
+}
+
+/// `[api.rate]`; a route's own takes the place of its API's as a whole.
+fn rate(t: &Table<'_>, rate: &mut Option<Limiter>) {
+    let Some(t) = t.table("rate") else { return };
+    let (per_caller, total) = (t.get("per_caller", quota), t.get("total", quota));
+    if t.find("per_caller").is_none() && t.find("total").is_none() {
+        t.at.fault("limits nothing, expected per_caller or total");
+    }
+    t.finish();
+    *rate = Some(Limiter::new(per_caller, total));
+}
+
+fn quota(value: &Value<'_>) -> Option<Quota> {
+    let t = value.table()?;
+    let requests = t.need("requests", "how many", |v| v.count(bounds::RATE)).and_then(|n| u32::try_from(n).ok());
+    let per = t.need("per", "a duration such as \"1m\"", |v| v.duration(&bounds::RATE_PER));
+    t.finish();
+    Some(Quota { requests: requests?, per: per? })
 }
 
 fn host_header(text: &str) -> Result<HostHeader, String> {

@@ -7,6 +7,7 @@ use crate::clock::Now;
 use crate::policy::Identity;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{Method, Uri};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Finds out who is calling, and takes out of the request what only served that; or says why it goes no further.
@@ -28,6 +29,27 @@ pub(super) fn authenticate(admitted: &mut Admitted, trusted: bool, now: Now) -> 
         admitted.uri = with_query(&admitted.uri, &query).ok_or_else(Problem::unsendable)?;
     }
     Ok(())
+}
+
+/// Counts a request for its caller, by name or else by address, and for its API.
+pub(super) fn within_rate(admitted: &Admitted, address: IpAddr, now: Now) -> Result<(), Problem> {
+    let Some(rate) = &admitted.routed.rules.rate else { return Ok(()) };
+    let counted = match &admitted.user {
+        Some(user) => rate.count(&(0, &**user), now.mono),
+        None => rate.count(&(1, network(address)), now.mono),
+    };
+    counted.map_err(|exceeded| {
+        let problem = Problem::too_many(exceeded);
+        if admitted.has_body { problem.closing() } else { problem }
+    })
+}
+
+/// An address, or the 64 bits of IPv6 that one customer has.
+fn network(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits() >> 64 << 64,
+    }
 }
 
 fn refusal(admitted: &Admitted, denied: Denied) -> Problem {

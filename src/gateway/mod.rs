@@ -26,7 +26,7 @@ use crate::store::{Store, Tally};
 use crate::tasks::Tasks;
 use crate::upstream::Origin;
 use admit::{Admitted, admit, is_query};
-use authenticate::authenticate;
+use authenticate::{authenticate, within_rate};
 use http::{Method, Request};
 use problem::Problem;
 use status::{Fwd, Status};
@@ -98,6 +98,10 @@ impl Gateway {
             return Step::Now(purged);
         }
         if let Err(problem) = authenticate(&mut admitted, (self.settings.trusts)(client.address.ip()), now) {
+            let api = Some(Arc::clone(&admitted.routed.mounted.id));
+            return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
+        }
+        if let Err(problem) = within_rate(&admitted, client.address.ip(), now) {
             let api = Some(Arc::clone(&admitted.routed.mounted.id));
             return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
         }

@@ -7,10 +7,11 @@ use super::outcome::{Kind, Outcome};
 use super::status::{Status, VIA_VALUE};
 use crate::auth::Denied;
 use crate::body::Body;
+use crate::limit::{Exceeded, Quota, Share};
 use crate::policy::BadTarget;
 use crate::upstream::{AskError, Whose};
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VIA, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use std::sync::Arc;
 
 /// A refusal or a failure of our own.
@@ -24,11 +25,13 @@ pub(super) struct Problem {
     pub(super) retry_after: Option<u32>,
     /// How to say who is calling, where that was the trouble.
     pub(super) challenge: Option<HeaderValue>,
+    /// The quota that is used up.
+    pub(super) quota: Option<Quota>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, name: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, name, detail: detail.into(), close: false, retry_after: None, challenge: None }
+        Problem { status, name, detail: detail.into(), close: false, retry_after: None, challenge: None, quota: None }
     }
 
     pub(super) fn closing(self) -> Self {
@@ -53,6 +56,17 @@ impl Problem {
         };
         let status = if why == Denied::Scope { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
         Problem { challenge, ..Problem::new(status, why.name(), detail) }
+    }
+
+    /// The caller, or all of them, asked too often.
+    pub(super) fn too_many(exceeded: Exceeded) -> Self {
+        let (name, detail) = match exceeded.of {
+            Share::Caller => ("rate-of-caller", "this caller has asked as often as it may for now"),
+            Share::Api => ("rate-of-api", "this API has been asked as often as it may for now"),
+        };
+        let seconds = u32::try_from(exceeded.wait.as_secs_f64().ceil() as u64).unwrap_or(u32::MAX).max(1);
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, name, detail);
+        Problem { retry_after: Some(seconds), quota: Some(exceeded.quota), ..problem }
     }
 
     pub(super) fn unsendable() -> Self {
@@ -116,6 +130,13 @@ impl Problem {
         }
         if let Some(challenge) = &self.challenge {
             fields.insert(WWW_AUTHENTICATE, challenge.clone());
+        }
+        if let (Some(quota), Some(seconds)) = (self.quota, self.retry_after) {
+            let policy = format!("\"{}\";q={};w={}", self.name, quota.requests, quota.per.as_secs().max(1));
+            let left = format!("\"{}\";r=0;t={seconds}", self.name);
+            for (name, text) in [("ratelimit-policy", policy), ("ratelimit", left)] {
+                fields.extend(HeaderValue::try_from(text).ok().map(|value| (HeaderName::from_static(name), value)));
+            }
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             fields.insert(ALLOW, HeaderValue::from_static("GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS"));

@@ -2,6 +2,7 @@
 
 use super::pattern::{Methods, Pattern, Template};
 use crate::auth;
+use crate::limit::Limiter;
 use crate::upstream::{Endpoint, Timeouts};
 use http::HeaderName;
 use std::collections::BTreeMap;
@@ -99,6 +100,8 @@ pub struct Rules {
     pub generate_etag: bool,
     /// `[api.auth]`: how callers are told apart. Default: nobody is asked.
     pub auth: auth::Settings,
+    /// `[api.rate]`: how many requests in how much time. Default: no limit.
+    pub rate: Option<Limiter>,
     /// `unique_etags`: the operator's word that strong entity tags differ between variants. Default false.
     pub unique_etags: bool,
     /// `invalidate`. Default tree.
@@ -132,6 +135,7 @@ impl Default for Rules {
             client_cache: ClientCache::Origin,
             generate_etag: false,
             auth: auth::Settings::None,
+            rate: None,
             unique_etags: false,
             invalidate: Reach::Tree,
             write_settle: Duration::ZERO,
