@@ -419,3 +419,16 @@ async fn strangers_are_counted_by_address_and_all_together() {
     assert!(get(&gateway, "/a", &[]).await.cache_says("detail=rate-of-api"));
     assert_eq!(get(&gateway, "/free", &[]).await.status, 200, "a route's own");
 }
+
+/// Lines of the access log hide what `redact_query` names; a parameter that holds keys needn't be named there.
+#[test]
+fn a_parameter_that_holds_keys_is_never_logged() {
+    let around = freshgate::config::Surroundings { env: &|_| None, memory_limit: None };
+    let api = "[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"http://o.example\"]\n";
+    let route = "[[api.route]]\non = \"GET /x\"\nauth = { kind = \"api-key\", query = \"pass\" }\n";
+    let text = format!("{api}auth = {{ kind = \"api-key\", query = \"ticket\" }}\n{route}");
+    let config = freshgate::config::parse(&text, "f.toml", &around).unwrap().config;
+    for name in ["ticket", "pass", "token"] {
+        assert!(config.log.redact_query.iter().any(|hidden| hidden == name), "{name}");
+    }
+}

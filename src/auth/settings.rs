@@ -62,11 +62,21 @@ impl Settings {
         }
     }
 
+    /// The parameter of the query that is a credential, if one is.
+    pub fn parameter(&self) -> Option<&str> {
+        match self {
+            Settings::ApiKey(keys) => match &keys.place {
+                Place::Query(name) => Some(name),
+                Place::Header(_) => None,
+            },
+            Settings::None | Settings::Jwt(_) | Settings::TrustedHeader(_) => None,
+        }
+    }
+
     /// The query without what is a credential: that is no part of what is looked up, and not for the origin. `None` where nothing
     /// has to go.
     pub fn without_credential(&self, query: &str) -> Option<String> {
-        let Settings::ApiKey(keys) = self else { return None };
-        let Place::Query(name) = &keys.place else { return None };
+        let name = self.parameter()?;
         let kept: Vec<&str> = query.split('&').filter(|pair| !is_parameter(pair, name)).collect();
         Some(kept.join("&"))
     }

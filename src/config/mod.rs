@@ -44,6 +44,17 @@ use std::path::Path;
 use table::Table;
 use toml::de::DeTable;
 
+/// A key that callers show in the query is never logged, whatever it is called.
+fn hide_keys(hidden: &mut Vec<String>, apis: &[policy::Api]) {
+    let rules =
+        apis.iter().flat_map(|api| std::iter::once(&api.rules).chain(api.routes.iter().map(|route| &route.rules)));
+    for name in rules.filter_map(|rules| rules.auth.parameter()) {
+        if !hidden.iter().any(|known| known == name) {
+            hidden.push(name.to_owned());
+        }
+    }
+}
+
 /// A file is read no further than this, in bytes.
 const LONGEST_FILE: u64 = 16 << 20;
 
@@ -127,8 +138,9 @@ fn config(root: Table<'_>) -> Config {
     if server.purge_method && admin.tokens.is_empty() {
         root.place_of("server").warn("purge_method = true lets nobody purge: there are no [[admin.tokens]]");
     }
-    let (cache, log) = (cache::cache(&root), log::log(&root));
+    let (cache, mut log) = (cache::cache(&root), log::log(&root));
     let apis = api::apis(&root);
+    hide_keys(&mut log.redact_query, &apis);
     root.finish();
     Config { server, cache, admin, log, apis }
 }
