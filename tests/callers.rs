@@ -432,3 +432,35 @@ fn a_parameter_that_holds_keys_is_never_logged() {
         assert!(config.log.redact_query.iter().any(|hidden| hidden == name), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_page_may_read_a_refusal_where_the_api_says_so() {
+    let shop = "https://shop.example";
+    // The API's word, the page's origin, and what it is told: the origin, and whether with credentials.
+    let rows = [
+        ("", shop, None),
+        ("cors = { origins = [\"https://shop.example\"] }", shop, Some((shop, false))),
+        ("cors = { origins = [\"https://shop.example\"], credentials = true }", shop, Some((shop, true))),
+        ("cors = { origins = [\"https://shop.example\"] }", "https://evil.example", None),
+        ("cors = { origins = [\"https://shop.example\"] }", "null", None),
+        ("cors = { origins = \"*\" }", "https://any.example", Some(("*", false))),
+        ("cors = { origins = \"*\", credentials = true }", "https://any.example", Some(("https://any.example", true))),
+    ];
+    for (cors, page, want) in rows {
+        let origin = numbered().await;
+        let rate = "rate = { per_caller = { requests = 1, per = \"1h\" } }";
+        let gateway = Gateway::before(&origin, &format!("{}\n{rate}\n{cors}", by_key(""))).await;
+        let mut refused = vec![get(&gateway, "/a", &[("Origin", page)]).await];
+        refused.push(get(&gateway, "/a", &[("Origin", page), ("X-Api-Key", "eve-secret")]).await);
+        get(&gateway, "/a", &[("Origin", page), ALICE]).await;
+        refused.push(get(&gateway, "/a", &[("Origin", page), ALICE]).await);
+        assert_eq!(refused.iter().map(|answer| answer.status).collect::<Vec<_>>(), [401, 403, 429]);
+        for answer in refused {
+            let told = answer.get("access-control-allow-origin");
+            let credentials = answer.get("access-control-allow-credentials") == Some("true");
+            assert_eq!(told.map(|origin| (origin, credentials)), want, "{cors} {page}");
+            assert_eq!(answer.get("vary"), want.map(|_| "Origin"), "{cors} {page}");
+        }
+        assert_eq!(get(&gateway, "/a", &[]).await.get("access-control-allow-origin"), None, "no page has asked");
+    }
+}

@@ -201,6 +201,10 @@ const RULES: &[Case] = &[
         "6:47: api[0].auth.required_scopes[0]",
         "without blanks",
     ),
+    ("cors = {}", "6:8: api[0].cors.origins", "is missing"),
+    ("cors.origins = []", "6:16: api[0].cors.origins", "at least one"),
+    ("cors.origins = [\"shop.example\"]", "6:17: api[0].cors.origins[0]", "as browsers write it"),
+    ("cors.origins = [\"https://shop.example/\"]", "6:17: api[0].cors.origins[0]", "as browsers write it"),
     ("rate = {}", "6:8: api[0].rate", "limits nothing"),
     ("rate.total = { requests = 0, per = \"1m\" }", "6:27: api[0].rate.total.requests", "1"),
     ("rate.total = { requests = 5 }", "6:14: api[0].rate.total.per", "is missing"),
@@ -263,7 +267,7 @@ fn what_isnt_built_yet_says_so() {
         "[[events.rule]]",
         "[cluster]",
     ];
-    let tables = ["retry", "breaker", "health", "pool", "balance", "refresh_ahead", "stale_after", "compress", "cors"];
+    let tables = ["retry", "breaker", "health", "pool", "balance", "refresh_ahead", "stale_after", "compress"];
     let of_api = tables.iter().map(|t| format!("{API}{t} = {{}}"));
     let of_route = tables.iter().map(|t| format!("{API}[[api.route]]\non = \"/\"\n{t} = 1"));
     let others = ["auth = { kind = \"forward\", url = \"x\" }"];

@@ -158,6 +158,10 @@ fn rules(r: &Rules) -> Value {
         "key": key(&r.key),
         "auth": auth(&r.auth),
     });
+    if let Some(cors) = &r.cors {
+        let origins = if cors.origins.is_empty() { json!("*") } else { json!(cors.origins) };
+        shown["cors"] = json!({ "origins": origins, "credentials": cors.credentials });
+    }
     if let Some(limiter) = &r.rate {
         shown["rate"] = rate(limiter);
     }

@@ -12,7 +12,7 @@ use super::table::{Table, Value};
 use super::words;
 use crate::auth::Settings as Auth;
 use crate::limit::{Limiter, Quota};
-use crate::policy::{HostHeader, Rules, Share, Ttl};
+use crate::policy::{Cors, HostHeader, Rules, Share, Ttl};
 use crate::upstream::Timeouts;
 use std::collections::BTreeMap;
 
@@ -43,6 +43,7 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     key(t, &mut r.key);
     auth(t, &mut r.auth);
     rate(t, &mut r.rate);
+    cors(t, &mut r.cors);
     if matches!((&r.key.share, &r.auth), (Share::Claim(_), Auth::None | Auth::ApiKey(_) | Auth::TrustedHeader(_))) {
         t.place_of("key").fault("share = \"claim:…\" needs tokens: [api.auth] with kind = \"jwt\"");
     }
@@ -67,6 +68,28 @@ fn rate(t: &Table<'_>, rate: &mut Option<Limiter>) {
     }
     t.finish();
     *rate = Some(Limiter::new(per_caller, total));
+}
+
+/// `[api.cors]`; a route's own takes the place of its API's as a whole.
+fn cors(t: &Table<'_>, cors: &mut Option<Cors>) {
+    let Some(t) = t.table("cors") else { return };
+    let origins = t.need("origins", "\"*\" or a list such as [\"https://shop.example\"]", |v| {
+        if v.value.as_str() == Some("*") { Some(Vec::new()) } else { v.list(bounds::NAMES, |v| v.parsed(page)) }
+    });
+    let credentials = t.get("credentials", Value::bool).unwrap_or(false);
+    if t.find("origins").is_some_and(|v| v.value.as_array().is_some_and(|list| list.is_empty())) {
+        t.place_of("origins").fault("expected at least one origin");
+    }
+    t.finish();
+    *cors = origins.map(|origins| Cors { origins, credentials });
+}
+
+/// The origin of a page, as browsers write it.
+fn page(text: &str) -> Result<String, &'static str> {
+    const EXPECTED: &str =
+        "expected an origin as browsers write it, such as \"https://shop.example\" or \"http://localhost:3000\"";
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or(EXPECTED)?;
+    authority(rest).map(|_| text.into()).map_err(|_| EXPECTED)
 }
 
 fn quota(value: &Value<'_>) -> Option<Quota> {

@@ -175,6 +175,7 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         client_cache = "revalidate"
         etag = "generate"
         unique_etags = true
+        cors = { origins = ["https://shop.example"], credentials = true }
         rate = { per_caller = { requests = 600, per = "1m" }, total = { requests = 7, per = "90s" } }
         invalidate = "self"
         write_settle = "250ms"

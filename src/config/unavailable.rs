@@ -22,7 +22,6 @@ pub(super) const UNAVAILABLE: &[&str] = &[
     "api.refresh_ahead",
     "api.stale_after",
     "api.compress",
-    "api.cors",
 ];
 
 /// What is said of them.

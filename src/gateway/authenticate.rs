@@ -2,11 +2,14 @@
 
 use super::admit::Admitted;
 use super::problem::Problem;
-use crate::auth::{Denied, Presented};
+use crate::auth::Presented;
 use crate::clock::Now;
 use crate::policy::Identity;
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-use http::{Method, Uri};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use http::{HeaderValue, Method, Uri};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -20,9 +23,8 @@ pub(super) fn authenticate(admitted: &mut Admitted, trusted: bool, now: Now) -> 
         return Ok(());
     }
     let presented = Presented { fields: &admitted.fields, query: admitted.uri.query(), trusted, unix: now.unix };
-    let Some(caller) = routed.auth.check(&presented).map_err(|denied| refusal(admitted, denied))? else {
-        return Ok(());
-    };
+    let refused = |denied| refusal(admitted, Problem::denied(denied, routed.auth.challenge(denied)));
+    let Some(caller) = routed.auth.check(&presented).map_err(refused)? else { return Ok(()) };
     admitted.identity = Identity::of(&routed.key.share, &caller);
     admitted.user = Some(caller.user);
     if let Some(query) = admitted.uri.query().and_then(|query| routed.auth.without_credential(query)) {
@@ -38,10 +40,7 @@ pub(super) fn within_rate(admitted: &Admitted, address: IpAddr, now: Now) -> Res
         Some(user) => rate.count(&(0, &**user), now.mono),
         None => rate.count(&(1, network(address)), now.mono),
     };
-    counted.map_err(|exceeded| {
-        let problem = Problem::too_many(exceeded);
-        if admitted.has_body { problem.closing() } else { problem }
-    })
+    counted.map_err(|exceeded| refusal(admitted, Problem::too_many(exceeded)))
 }
 
 /// An address, or the 64 bits of IPv6 that one customer has.
@@ -52,9 +51,23 @@ fn network(address: IpAddr) -> u128 {
     }
 }
 
-fn refusal(admitted: &Admitted, denied: Denied) -> Problem {
-    let problem = Problem::denied(denied, admitted.routed.rules.auth.challenge(denied));
-    if admitted.has_body { problem.closing() } else { problem } // what it sends isn't waited for
+/// A refusal as this client gets it: readable for its page if the API says so, and not waiting for what it sends.
+fn refusal(admitted: &Admitted, mut problem: Problem) -> Problem {
+    let page = admitted.fields.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    if let Some((cors, page)) = admitted.routed.rules.cors.as_ref().zip(page)
+        && let Some(told) = cors.allows(page).and_then(|origin| HeaderValue::try_from(origin).ok())
+    {
+        let read = HeaderValue::from_static("WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy");
+        let credentials =
+            cors.credentials.then(|| (ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")));
+        problem.fields.extend([
+            (ACCESS_CONTROL_ALLOW_ORIGIN, told),
+            (ACCESS_CONTROL_EXPOSE_HEADERS, read),
+            (VARY, HeaderValue::from_static("Origin")),
+        ]);
+        problem.fields.extend(credentials);
+    }
+    Problem { close: admitted.has_body, ..problem }
 }
 
 /// A browser's question whether it may ask (Fetch Standard, 4.8): it carries no credentials.

@@ -7,7 +7,7 @@ use super::outcome::{Kind, Outcome};
 use super::status::{Status, VIA_VALUE};
 use crate::auth::Denied;
 use crate::body::Body;
-use crate::limit::{Exceeded, Quota, Share};
+use crate::limit::{Exceeded, Share};
 use crate::policy::BadTarget;
 use crate::upstream::{AskError, Whose};
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VIA, WWW_AUTHENTICATE};
@@ -23,15 +23,13 @@ pub(super) struct Problem {
     /// The connection can't be trusted any more, or a body is still on its way.
     pub(super) close: bool,
     pub(super) retry_after: Option<u32>,
-    /// How to say who is calling, where that was the trouble.
-    pub(super) challenge: Option<HeaderValue>,
-    /// The quota that is used up.
-    pub(super) quota: Option<Quota>,
+    /// Fields that this one has beside those of all.
+    pub(super) fields: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, name: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, name, detail: detail.into(), close: false, retry_after: None, challenge: None, quota: None }
+        Problem { status, name, detail: detail.into(), close: false, retry_after: None, fields: Vec::new() }
     }
 
     pub(super) fn closing(self) -> Self {
@@ -55,7 +53,8 @@ impl Problem {
             Denied::Scope => "this caller may not do that",
         };
         let status = if why == Denied::Scope { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
-        Problem { challenge, ..Problem::new(status, why.name(), detail) }
+        let fields = challenge.into_iter().map(|challenge| (WWW_AUTHENTICATE, challenge)).collect();
+        Problem { fields, ..Problem::new(status, why.name(), detail) }
     }
 
     /// The caller, or all of them, asked too often.
@@ -65,8 +64,14 @@ impl Problem {
             Share::Api => ("rate-of-api", "this API has been asked as often as it may for now"),
         };
         let seconds = u32::try_from(exceeded.wait.as_secs_f64().ceil() as u64).unwrap_or(u32::MAX).max(1);
+        let quota = exceeded.quota;
+        let policy = format!("\"{name}\";q={};w={}", quota.requests, quota.per.as_secs().max(1));
+        let left = format!("\"{name}\";r=0;t={seconds}");
+        let field =
+            |(name, text): (_, String)| Some((HeaderName::from_static(name), HeaderValue::try_from(text).ok()?));
+        let fields = [("ratelimit-policy", policy), ("ratelimit", left)].into_iter().filter_map(field).collect();
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, name, detail);
-        Problem { retry_after: Some(seconds), quota: Some(exceeded.quota), ..problem }
+        Problem { retry_after: Some(seconds), fields, ..problem }
     }
 
     pub(super) fn unsendable() -> Self {
@@ -128,16 +133,7 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             fields.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(challenge) = &self.challenge {
-            fields.insert(WWW_AUTHENTICATE, challenge.clone());
-        }
-        if let (Some(quota), Some(seconds)) = (self.quota, self.retry_after) {
-            let policy = format!("\"{}\";q={};w={}", self.name, quota.requests, quota.per.as_secs().max(1));
-            let left = format!("\"{}\";r=0;t={seconds}", self.name);
-            for (name, text) in [("ratelimit-policy", policy), ("ratelimit", left)] {
-                fields.extend(HeaderValue::try_from(text).ok().map(|value| (HeaderName::from_static(name), value)));
-            }
-        }
+        fields.extend(self.fields.iter().cloned());
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             fields.insert(ALLOW, HeaderValue::from_static("GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS"));
         }

@@ -7,7 +7,7 @@ use super::problem::Problem;
 use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
 use crate::store::Severity;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, VIA};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, VIA, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use std::sync::Arc;
 
@@ -27,9 +27,9 @@ impl Gateway {
         };
         if !allowed {
             let detail = "PURGE needs one Freshgate-Token field with the token of an operator or administrator";
-            let challenge = Some(HeaderValue::from_static("Freshgate-Token realm=\"purge\""));
+            let challenge = HeaderValue::from_static("Freshgate-Token realm=\"purge\"");
             let problem = Problem::new(StatusCode::UNAUTHORIZED, "purge-token", detail).closing();
-            let problem = Problem { challenge, ..problem };
+            let problem = Problem { fields: vec![(WWW_AUTHENTICATE, challenge)], ..problem };
             return Some((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
         }
         // A purge is about what GET answers here, whatever route PURGE itself would take.

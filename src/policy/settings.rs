@@ -102,6 +102,8 @@ pub struct Rules {
     pub auth: auth::Settings,
     /// `[api.rate]`: how many requests in how much time. Default: no limit.
     pub rate: Option<Limiter>,
+    /// `[api.cors]`: which pages may read our own refusals. Default: none.
+    pub cors: Option<Cors>,
     /// `unique_etags`: the operator's word that strong entity tags differ between variants. Default false.
     pub unique_etags: bool,
     /// `invalidate`. Default tree.
@@ -136,6 +138,7 @@ impl Default for Rules {
             generate_etag: false,
             auth: auth::Settings::None,
             rate: None,
+            cors: None,
             unique_etags: false,
             invalidate: Reach::Tree,
             write_settle: Duration::ZERO,
@@ -390,6 +393,26 @@ impl std::fmt::Display for FieldPattern {
     /// As written.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}{}", self.text, if self.open { "*" } else { "" })
+    }
+}
+
+/// `[api.cors]`: whose pages may read a refusal of ours (Fetch Standard, 3.2). What the origin answers says that for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// `origins`; empty stands for "*".
+    pub origins: Vec<String>,
+    /// `credentials`: whether also when the page has sent cookies or other credentials.
+    pub credentials: bool,
+}
+
+impl Cors {
+    /// What `Access-Control-Allow-Origin` says to a page of `origin`.
+    pub fn allows<'a>(&self, origin: &'a str) -> Option<&'a str> {
+        match self.origins.as_slice() {
+            [] if self.credentials => Some(origin),
+            [] => Some("*"),
+            list => list.iter().any(|allowed| allowed == origin).then_some(origin),
+        }
     }
 }
 
