@@ -270,7 +270,8 @@ fn what_isnt_built_yet_says_so() {
     let tables = ["retry", "breaker", "health", "pool", "balance", "refresh_ahead", "stale_after", "compress"];
     let of_api = tables.iter().map(|t| format!("{API}{t} = {{}}"));
     let of_route = tables.iter().map(|t| format!("{API}[[api.route]]\non = \"/\"\n{t} = 1"));
-    let others = ["auth = { kind = \"forward\", url = \"x\" }"];
+    let others =
+        ["auth = { kind = \"forward\", url = \"x\" }", "auth = { kind = \"api-key\", keys_file = \"x\", keys = [] }"];
     let others = others.iter().map(|line| format!("{API}{line}"));
     for text in top.map(String::from).into_iter().chain(of_api).chain(of_route).chain(others) {
         let found = faults(&text);

@@ -59,6 +59,7 @@ fn api_key(t: &Table<'_>) -> Option<ApiKey> {
         t.at.fault("has both header and query, expected the one place where keys are shown");
     }
     let required_scopes = t.get("required_scopes", |v| v.list(bounds::SCOPES, |v| v.parsed(scope))).unwrap_or_default();
+    t.forbid(&["keys_file"], unavailable::MESSAGE);
     let keys = keys(t);
     let place = match query {
         Some(name) => Place::Query(name),
@@ -105,9 +106,7 @@ fn jwt(t: &Table<'_>) -> Option<Jwt> {
             "without issuer and audience a token that the key's owner signed for something else is taken as well",
         );
     }
-    if let Some(value) = t.find("jwks_url") {
-        value.at.fault(unavailable::MESSAGE);
-    }
+    t.forbid(&["jwks_url"], unavailable::MESSAGE);
     let family = demands.algorithms.first()?.family();
     if demands.algorithms.iter().any(|algorithm| algorithm.family() != family) {
         t.place_of("algorithms").fault("expected algorithms of one family: HS…, RS… with PS…, ES… or EdDSA");
