@@ -78,7 +78,8 @@ impl Limiter {
     /// Counts a request of `caller` at `now`, monotonic milliseconds.
     ///
     /// # Errors
-    /// Why it is one too many; it counts for nobody then.
+    /// Why it is one too many. One that is too many for all has counted for its caller, so that nobody can use up what is everybody's
+    /// by asking on.
     pub fn count<C: Hash>(&self, caller: &C, now: u64) -> Result<(), Exceeded> {
         if let Some(quota) = self.per_caller {
             let due = self.state.callers.get_with(self.state.hasher.hash_one(caller), Arc::default);

@@ -569,3 +569,24 @@ async fn a_part_of_a_variant_that_is_confirmed() {
     assert_eq!(get(&gateway, "/x", &[("Accept-Language", "en-GB")]).await.text(), "enen");
     assert_eq!(get(&gateway, "/x", &[("Accept-Language", "de")]).await.text(), "dede");
 }
+
+/// An invalidation takes its epoch before it raises its cells. A question that comes between the two has that epoch and finds nothing
+/// invalidated yet; were its 304 to make the answer as young, the write would never reach it.
+#[tokio::test]
+async fn a_confirmed_answer_is_as_old_as_its_question() {
+    let (gateway, origin) = before("", |r| {
+        ready(if r.get("if-none-match").is_some() {
+            with(Reply::status(304), MINUTE).field("ETag", TAG)
+        } else {
+            with(Reply::ok("x"), MINUTE).field("ETag", TAG)
+        })
+    })
+    .await;
+    get(&gateway, "/x", &[]).await;
+    gateway.step(61);
+    gateway.purge(json!({ "path": "/elsewhere" })).await; // the next epoch
+    assert!(get(&gateway, "/x", &[]).await.cache_says("fwd-status=304"));
+    let mut ages = Vec::new();
+    gateway.running.store().scan(|_, entries| ages.extend(entries.iter().map(|e| (e.asked_at, e.confirmed_at))));
+    assert_eq!((ages, origin.count()), (vec![(0, 1)], 2));
+}

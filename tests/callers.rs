@@ -308,6 +308,7 @@ async fn tokens_that_are_refused() {
         ("for nobody", of(json!({ "aud": [] })), 401, "token-audience"),
         ("for whomever", of(json!({ "aud": null })), 401, "token-audience"),
         ("without a user", of(json!({ "sub": "" })), 401, "credentials-malformed"),
+        ("a user of whom there are two", of(json!({ "sub": 1e20 })), 401, "credentials-malformed"),
         ("with fewer rights", of(json!({ "scope": "write", "scp": ["readers"] })), 403, "scope-missing"),
         ("none", format!("{none}.{body}."), 401, "credentials-unknown"),
         ("none, signed", format!("{none}.{body}.{signature}"), 401, "credentials-unknown"),
@@ -368,6 +369,11 @@ async fn rights_are_part_of_a_partition_and_a_claim_may_be_one() {
     assert_eq!(ask(&gateway, json!({ "tenant": 7, "roles": ["admin"] })).await, "6");
     assert_eq!(ask(&gateway, json!({})).await, "7");
     assert_eq!(ask(&gateway, json!({ "sub": "bob" })).await, "8", "without the claim everybody has his own");
+    assert_eq!(
+        ask(&gateway, json!({ "sub": "bob", "tenant": 1e20 })).await,
+        "8",
+        "and with one that tells nobody apart"
+    );
 }
 
 /// RFC 7519 §4.1.3: who isn't named by a token that names somebody refuses it.

@@ -67,6 +67,16 @@ async fn without_a_rule_that_is_understood_every_query_is_another() {
 }
 
 #[tokio::test]
+async fn a_rule_in_several_lines_is_one() {
+    let (gateway, origin) =
+        answering(|_, reply| reply.field("No-Vary-Search", RULE).field("No-Vary-Search", "key-order")).await;
+    for target in ["/a?a=1&a=2&utm=x", "/a?utm=y&a=1&a=2"] {
+        get(&gateway, target).await;
+    }
+    assert_eq!(origin.count(), 1, "RFC 9651 §4.2");
+}
+
+#[tokio::test]
 async fn what_ends_an_answer_ends_it_under_every_url() {
     let (gateway, origin) = numbered(RULE).await;
     get(&gateway, "/a?utm=x").await;

@@ -2,7 +2,7 @@
 //!
 //! The algorithms are the file's, never the token's, and the key is of their family, so that neither `none` nor a public key taken for a
 //! shared secret gets anywhere. Signatures are the library's; what the claims say is judged here, by the time that is given.
-//! A token whose signature held is remembered until it expires, by its digest, and its times are looked at again each time.
+//! A token whose signature held is remembered by its digest; its times are looked at again each time.
 
 use super::caller::{Caller, Denied, Presented, has_all, one_value};
 use crate::secret::{Digest, digest};
@@ -77,7 +77,9 @@ impl Jwt {
     pub(super) fn check(&self, request: &Presented<'_>) -> Result<Caller, Denied> {
         let token = bearer(one_value(request.fields, &AUTHORIZATION)?)?;
         let name = digest(token);
-        let verified = match self.remembered.get(&name) {
+        let known = self.remembered.get(&name);
+        let is_new = known.is_none();
+        let verified = match known {
             Some(verified) => verified,
             None => Arc::new(self.verify(token)?),
         };
@@ -90,7 +92,9 @@ impl Jwt {
         }
         has_all(&verified.scopes, &self.demands.required_scopes)?;
         let caller = verified.caller.clone();
-        self.remembered.insert(name, verified);
+        if is_new {
+            self.remembered.insert(name, verified);
+        }
         Ok(caller)
     }
 
@@ -112,7 +116,8 @@ impl Jwt {
         }
         let user = match claims.get(&self.demands.user_claim) {
             Some(Value::String(user)) if !user.is_empty() => user.as_str().into(),
-            Some(Value::Number(user)) => user.to_string().into(),
+            // Not one with a fraction, nor one so large that two of them would be read alike.
+            Some(Value::Number(user)) if !user.is_f64() => user.to_string().into(),
             Some(_) | None => return Err(Denied::Malformed),
         };
         let right = |name: &String| Some(format!("{name}={}", claims.get(name)?));

@@ -28,8 +28,8 @@ impl Fills {
     fn put_equivalent(&self, key: &[u8], question: &Question, entry: &Arc<Entry>) {
         let fields = entry.fields.unpack(0);
         let Some(rule) = UrlVariation::of(&fields) else { return };
-        let said = fields.into_iter().filter(|(name, _)| name.as_ref() == Some(&NO_VARY_SEARCH));
-        let said: HeaderMap = said.filter_map(|(name, value)| Some((name?, value))).collect();
+        let mut said = HeaderMap::new();
+        said.extend(fields.get_all(NO_VARY_SEARCH).iter().map(|line| (NO_VARY_SEARCH, line.clone())));
         let noted = Arc::new(self.note(entry, &said));
         self.store.note(Rare::Rules);
         let _ = self.store.put(&rule_key(key), &noted, &question.fields);

@@ -97,7 +97,7 @@ impl Gateway {
         if let Some(purged) = self.purged(&admitted) {
             return Step::Now(purged);
         }
-        if let Err(problem) = authenticate(&mut admitted, (self.settings.trusts)(client.address.ip()), now) {
+        if let Err(problem) = authenticate(&mut admitted, || (self.settings.trusts)(client.address.ip()), now) {
             let api = Some(Arc::clone(&admitted.routed.mounted.id));
             return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
         }

@@ -61,7 +61,10 @@ impl Identity {
     pub fn of(share: &Share, caller: &Caller) -> Self {
         let mut text = Vec::new();
         let claim = match share {
-            Share::Claim(name) => caller.claims.as_ref().and_then(|claims| claims.get(name)),
+            // Two large numbers may be read alike: such a claim tells nobody apart.
+            Share::Claim(name) => {
+                caller.claims.as_ref().and_then(|claims| claims.get(name)).filter(|value| !value.is_f64())
+            }
             Share::User | Share::Everyone | Share::AssumePublic => None,
         };
         match claim {
