@@ -32,6 +32,7 @@ pub mod limit;
 pub mod listener;
 pub mod policy;
 pub mod purge;
+pub mod reached;
 pub mod rfc9110;
 pub mod rfc9111;
 pub mod secret;

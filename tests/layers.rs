@@ -26,8 +26,9 @@ use std::path::Path;
 
 /// From the top down. `client` stands below `gateway`, which tells a client what it gets, and below `listener`, which
 /// makes one for each request. `alarm` is a timeout that costs little and that both rims use, `listener` and `upstream`.
-/// `policy` stands above `upstream`, since an API names its endpoints.
-const ORDER: [&str; 26] = [
+/// `policy` stands above `auth` and `upstream`, since an API names its endpoints and how its callers are told apart; `auth` above
+/// `upstream`, since an issuer and a judge of callers are asked over connections of the same kind.
+const ORDER: [&str; 27] = [
     "main",
     "cli",
     "serve",
@@ -42,10 +43,11 @@ const ORDER: [&str; 26] = [
     "policy",
     "rfc9111",
     "rfc9110",
-    "upstream",
     "auth",
+    "upstream",
     "secret",
     "limit",
+    "reached",
     "client",
     "tasks",
     "alarm",

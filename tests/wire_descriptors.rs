@@ -41,7 +41,7 @@ async fn with_few_descriptors() {
     let address = listener.local_addr().unwrap();
     let settings = Arc::new(Settings::default());
     let (_stopper, stopped) = stop();
-    let gate = Gate::new(&settings.limits);
+    let gate = Gate::new(&settings.limits, Default::default());
     let accepting = Tasks::default();
     accepting.spawn(run(listener, gate, settings, Ok200, Tasks::default(), stopped));
 

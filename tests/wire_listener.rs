@@ -66,7 +66,7 @@ where
     let app = App { answer: Arc::new(move |r, c| Box::pin(answer(r, c))), calls: calls.clone() };
     let (accepting, connections) = (Tasks::default(), Tasks::default());
     let (stopper, stopped) = stop();
-    let gate = Gate::new(&limits);
+    let gate = Gate::new(&limits, Default::default());
     let settings = Arc::new(Settings { limits, ..Settings::default() });
     accepting.spawn(run(listener, gate, settings, app, connections.clone(), stopped));
     Server { address, stopper, accepting, connections, calls }

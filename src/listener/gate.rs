@@ -1,6 +1,7 @@
 //! How many connections there may be, in all and from one address.
 
 use super::settings::Limits;
+use crate::reached::{Bound, Reached};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,17 +14,21 @@ pub struct Gate {
     per_address: usize,
     /// Holds addresses with open connections only, so it has at most `connections` entries.
     open: Mutex<HashMap<IpAddr, usize>>,
+    pub(super) reached: Arc<Reached>,
 }
 
 impl Gate {
-    /// With `limits.connections` and `limits.connections_per_address`.
-    pub fn new(limits: &Limits) -> Arc<Gate> {
+    /// With `limits.connections` and `limits.connections_per_address`; what is reached is counted in `reached`.
+    pub fn new(limits: &Limits, reached: Arc<Reached>) -> Arc<Gate> {
         let room = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Gate { room, per_address: limits.connections_per_address, open: Mutex::default() })
+        Arc::new(Gate { room, per_address: limits.connections_per_address, open: Mutex::default(), reached })
     }
 
     /// Waits until there may be one connection more. `None` never happens: the semaphore is never closed.
     pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        if self.room.available_permits() == 0 {
+            self.reached.note(Bound::Connections);
+        }
         self.room.clone().acquire_owned().await.ok()
     }
 
@@ -36,6 +41,7 @@ impl Gate {
             if *count == 0 {
                 open.remove(&address);
             }
+            self.reached.note(Bound::ConnectionsPerAddress);
             return None;
         }
         *count += 1;
@@ -79,7 +85,7 @@ mod tests {
     #[tokio::test]
     async fn places_come_back_and_neighbours_count_as_one() {
         let limits = Limits { connections: 3, connections_per_address: 1, ..Limits::default() };
-        let gate = Gate::new(&limits);
+        let gate = Gate::new(&limits, Arc::default());
         let a: IpAddr = "2001:db8::1".parse().unwrap();
         let neighbour: IpAddr = "2001:db8::2".parse().unwrap();
         let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();

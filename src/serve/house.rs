@@ -5,6 +5,7 @@ use crate::fill::Fills;
 use crate::gateway::Served;
 use crate::policy::{Apis, Mounted};
 use crate::purge::{self, BadSelector, Purged, Selector, Target};
+use crate::reached::Reached;
 use crate::store::Store;
 use crate::telemetry::{Gauges, Telemetry};
 use serde_json::Value;
@@ -18,6 +19,7 @@ pub(super) struct Rooms {
     pub(super) store: Arc<Store>,
     fills: Arc<Fills>,
     telemetry: Arc<Telemetry>,
+    reached: Arc<Reached>,
     config: Value,
     ready: AtomicBool,
 }
@@ -29,9 +31,10 @@ impl Rooms {
         store: Arc<Store>,
         fills: Arc<Fills>,
         telemetry: Arc<Telemetry>,
+        reached: Arc<Reached>,
         config: Value,
     ) -> Self {
-        Rooms { apis, served, store, fills, telemetry, config, ready: AtomicBool::new(false) }
+        Rooms { apis, served, store, fills, telemetry, reached, config, ready: AtomicBool::new(false) }
     }
 
     pub(super) fn set_ready(&self, ready: bool) {
@@ -118,6 +121,10 @@ impl Rooms {
             &[],
             as_f64(scopes),
         );
+        for (limit, count) in self.reached.counts() {
+            let help = "How often a bound was reached, by its key in the configuration.";
+            gauges.count("freshgate_limit_reached_total", help, &[("limit", limit)], count);
+        }
         let evicted = self.store.evicted();
         gauges.count("freshgate_evicted_total", "Keys that had to go for want of room.", &[], evicted);
         gauges.count("freshgate_epoch_total", "Invalidations since the start.", &[], self.store.scopes.epoch());

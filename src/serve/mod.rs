@@ -10,6 +10,7 @@ use crate::fill::{self, Fills};
 use crate::gateway::{self, Gateway, Served};
 use crate::listener::{self, Gate, Stopper};
 use crate::policy::Apis;
+use crate::reached::Reached;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry};
@@ -72,7 +73,8 @@ pub struct Running {
 pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running, StartError> {
     let sockets = Sockets::bind(&config)?;
     let (clients, background) = (Tasks::default(), Tasks::default());
-    let (front, rooms) = join(&config, &clock, lines, &clients, &background);
+    let reached = Arc::new(Reached::default());
+    let (front, rooms) = join(&config, &clock, lines, (&clients, &background), &reached);
     let Config { server, admin, .. } = config;
     let (stopper, stop) = listener::stop();
     let admin_stop = CancellationToken::new();
@@ -88,7 +90,7 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
         drain_delay: server.drain_delay,
         drain_deadline: server.drain_deadline,
     };
-    let gate = Gate::new(&server.limits);
+    let gate = Gate::new(&server.limits, reached);
     let server = Arc::new(server);
     for listener in sockets.data {
         let (gate, server, clients) = (Arc::clone(&gate), Arc::clone(&server), clients.clone());
@@ -123,7 +125,13 @@ impl Sockets {
 }
 
 /// Builds the parts and joins them.
-fn join(config: &Config, clock: &Clock, lines: Lines, clients: &Tasks, background: &Tasks) -> (Front, Arc<Rooms>) {
+fn join(
+    config: &Config,
+    clock: &Clock,
+    lines: Lines,
+    (clients, background): (&Tasks, &Tasks),
+    reached: &Arc<Reached>,
+) -> (Front, Arc<Rooms>) {
     let Config { server, cache, admin, log, apis } = config;
     let store = Arc::new(Store::new(cache, server.limits.variants_per_path));
     let fills = Fills::new(Arc::clone(&store), fill_settings(cache, &server.limits), background.clone(), clock.clone());
@@ -141,7 +149,7 @@ fn join(config: &Config, clock: &Clock, lines: Lines, clients: &Tasks, backgroun
     let gateway =
         Gateway::new(apis.clone(), served.clone(), parts.0, parts.1, settings, clock.clone(), clients.clone());
     let effective = config::effective(config);
-    let rooms = Arc::new(Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), effective));
+    let rooms = Arc::new(Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), Arc::clone(reached), effective));
     (Front::new(Arc::new(gateway), telemetry, clock.clone(), log), rooms)
 }
 
