@@ -17,6 +17,7 @@
 //! A head that comes too late, or for another request of the same connection, is dropped: it is only advice
 //! (RFC 8297). HTTP/1.0 clients are never sent one (RFC 9110, 15.2).
 
+use crate::tls::Certificate;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 use std::net::SocketAddr;
@@ -37,6 +38,10 @@ pub struct Client {
     /// The peer's address as text, without brackets and without an IPv4 address in the clothes of IPv6; made once for
     /// all requests of a connection.
     pub node: HeaderValue,
+    /// Whether the connection is encrypted.
+    pub secure: bool,
+    /// What the client's certificate says of it, where one was asked for and shown.
+    pub certificate: Option<Arc<Certificate>>,
     /// The way for interim answers.
     pub interim: Interim,
 }
@@ -47,7 +52,12 @@ impl Client {
         let text = address.ip().to_canonical().to_string();
         // An address has no character that a field value can't have.
         let node = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
-        Client { address, local, node, interim }
+        Client { address, local, node, secure: false, certificate: None, interim }
+    }
+
+    /// The same over TLS.
+    pub fn over_tls(self, certificate: Option<Certificate>) -> Self {
+        Client { secure: true, certificate: certificate.map(Arc::new), ..self }
     }
 
     /// Makes `client` the one of request number `request` of the same connection (0: no interim answers). Reuses the
@@ -57,7 +67,7 @@ impl Client {
             Some(client) => client.interim.request = request,
             None => {
                 let interim = Interim { hints: client.interim.hints.clone(), request };
-                *client = Arc::new(Client { interim, node: client.node.clone(), ..**client });
+                *client = Arc::new(Client { interim, ..Client::clone(client) });
             }
         }
     }

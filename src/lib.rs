@@ -41,4 +41,5 @@ pub mod store;
 mod sync;
 pub mod tasks;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;

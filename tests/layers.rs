@@ -28,7 +28,7 @@ use std::path::Path;
 /// makes one for each request. `alarm` is a timeout that costs little and that both rims use, `listener` and `upstream`.
 /// `policy` stands above `auth` and `upstream`, since an API names its endpoints and how its callers are told apart; `auth` above
 /// `upstream`, since an issuer and a judge of callers are asked over connections of the same kind.
-const ORDER: [&str; 27] = [
+const ORDER: [&str; 28] = [
     "main",
     "cli",
     "serve",
@@ -45,10 +45,11 @@ const ORDER: [&str; 27] = [
     "rfc9110",
     "auth",
     "upstream",
+    "client",
+    "tls",
     "secret",
     "limit",
     "reached",
-    "client",
     "tasks",
     "alarm",
     "gather",
@@ -59,7 +60,7 @@ const ORDER: [&str; 27] = [
 ];
 
 /// What children may name of their own `mod.rs`: folder, name, why.
-const SPREAD: [(&str, &str, &str); 8] = [
+const SPREAD: [(&str, &str, &str); 9] = [
     ("cli", "CANNOT", "the exit codes are one short list for all commands"),
     ("cli", "complain", "all commands complain in one voice"),
     ("cli::demo::bookstore", "Bookstore", "the subject of the folder"),
@@ -67,6 +68,7 @@ const SPREAD: [(&str, &str, &str); 8] = [
     ("config", "Config", "what all its files read is written out again by one"),
     ("fill", "Fills", "impl Fills: asking is a file of its own"),
     ("gateway", "Gateway", "impl Gateway: each way of a request is a file of its own"),
+    ("gateway", "Settings", "a part of Gateway"),
     ("gateway", "Served", "a part of Gateway"),
 ];
 

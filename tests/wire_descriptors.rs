@@ -43,7 +43,7 @@ async fn with_few_descriptors() {
     let (_stopper, stopped) = stop();
     let gate = Gate::new(&settings.limits, Default::default());
     let accepting = Tasks::default();
-    accepting.spawn(run(listener, gate, settings, Ok200, Tasks::default(), stopped));
+    accepting.spawn(run(listener, gate, settings, None, Ok200, Tasks::default(), stopped));
 
     let mut early = Raw::new(soon(TcpSocket::new_v4().unwrap().connect(address)).await.unwrap());
     let socket = TcpSocket::new_v4().unwrap();

@@ -68,7 +68,7 @@ where
     let (stopper, stopped) = stop();
     let gate = Gate::new(&limits, Default::default());
     let settings = Arc::new(Settings { limits, ..Settings::default() });
-    accepting.spawn(run(listener, gate, settings, app, connections.clone(), stopped));
+    accepting.spawn(run(listener, gate, settings, None, app, connections.clone(), stopped));
     Server { address, stopper, accepting, connections, calls }
 }
 

@@ -67,7 +67,7 @@ async fn through() -> (Raw, TcpListener, Stopper) {
     let (stopper, stopped) = stop();
     let gate = Gate::new(&settings.limits, Default::default());
     let handler = Through { origin, tasks: tasks.clone() };
-    tasks.spawn(run(listener, gate, settings, handler, tasks.clone(), stopped));
+    tasks.spawn(run(listener, gate, settings, None, handler, tasks.clone(), stopped));
     (Raw::new(TcpStream::connect(address).await.unwrap()), upstream, stopper)
 }
 
@@ -113,7 +113,7 @@ async fn many_at_once_get_their_own_answers_over_few_connections() {
     let (_stopper, stopped) = stop();
     let (tasks, connections, clients) = (Tasks::default(), Tasks::default(), Tasks::default());
     let gate = Gate::new(&settings.limits, Default::default());
-    tasks.spawn(run(listener, gate, settings, Echo, connections.clone(), stopped));
+    tasks.spawn(run(listener, gate, settings, None, Echo, connections.clone(), stopped));
     let endpoint = Endpoint { tls: false, host: "127.0.0.1".into(), port, base: String::new(), weight: 1 };
     let origin = Arc::new(Origin::new(vec![endpoint], TlsClient::default(), Tasks::default()));
     let (done, mut results) = tokio::sync::mpsc::unbounded_channel();

@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::settings::{Role, Token};
 use super::tokens::{self, Caller, Shown};
 use crate::clock::Clock;
+use crate::tls::Certificate;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -19,8 +20,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The client's end of the connection; the server puts it into every request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    /// What the client's certificate says of it, if it has shown one that counts.
+    pub(super) certificate: Option<Arc<Certificate>>,
+}
+
+impl Peer {
+    /// Somebody of whom no more is known than where he is.
+    pub(super) fn at(address: SocketAddr) -> Self {
+        Peer { address, certificate: None }
+    }
+}
 
 /// The tokens, and who has been guessing.
 #[derive(Debug)]
@@ -35,21 +47,36 @@ impl Guard {
         Guard { tokens: tokens.to_vec(), lockout: Lockout::default(), clock }
     }
 
-    /// Only a wrong token counts as a failure: to show none is no guess.
-    fn caller(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<Caller, Problem> {
+    /// Only a wrong token counts as a failure: to show none is no guess. Who shows none is known by the certificate, if that is
+    /// one of the file's; but not where another site's page has made the browser show it.
+    fn caller(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Problem> {
         let now = self.clock.now();
-        if let Some(seconds) = self.lockout.locked(peer.ip(), now) {
+        let address = peer.address;
+        if let Some(seconds) = self.lockout.locked(address.ip(), now) {
             return Err(too_many_failures(seconds));
         }
+        let certified = || peer.certificate.as_ref().and_then(|shown| tokens::certified(&self.tokens, shown));
         match tokens::shown(headers) {
-            Shown::Nothing => Err(Problem::unauthorized("send `Authorization: Bearer <token>`")),
+            Shown::Nothing if is_of_another_site(headers) => {
+                Err(Problem::unauthorized("a certificate doesn't count for a request that another site's page has made"))
+            }
+            Shown::Nothing => certified().ok_or_else(|| Problem::unauthorized("send `Authorization: Bearer <token>`")),
             Shown::Malformed => Err(Problem::unauthorized("there must be one Authorization field with one token")),
             Shown::Token(secret) => tokens::check(&self.tokens, secret).ok_or_else(|| {
-                self.lockout.failed(peer.ip(), now);
-                tracing::warn!(target: "audit", %peer, "wrong token");
+                self.lockout.failed(address.ip(), now);
+                tracing::warn!(target: "audit", peer = %address, "wrong token");
                 Problem::unauthorized("the token is not one of this gateway's")
             }),
         }
+    }
+}
+
+/// Whether a page that isn't ours has made this request. Browsers show a certificate to whoever asks for it, as they do with cookies, and
+/// say who has asked (Fetch Metadata; RFC 6454 §7.3 where they are older).
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    match headers.get("sec-fetch-site") {
+        Some(site) => !matches!(site.as_bytes(), b"same-origin" | b"none"),
+        None => headers.contains_key(header::ORIGIN),
     }
 }
 
@@ -62,11 +89,11 @@ fn too_many_failures(seconds: u64) -> Problem {
 /// Lets a request on with its [`Caller`], or answers 401 or 429.
 pub(super) async fn authenticate(
     State(guard): State<Arc<Guard>>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(peer): Extension<Peer>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let caller = guard.caller(request.headers(), peer)?;
+    let caller = guard.caller(request.headers(), &peer)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }

@@ -17,10 +17,11 @@ mod settings;
 mod tokens;
 
 pub use house::{ApiView, House};
-pub use settings::{Role, Settings, Token};
+pub use settings::{Proof, Role, Settings, Token};
 
 use crate::clock::Clock;
 use crate::tasks::Tasks;
+use crate::tls;
 use guard::Guard;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -31,22 +32,22 @@ pub fn may_purge(tokens: &[Token], secret: &[u8]) -> bool {
     tokens::check(tokens, secret).is_some_and(|caller| caller.role >= Role::Operator)
 }
 
-/// Serves the admin API on `listener` until `stop` is cancelled, then lets requests under way finish (bounded).
+/// Serves the admin API on `listener`, encrypted with `tls`, until `stop` is cancelled, then lets requests under way finish (bounded).
 /// Connections run as tasks of `tasks`.
 pub async fn run(
     listener: TcpListener,
     house: Arc<dyn House>,
     settings: Arc<Settings>,
-    tasks: Tasks,
-    clock: Clock,
+    tls: Option<Arc<tls::Server>>,
+    (tasks, clock): (Tasks, Clock),
     stop: CancellationToken,
 ) {
     let guard = Arc::new(Guard::new(&settings.tokens, clock));
     let router = routes::admin(house, guard, settings.metrics_public);
-    server::serve(server::accepting(listener), router, tasks, stop).await;
+    server::serve(server::accepting(listener), router, tls, tasks, stop).await;
 }
 
 /// Serves health and metrics on `listener` (`admin.probe_listen`), without tokens, until `stop` is cancelled.
 pub async fn run_probe(listener: TcpListener, house: Arc<dyn House>, tasks: Tasks, stop: CancellationToken) {
-    server::serve(server::accepting(listener), routes::probe(house), tasks, stop).await;
+    server::serve(server::accepting(listener), routes::probe(house), None, tasks, stop).await;
 }

@@ -33,13 +33,13 @@ pub(super) async fn api(State(house): TheHouse, by: Extension<Caller>, peer: Ext
     let (name, version) = named_api(named)?;
     let target = Target::Api(format!("{name}/{version}"));
     let selector = Selector { target, api: None, soft: false, dry_run: false };
-    applied(house, By(by.0, peer.0.0), selector).await
+    applied(house, By(by.0, peer.0.address), selector).await
 }
 
 /// `DELETE /v1/cache`.
 pub(super) async fn everything(State(house): TheHouse, by: Extension<Caller>, peer: Extension<Peer>) -> Answer {
     let selector = Selector { target: Target::All, api: None, soft: false, dry_run: false };
-    applied(house, By(by.0, peer.0.0), selector).await
+    applied(house, By(by.0, peer.0.address), selector).await
 }
 
 /// `POST /v1/purge`.
@@ -55,7 +55,7 @@ pub(super) async fn selected(
     if selector.target == Target::All {
         by.needs(Role::Administrator)?;
     }
-    applied(house, By(by.0, peer.0.0), selector).await
+    applied(house, By(by.0, peer.0.address), selector).await
 }
 
 fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {

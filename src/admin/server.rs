@@ -7,6 +7,7 @@
 
 use super::guard::Peer;
 use crate::tasks::Tasks;
+use crate::tls;
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -20,6 +21,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +58,7 @@ pub(super) type Accepting = std::pin::Pin<Box<dyn Future<Output = io::Result<(Tc
 pub(super) async fn serve(
     accept: impl Fn() -> Accepting + Send,
     router: Router,
+    tls: Option<Arc<tls::Server>>,
     tasks: Tasks,
     stop: CancellationToken,
 ) {
@@ -67,9 +70,9 @@ pub(super) async fn serve(
     while let Some(Some((accepted, permit))) = stop.run_until_cancelled(accept_one()).await {
         match accepted {
             Ok((socket, peer)) => {
-                let connection = connection(socket, peer, router.clone(), stop.clone());
+                let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
                 tasks.spawn(async move {
-                    connection.await;
+                    opened(socket, peer, tls, router, stop).await;
                     drop(permit);
                 });
             }
@@ -81,10 +84,33 @@ pub(super) async fn serve(
     }
 }
 
-async fn connection(socket: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+/// Serves a connection, after its handshake where there is one.
+async fn opened(
+    socket: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<tls::Server>>,
+    router: Router,
+    stop: CancellationToken,
+) {
+    let Some(tls) = tls else { return connection(socket, Peer::at(peer), router, stop).await };
+    match tokio::time::timeout(HEADER_TIMEOUT, tls.accept(socket)).await {
+        Ok(Ok(stream)) => {
+            let certificate = tls::Certificate::of(&stream).map(Arc::new);
+            connection(stream, Peer { address: peer, certificate }, router, stop).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "admin handshake failed"),
+        Err(_) => tracing::debug!(%peer, "admin handshake took too long"),
+    }
+}
+
+async fn connection<S>(socket: S, peer: Peer, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let address = peer.address;
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(peer.clone());
         TowerToHyperService::new(router.clone()).call(request)
     });
     let mut connection = pin!(
@@ -96,13 +122,13 @@ async fn connection(socket: TcpStream, peer: SocketAddr, router: Router, stop: C
             .serve_connection(TokioIo::new(socket), service)
     );
     tokio::select! {
-        ended = connection.as_mut() => return log_end(peer, ended),
+        ended = connection.as_mut() => return log_end(address, ended),
         () = stop.cancelled() => {}
         () = tokio::time::sleep(LIFETIME) => {}
     }
     connection.as_mut().graceful_shutdown();
     if let Ok(ended) = tokio::time::timeout(LAST_REQUEST, connection).await {
-        log_end(peer, ended);
+        log_end(address, ended);
     }
 }
 
@@ -134,7 +160,7 @@ mod tests {
         };
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
         let router = Router::new().route("/", get(|| async { "here" }));
-        tasks.spawn(serve(accept, router, tasks.clone(), stop.clone()));
+        tasks.spawn(serve(accept, router, None, tasks.clone(), stop.clone()));
         let mut socket = TcpStream::connect(address).await.unwrap();
         socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
         let mut text = String::new();

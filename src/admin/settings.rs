@@ -1,12 +1,16 @@
 //! `[admin]`: who may look and who may change.
 
+use crate::secret::Digest;
+use crate::tls;
 use std::net::SocketAddr;
 
 /// The checked form of `[admin]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// `listen`: `None` without an `[admin]` section; then there is no admin API.
     pub listen: Option<SocketAddr>,
+    /// `tls`: `None` is plain HTTP.
+    pub tls: Option<tls::Settings>,
     /// `probe_listen`: health and metrics only, no token.
     pub probe_listen: Option<SocketAddr>,
     /// `metrics_public`: `/metrics` on the admin port needs no token. Default false.
@@ -22,8 +26,17 @@ pub struct Token {
     pub name: String,
     /// `role`.
     pub role: Role,
-    /// SHA-256 of the secret.
-    pub sha256: [u8; 32],
+    /// What its bearer shows.
+    pub proof: Proof,
+}
+
+/// How somebody shows that a token is theirs.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// By a secret with this SHA-256.
+    Secret(Digest),
+    /// `certificate`: by a client certificate with this common name.
+    Certificate(String),
 }
 
 impl std::fmt::Debug for Token {

@@ -1,7 +1,8 @@
 //! Whose token is it?
 
-use super::settings::{Role, Token};
-use crate::secret;
+use super::settings::{Proof, Role, Token};
+use crate::secret::{self, Digest};
+use crate::tls::Certificate;
 use axum::http::{HeaderMap, header};
 
 /// Who is calling; a request that carries it has shown a token.
@@ -41,8 +42,26 @@ pub(super) fn shown(headers: &HeaderMap) -> Shown<'_> {
 
 /// The caller whose token `secret` is.
 pub(super) fn check(tokens: &[Token], secret: &[u8]) -> Option<Caller> {
-    let at = secret::find(tokens.iter().map(|token| &token.sha256), secret)?;
-    tokens.get(at).map(|token| Caller { name: token.name.clone(), role: token.role })
+    let secrets = tokens.iter().filter_map(|token| match &token.proof {
+        Proof::Secret(sha256) => Some((token, sha256)),
+        Proof::Certificate(_) => None,
+    });
+    let (tokens, digests): (Vec<&Token>, Vec<&Digest>) = secrets.unzip();
+    let at = secret::find(digests.into_iter(), secret)?;
+    tokens.get(at).map(|token| Caller::of(token))
+}
+
+/// The caller whose client certificate this is.
+pub(super) fn certified(tokens: &[Token], shown: &Certificate) -> Option<Caller> {
+    let name = shown.common_name.as_ref()?;
+    let is_its = |token: &&Token| matches!(&token.proof, Proof::Certificate(named) if named == name);
+    tokens.iter().find(is_its).map(Caller::of)
+}
+
+impl Caller {
+    fn of(token: &Token) -> Self {
+        Caller { name: token.name.clone(), role: token.role }
+    }
 }
 
 #[cfg(test)]

@@ -5,23 +5,26 @@ use super::read::no_twins;
 use super::secret::secret;
 use super::server::{Bound, address};
 use super::table::{Table, Value};
+use super::tls::tls;
 use super::words::ROLE;
-use crate::admin::{Settings, Token};
+use crate::admin::{Proof, Settings, Token};
 use std::net::SocketAddr;
 
 /// Reads `[admin]`; its addresses are added to `bound`. Without the section there is no admin API.
 pub(super) fn admin<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Settings {
-    let mut settings = Settings { listen: None, probe_listen: None, metrics_public: false, tokens: Vec::new() };
+    let mut settings = Settings::default();
     let Some(table) = root.table("admin") else { return settings };
     let mut listen = SocketAddr::from(([127, 0, 0, 1], 9090));
     table.set("listen", &mut listen, address);
     settings.listen = Some(listen);
     bound.push((table.place_of("listen"), listen));
     let insecure = table.get("insecure", Value::bool).unwrap_or(false);
-    if !insecure && !listen.ip().is_loopback() {
+    settings.tls = tls(&table);
+    if !insecure && !listen.ip().is_loopback() && table.find("tls").is_none() {
         let reason = "tokens would cross the network unencrypted";
         table.place_of("listen").fault(format!(
-            "found {listen}, expected a loopback address such as 127.0.0.1:9090: {reason}; `insecure = true` allows it"
+            "found {listen}, expected a loopback address such as 127.0.0.1:9090: {reason}; `tls` encrypts them, \
+             `insecure = true` allows it"
         ));
     }
     if let Some(probe) = table.get("probe_listen", address) {
@@ -29,12 +32,14 @@ pub(super) fn admin<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Setting
         settings.probe_listen = Some(probe);
     }
     table.set("metrics_public", &mut settings.metrics_public, Value::bool);
-    settings.tokens = tokens(&table);
+    let certificates = settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    settings.tokens = tokens(&table, certificates);
     table.finish();
     settings
 }
 
-fn tokens(admin: &Table<'_>) -> Vec<Token> {
+/// `certificates`: whether clients are asked for theirs.
+fn tokens(admin: &Table<'_>, certificates: bool) -> Vec<Token> {
     let tables = admin.tables("tokens", bounds::TOKENS);
     if tables.is_empty() {
         admin.at.warn("no tokens: only health answers, everything else is refused");
@@ -45,14 +50,28 @@ fn tokens(admin: &Table<'_>) -> Vec<Token> {
         let name = table.need("name", "a name such as \"ops\"", |v| v.parsed(token_name));
         names.extend(name.clone().map(|name| (table.place_of("name"), name)));
         let role = table.need("role", "\"viewer\", \"operator\" or \"administrator\"", |v| v.word(ROLE));
-        let sha256 = secret(&table, ["sha256", "token_env", "token_file"]);
+        let proof = match table.find("certificate") {
+            None => secret(&table, ["sha256", "token_env", "token_file"]).map(Proof::Secret),
+            Some(value) => certificate(&table, &value, certificates),
+        };
         table.finish();
-        if let (Some(name), Some(role), Some(sha256)) = (name, role, sha256) {
-            tokens.push(Token { name, role, sha256 });
+        if let (Some(name), Some(role), Some(proof)) = (name, role, proof) {
+            tokens.push(Token { name, role, proof });
         }
     }
     no_twins(&names);
     tokens
+}
+
+/// The common name of a client certificate, in the place of a secret.
+fn certificate(table: &Table<'_>, value: &Value<'_>, asked_for: bool) -> Option<Proof> {
+    if ["sha256", "token_env", "token_file"].iter().any(|name| table.find(name).is_some()) {
+        value.at.fault("stands beside a secret, expected one of the two");
+    }
+    if !asked_for {
+        value.at.fault("needs admin.tls with client_ca, the authorities whose client certificates count");
+    }
+    value.parsed(token_name).map(Proof::Certificate)
 }
 
 fn token_name(text: &str) -> Result<String, &'static str> {

@@ -5,13 +5,14 @@
 //! TOML, loads that and compares, so that no setting can be forgotten here.
 
 use super::Config;
+use super::tls::CLIENT_AUTH;
 use super::values::{show_duration, show_size};
 use super::words::{self, word};
 use crate::auth;
 use crate::limit::{Limiter, Quota};
 use crate::policy::{Api, FieldPattern, HostHeader, KeyRules, Names, PurgeRule, QueryKey, Route, Rules, Share, Ttl};
 use crate::upstream::Endpoint;
-use crate::{admin, listener, store, telemetry};
+use crate::{admin, listener, store, telemetry, tls};
 use serde_json::{Map, Value, json};
 
 /// What stands in the place of a secret or its digest.
@@ -32,8 +33,9 @@ pub fn effective(config: &Config) -> Value {
 
 fn server(s: &listener::Settings) -> Value {
     let l = &s.limits;
-    json!({
+    let mut section = json!({
         "listen": s.listen,
+        "http2": s.http2,
         "trusted_proxies": s.trusted_proxies.iter().map(|n| format!("{}/{}", n.address, n.bits)).collect::<Vec<_>>(),
         "purge_method": s.purge_method,
         "limits": {
@@ -47,12 +49,26 @@ fn server(s: &listener::Settings) -> Value {
             "query_body": show_size(l.query_body),
             "body_min_rate": show_size(l.body_min_rate),
             "write_stall": show_duration(l.write_stall),
+            "h2_streams": l.h2_streams,
             "waiting_requests": l.waiting_requests,
             "variants_per_path": l.variants_per_path,
             "fills": l.fills,
         },
         "drain": { "delay": show_duration(s.drain_delay), "deadline": show_duration(s.drain_deadline) },
-    })
+    });
+    if let Some(s) = &s.tls {
+        section["tls"] = tls(s);
+    }
+    section
+}
+
+fn tls(s: &tls::Settings) -> Value {
+    let mut section = json!({ "cert": s.cert, "key": s.key });
+    if let Some(client_ca) = &s.client_ca {
+        section["client_ca"] = json!(client_ca);
+        section["client_auth"] = json!(word(CLIENT_AUTH, &s.client_auth));
+    }
+    section
 }
 
 fn cache(s: &store::Settings) -> Value {
@@ -66,15 +82,24 @@ fn cache(s: &store::Settings) -> Value {
 
 fn admin_port(s: &admin::Settings) -> Option<Value> {
     let listen = s.listen?;
-    let token = |t: &admin::Token| json!({ "name": t.name, "role": word(words::ROLE, &t.role), "sha256": REDACTED });
+    let token = |t: &admin::Token| {
+        let (key, value) = match &t.proof {
+            admin::Proof::Secret(_) => ("sha256", REDACTED),
+            admin::Proof::Certificate(name) => ("certificate", name.as_str()),
+        };
+        json!({ "name": t.name, "role": word(words::ROLE, &t.role), key: value })
+    };
     let mut section = json!({
         "listen": listen,
-        "insecure": !listen.ip().is_loopback(),
+        "insecure": !listen.ip().is_loopback() && s.tls.is_none(),
         "metrics_public": s.metrics_public,
         "tokens": s.tokens.iter().map(token).collect::<Vec<_>>(),
     });
     if let Some(probe) = s.probe_listen {
         section["probe_listen"] = json!(probe);
+    }
+    if let Some(s) = &s.tls {
+        section["tls"] = tls(s);
     }
     Some(section)
 }

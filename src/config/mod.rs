@@ -29,6 +29,7 @@ mod surroundings;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod unavailable;
 mod values;
 mod words;

@@ -5,6 +5,7 @@ use super::bounds;
 use super::read::no_twins;
 use super::reader::Place;
 use super::table::{Table, Value};
+use super::tls::tls;
 use crate::listener::{Limits, Network, Settings};
 use std::net::SocketAddr;
 
@@ -22,6 +23,8 @@ pub(super) fn server<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Settin
     if table.find("listen").is_none() {
         bound.extend(settings.listen.iter().map(|a| (table.place_of("listen"), *a)));
     }
+    settings.tls = tls(&table);
+    table.set("http2", &mut settings.http2, Value::bool);
     table.set("trusted_proxies", &mut settings.trusted_proxies, trusted_proxies);
     table.set("purge_method", &mut settings.purge_method, Value::bool);
     if let Some(t) = table.table("limits") {
@@ -74,6 +77,7 @@ fn limits(t: Table<'_>) -> Limits {
     t.set("query_body", &mut l.query_body, |v| v.size(bounds::QUERY_BODY));
     t.set("body_min_rate", &mut l.body_min_rate, |v| v.size(bounds::BODY_MIN_RATE));
     t.set("write_stall", &mut l.write_stall, |v| v.duration(&bounds::WRITE_STALL));
+    t.set("h2_streams", &mut l.h2_streams, |v| u32::try_from(v.count(bounds::H2_STREAMS)?).ok());
     t.set("waiting_requests", &mut l.waiting_requests, |v| v.count(bounds::WAITING_REQUESTS));
     t.set("variants_per_path", &mut l.variants_per_path, |v| v.count(bounds::VARIANTS_PER_PATH));
     t.set("fills", &mut l.fills, |v| v.count(bounds::FILLS));

@@ -135,8 +135,9 @@ fn written_back(config: &Config) -> String {
     let mut shown = effective(config);
     if let Some(tokens) = shown.pointer_mut("/admin/tokens").and_then(Value::as_array_mut) {
         for (shown, token) in tokens.iter_mut().zip(&config.admin.tokens) {
+            let crate::admin::Proof::Secret(sha256) = &token.proof else { continue };
             assert_eq!(shown["sha256"], "redacted");
-            shown["sha256"] = token.sha256.iter().map(|b| format!("{b:02x}")).collect::<String>().into();
+            shown["sha256"] = sha256.iter().map(|b| format!("{b:02x}")).collect::<String>().into();
         }
     }
     toml::to_string(&shown).unwrap()

@@ -4,11 +4,8 @@
 /// The path of each, as in the file, without indexes; what stands below it is meant as well. A key of `[[api]]` stands
 /// for the same key of `[[api.route]]`.
 pub(super) const UNAVAILABLE: &[&str] = &[
-    "server.tls",
-    "server.limits.h2_streams",
     "server.limits.keys_per_caller",
     "cache.snapshot",
-    "admin.tls",
     "admin.audit_file",
     "telemetry",
     "objects",

@@ -1,5 +1,6 @@
 //! Step 1: is the request sane, which API answers it, who is calling?
 
+use super::Settings;
 use super::problem::Problem;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
@@ -9,12 +10,15 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGR
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A request that may go on.
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) method: Method,
+    /// The scheme by which the client asks, as the origin is told.
+    pub(super) scheme: Cow<'static, str>,
     /// The Host, canonical, with its port.
     pub(super) host: String,
     /// The target as written.
@@ -45,6 +49,7 @@ impl Admitted {
         let routed = self.routed.mounted.route(&Method::GET, self.routed.path.clone());
         Admitted {
             method: Method::GET,
+            scheme: self.scheme.clone(),
             host: self.host.clone(),
             uri: self.uri.clone(),
             routed,
@@ -60,15 +65,24 @@ impl Admitted {
 }
 
 /// Admits `request` or says why not. The body comes apart, since it is used once.
-pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>) -> Result<(Admitted, Body), Problem> {
+pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) -> Result<(Admitted, Body), Problem> {
     let (mut parts, body) = request.into_parts();
+    if parts.headers.len() > settings.header_count {
+        let detail = format!(
+            "the request has {} fields; the limit is {} (server.limits.header_count)",
+            parts.headers.len(),
+            settings.header_count
+        );
+        let name = "head-too-large";
+        return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, name, detail).closing());
+    }
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         let detail = format!("{} is not served here", parts.method);
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-refused", detail).closing());
     }
     let host = host(&parts.uri, &parts.headers)?;
     no_loop(&parts.headers)?;
-    framing(&parts.headers, body_limit)?;
+    framing(&parts.headers, settings.request_body)?;
     let path = canonical_path(parts.uri.path()).map_err(Problem::bad_target)?.into_owned();
     check_query(parts.uri.query().unwrap_or_default()).map_err(Problem::bad_target)?;
     let Some(mounted) = apis.find(&host, &path) else {
@@ -83,6 +97,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     strip_twins(&mut parts.headers);
     let admitted = Admitted {
         method: parts.method,
+        scheme: Cow::Borrowed("http"),
         host,
         uri: parts.uri,
         routed,

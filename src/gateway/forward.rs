@@ -4,11 +4,12 @@ use super::admit::Admitted;
 use super::status::VIA_VALUE;
 use crate::client::Client;
 use crate::policy::{HostHeader, Names, canonical_query, kept_cookies};
-use crate::rfc9110::fields::remove_all;
+use crate::rfc9110::fields::{has_any, list, remove_all};
 use crate::upstream::HostChoice;
 use bytes::Bytes;
 use http::header::{COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, VIA};
 use http::{HeaderMap, HeaderValue, Uri};
+use std::borrow::Cow;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -43,7 +44,7 @@ pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client
     }
     fields.append(VIA, VIA_VALUE);
     put_member(&mut fields, SURROGATE_CAPABILITY, trusted, &[CAPABILITY]);
-    tell_who(&mut fields, &admitted.host, client, trusted);
+    tell_who(&mut fields, admitted, client, trusted);
     fields
 }
 
@@ -82,19 +83,42 @@ fn drop_claims(fields: &mut HeaderMap) {
     remove_all(fields, &claims);
 }
 
+/// The scheme by which a client asks: its connection's, unless a trusted proxy says by which one it was asked itself. An origin
+/// that leads from one to the other, or writes links, answers by it, so it is part of the key.
+pub(super) fn scheme(fields: &HeaderMap, secure: bool, is_trusted: impl FnOnce() -> bool) -> Cow<'static, str> {
+    let own = Cow::Borrowed(if secure { "https" } else { "http" });
+    if !has_any(fields, &[X_FORWARDED_PROTO, FORWARDED]) || !is_trusted() {
+        return own;
+    }
+    let told = match fields.get(X_FORWARDED_PROTO) {
+        Some(value) => value.to_str().ok(),
+        None => list(fields, &FORWARDED).next().and_then(|first| {
+            let pairs = first.split(';').filter_map(|pair| pair.split_once('='));
+            pairs.map(|(name, value)| (name.trim(), value)).find(|(name, _)| name.eq_ignore_ascii_case("proto"))
+        }).map(|(_, value)| value.trim().trim_matches('"')),
+    };
+    match told {
+        None => own,
+        Some(told) if told.eq_ignore_ascii_case("http") => Cow::Borrowed("http"),
+        Some(told) if told.eq_ignore_ascii_case("https") => Cow::Borrowed("https"),
+        Some(other) => Cow::Owned(other.to_owned()),
+    }
+}
+
 /// Says for whom we ask. What a client says about that is only believed, and added to, when it is a trusted proxy.
-fn tell_who(fields: &mut HeaderMap, host: &str, client: &Client, trusted: bool) {
+fn tell_who(fields: &mut HeaderMap, admitted: &Admitted, client: &Client, trusted: bool) {
     let believed = |fields: &HeaderMap, name: &HeaderName| trusted && fields.contains_key(name);
-    let node = client.node.as_bytes();
+    let (node, host) = (client.node.as_bytes(), admitted.host.as_bytes());
     put_member(fields, X_FORWARDED_FOR, trusted, &[node]);
     if !believed(fields, &X_FORWARDED_HOST) {
-        put_member(fields, X_FORWARDED_HOST, false, &[host.as_bytes()]);
+        put_member(fields, X_FORWARDED_HOST, false, &[host]);
     }
     if !believed(fields, &X_FORWARDED_PROTO) {
-        fields.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        put_member(fields, X_FORWARDED_PROTO, false, &[admitted.scheme.as_bytes()]);
     }
     let (open, close): (&[u8], &[u8]) = if node.contains(&b':') { (b"\"[", b"]\"") } else { (b"", b"") };
-    let member = [b"for=", open, node, close, b";host=\"", host.as_bytes(), b"\";proto=http"];
+    let own: &[u8] = if client.secure { b"https" } else { b"http" };
+    let member = [b"for=", open, node, close, b";host=\"", host, b"\";proto=", own];
     put_member(fields, FORWARDED, trusted, &member);
 }
 

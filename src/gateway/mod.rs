@@ -40,6 +40,8 @@ pub type MayPurge = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
 pub struct Settings {
     /// Whether `Forwarded` and `X-Forwarded-*` of this peer are believed.
     pub trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// Fields that a request may have.
+    pub header_count: usize,
     /// Bytes that a request's body may have; `None` is no limit.
     pub request_body: Option<u64>,
     /// Bytes that the content of a QUERY may have to be part of a key.
@@ -88,12 +90,13 @@ impl Gateway {
     /// Answers a request that came at `now`, or says what has to be waited for.
     pub fn handle<'a>(self: &'a Arc<Self>, request: Request<Body>, client: &'a Client, now: Now) -> Step<'a> {
         let comer = Comer { began_at: self.store.scopes.epoch(), began_time: now.mono };
-        let (mut admitted, body) = match admit(request, &self.apis, self.settings.request_body) {
+        let (mut admitted, body) = match admit(request, &self.apis, &self.settings) {
             Ok(admitted) => admitted,
             Err(problem) => {
                 return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, None)));
             }
         };
+        admitted.scheme = forward::scheme(&admitted.fields, client.secure, || (self.settings.trusts)(client.address.ip()));
         if let Some(purged) = self.purged(&admitted) {
             return Step::Now(purged);
         }

@@ -6,6 +6,7 @@ use super::service::Handler;
 use super::settings::Settings;
 use super::stop::Stop;
 use crate::tasks::Tasks;
+use crate::tls;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,16 +20,17 @@ const PAUSE: Duration = Duration::from_millis(75);
 /// Serves `listener` until `stop` drains. It returns when no more connections are accepted; those that are open live
 /// on in `tasks` until they have ended or `stop` closes.
 ///
-/// `gate` counts connections for all listeners that share it. When it is full, connections wait in the socket's queue.
+/// With `tls` connections are encrypted. `gate` counts connections for all listeners that share it. When it is full, connections wait in the socket's queue.
 pub async fn run<H: Handler>(
     listener: TcpListener,
     gate: Arc<Gate>,
     settings: Arc<Settings>,
+    tls: Option<Arc<tls::Server>>,
     handler: H,
     tasks: Tasks,
     stop: Stop,
 ) {
-    let server = Arc::new(Server::new(&settings.limits, handler));
+    let server = Arc::new(Server::new(&settings, tls, &gate, &tasks, handler));
     let mut watch = stop.clone();
     let mut draining = pin!(watch.draining());
     let mut failing = false;

@@ -2,17 +2,21 @@
 
 mod accept;
 mod connection;
+mod frames;
 mod gate;
 mod refusal;
 mod scan;
 mod service;
 mod settings;
+mod socket;
 mod stop;
+mod streams;
 mod upload;
 mod wire;
 
 pub use accept::run;
 pub use gate::Gate;
+pub use refusal::Refused;
 pub use service::Handler;
 pub use settings::{Limits, Network, Settings};
 pub use stop::{Stop, Stopper, stop};

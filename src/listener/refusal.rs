@@ -5,13 +5,23 @@
 //! adds comes after a handler's fields. (Where an earlier answer is still in the same buffer the bare one goes out;
 //! it says the same with fewer words.)
 
+use http::StatusCode;
 use memchr::memmem;
 
 /// Longer than the head that hyper writes then.
 const LONGEST: usize = 512;
 
+/// A request that could not be read as one: what its client got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The status.
+    pub status: StatusCode,
+    /// The stable name, as in the answer.
+    pub name: &'static str,
+}
+
 /// The answer to send in place of `bytes`, if those are a refusal of hyper's.
-pub(super) fn in_place_of(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn in_place_of(bytes: &[u8]) -> Option<(Refused, Vec<u8>)> {
     if !bytes.starts_with(b"HTTP/1.1 4") || bytes.len() > LONGEST {
         return None;
     }
@@ -22,20 +32,21 @@ pub(super) fn in_place_of(bytes: &[u8]) -> Option<Vec<u8>> {
     if end != rest.len() {
         return None;
     }
-    let (status, title) = line.strip_prefix("HTTP/1.1 ")?.split_once(' ')?;
-    let (name, detail) = match status {
+    let (code, title) = line.strip_prefix("HTTP/1.1 ")?.split_once(' ')?;
+    let status = StatusCode::from_bytes(code.as_bytes()).ok()?;
+    let (name, detail) = match code {
         "414" => ("target-too-long", "the request's target is longer than this server takes"),
         "431" => ("head-too-large", "the request's head has more bytes or fields than server.limits allows"),
         _ => ("malformed-request", "the request isn't well-formed, or can be read in two ways"),
     };
     let body =
-        format!(r#"{{"detail":"{detail}","status":{status},"title":"{title}","type":"urn:freshgate:problem:{name}"}}"#);
+        format!(r#"{{"detail":"{detail}","status":{code},"title":"{title}","type":"urn:freshgate:problem:{name}"}}"#);
     let fields = format!(
         "content-type: application/problem+json\r\ncache-control: no-store\r\nvia: 1.1 freshgate\r\n\
          cache-status: freshgate; detail={name}\r\nconnection: close\r\ncontent-length: {}\r\n",
         body.len()
     );
-    Some(format!("{line}\r\n{fields}{rest}{body}").into_bytes())
+    Some((Refused { status, name }, format!("{line}\r\n{fields}{rest}{body}").into_bytes()))
 }
 
 #[cfg(test)]
@@ -45,7 +56,9 @@ mod tests {
     #[test]
     fn only_a_bare_refusal_is_replaced() {
         let bare = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
-        let said = String::from_utf8(in_place_of(bare.as_bytes()).unwrap()).unwrap();
+        let (refused, said) = in_place_of(bare.as_bytes()).unwrap();
+        assert_eq!(refused, Refused { status: StatusCode::BAD_REQUEST, name: "malformed-request" });
+        let said = String::from_utf8(said).unwrap();
         let (head, body) = said.split_once("\r\n\r\n").unwrap();
         assert!(
             head.ends_with("\r\ndate: now") && head.contains(&format!("content-length: {}\r\n", body.len())),

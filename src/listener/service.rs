@@ -1,11 +1,14 @@
 //! From hyper's request to the handler, and from its answer back to hyper.
 
+use super::refusal::Refused;
+use super::streams::{Steps, piece};
 use super::upload::{Upload, UploadLimits};
 use super::wire::{Line, Turn};
 use crate::body::{Body, BodyError};
-use crate::client::{Client, Interim};
+use crate::client::Client;
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version};
+use http::header::HOST;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::{HttpService, service_fn};
@@ -20,30 +23,35 @@ use std::task::{Context, Poll};
 /// What answers requests.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// Answers one request. It may be dropped at any await when the client goes away. An answer of 101 hands the
-    /// connection to `hyper::upgrade::on` of the request.
+    /// connection to `hyper::upgrade::on` of the request. A request of HTTP/2 names its host by `Host` like all others.
     fn handle(&self, request: Request<Body>, client: Arc<Client>) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Hears of a request that was refused before it could be read as one.
+    fn refused(&self, peer: SocketAddr, refused: Refused) {
+        let _ = (peer, refused);
+    }
 }
 
-/// hyper's service for one connection.
+/// hyper's service for one connection; `client` is at its far end.
 pub(super) fn service<H: Handler>(
     handler: H,
     line: Arc<Line>,
     limits: UploadLimits,
-    address: SocketAddr,
-    local: SocketAddr,
-) -> impl HttpService<Incoming, ResBody = Answer, Error = Infallible, Future: Send> + Send {
-    let interim = Interim::new(line.hints.clone(), 0);
-    let client = RefCell::new(Arc::new(Client::new(address, local, interim)));
+    client: Client,
+) -> impl HttpService<Incoming, ResBody = Answer, Error = Infallible, Future: Send + 'static> + Send {
+    let client = RefCell::new(Arc::new(client));
     service_fn(move |request: Request<Incoming>| {
         let handler = handler.clone();
-        let old = request.version() < Version::HTTP_11;
+        let version = request.version();
         let number = line.request();
+        // Interim answers go past hyper: an old client can't read them, and between frames there is no room.
+        let hinted = if version == Version::HTTP_11 { number } else { 0 };
         let client = {
             let mut client = client.borrow_mut();
-            Client::turn(&mut client, if old { 0 } else { number });
+            Client::turn(&mut client, hinted);
             client.clone()
         };
-        line.hints.begin(if old { 0 } else { number });
+        line.hints.begin(hinted);
         let turn = Turn::new(line.clone());
         let request = receive(request, &line, limits);
         async move {
@@ -53,12 +61,20 @@ pub(super) fn service<H: Handler>(
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 line.becomes_tunnel();
             }
-            Ok(answer.map(|body| Answer { body, turn, old }))
+            let way = match version {
+                Version::HTTP_2 => Way::Stream { steps: Steps::of_this_stream(), rest: Bytes::new() },
+                Version::HTTP_11 => Way::Counted,
+                _ => Way::Old,
+            };
+            Ok(answer.map(|body| Answer { body, turn, way }))
         }
     })
 }
 
-fn receive(request: Request<Incoming>, line: &Arc<Line>, limits: UploadLimits) -> Request<Body> {
+fn receive(mut request: Request<Incoming>, line: &Arc<Line>, limits: UploadLimits) -> Request<Body> {
+    if request.version() == Version::HTTP_2 {
+        name_host(&mut request);
+    }
     request.map(|incoming| {
         if incoming.is_end_stream() {
             Body::empty()
@@ -68,12 +84,32 @@ fn receive(request: Request<Incoming>, line: &Arc<Line>, limits: UploadLimits) -
     })
 }
 
+/// Says by `Host` what `:authority` says, as RFC 9113 §8.3.1 has it for those who go on in HTTP/1.1. Where there are both, they
+/// are left for `admit` to compare.
+fn name_host(request: &mut Request<Incoming>) {
+    if let Some(authority) = request.uri().authority()
+        && !request.headers().contains_key(HOST)
+        && let Ok(host) = HeaderValue::try_from(authority.as_str())
+    {
+        request.headers_mut().insert(HOST, host);
+    }
+}
+
 /// An answer's body; while it lives, its connection is busy.
 pub(super) struct Answer {
     body: Body,
     turn: Turn,
+    way: Way,
+}
+
+/// How an answer's body goes out.
+enum Way {
+    /// HTTP/1.1: where it breaks off can be seen.
+    Counted,
     /// HTTP/1.0: the end of the connection may be the end of the message.
-    old: bool,
+    Old,
+    /// HTTP/2: in small pieces, each of which is a step that the stream's task sees.
+    Stream { steps: Option<Arc<Steps>>, rest: Bytes },
 }
 
 impl HttpBody for Answer {
@@ -81,18 +117,58 @@ impl HttpBody for Answer {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if self.old && matches!(polled, Poll::Ready(Some(Err(_)))) {
-            self.turn.line().resets();
+        let Answer { body, turn, way } = &mut *self;
+        match way {
+            Way::Counted => Pin::new(body).poll_frame(cx),
+            Way::Old => {
+                let polled = Pin::new(body).poll_frame(cx);
+                if matches!(polled, Poll::Ready(Some(Err(_)))) {
+                    turn.line().resets();
+                }
+                polled
+            }
+            Way::Stream { steps, rest } => {
+                let polled = next_piece(body, rest, cx);
+                if let Some(steps) = steps {
+                    if polled.is_ready() { steps.given() } else { steps.awaited() }
+                }
+                polled
+            }
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        let left = matches!(&self.way, Way::Stream { rest, .. } if !rest.is_empty());
+        !left && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let left = if let Way::Stream { rest, .. } = &self.way { rest.len() as u64 } else { 0 };
+        if left == 0 {
+            return self.body.size_hint();
+        }
+        let (of_body, mut hint) = (self.body.size_hint(), SizeHint::new());
+        hint.set_lower(of_body.lower() + left);
+        if let Some(upper) = of_body.upper() {
+            hint.set_upper(upper + left);
+        }
+        hint
     }
+}
+
+fn next_piece(
+    body: &mut Body,
+    rest: &mut Bytes,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    if rest.is_empty() {
+        let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
+        match frame.map(|frame| frame.map(Frame::into_data)) {
+            Some(Ok(Ok(data))) => *rest = data,
+            Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => return Poll::Ready(None),
+        }
+    }
+    Poll::Ready(Some(Ok(Frame::data(piece(rest)))))
 }

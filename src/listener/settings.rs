@@ -1,5 +1,6 @@
 //! `[server]`: where clients connect, and what one of them may cost.
 
+use crate::tls;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -8,6 +9,10 @@ use std::time::Duration;
 pub struct Settings {
     /// `listen`: addresses to bind; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
+    /// `tls`: `None` is plain HTTP.
+    pub tls: Option<tls::Settings>,
+    /// `http2`: whether HTTP/2 is spoken. Default true.
+    pub http2: bool,
     /// `trusted_proxies`: peers whose `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<Network>,
     /// `purge_method`: PURGE on the data port.
@@ -24,6 +29,8 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+            tls: None,
+            http2: true,
             trusted_proxies: Vec::new(),
             purge_method: false,
             limits: Limits::default(),
@@ -82,6 +89,8 @@ pub struct Limits {
     pub body_min_rate: u64,
     /// `write_stall`: how long a client may take nothing of an answer. Default 60 s.
     pub write_stall: Duration,
+    /// `h2_streams`: requests of one HTTP/2 connection that are under way at a time. Default 100.
+    pub h2_streams: u32,
     /// `waiting_requests`: requests that wait for somebody else's fill, over all. Default 10,000.
     pub waiting_requests: usize,
     /// `variants_per_path`: answers kept for one key that differ by `Vary`. Default 64.
@@ -103,6 +112,7 @@ impl Default for Limits {
             query_body: 64 << 10,
             body_min_rate: 64,
             write_stall: Duration::from_secs(60),
+            h2_streams: 100,
             waiting_requests: 10_000,
             variants_per_path: 64,
             fills: 4_096,

@@ -8,6 +8,7 @@ use super::settings::Limits;
 use super::wire::Turn;
 use crate::alarm::{Alarm, later};
 use crate::body::BodyError;
+use crate::reached::Bound;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -80,6 +81,9 @@ impl HttpBody for Upload {
         }
         let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
             ready!(this.patience.wait(&this.limits, cx));
+            if let Some(turn) = &this.turn {
+                turn.line().note(Bound::BodyMinRate);
+            }
             return this.fail(BodyError::ClientSlow);
         };
         let frame = match frame {

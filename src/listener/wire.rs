@@ -16,22 +16,26 @@
 //! the answer in the client's hands (RFC 9112, 9.6). So after an answer to a request that wasn't read to its end we
 //! close our half, and read and drop for a bounded while. The other way round: when the answer to an HTTP/1.0 client
 //! breaks off, the end of the connection would look like the end of the message, so there we do send RST.
+//!
+//! **HTTP/2** has the same deadlines on other grounds: a head is open as long as `frames` says so, whatever else is under
+//! way, and a client idles while no stream is. One that still acknowledges what was sent before doesn't.
 
+use super::frames::Frames;
 use super::gate::Pass;
-use super::refusal;
+use super::refusal::{self, Refused};
 use super::scan::Scanner;
 use super::settings::Limits;
+use super::socket::Socket;
 use crate::alarm::{Alarm, later};
 use crate::client::Hints;
-use crate::gather;
+use crate::reached::{Bound, Reached};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// How long and how much a client may go on sending after the last answer.
@@ -44,14 +48,32 @@ const LINGER_BYTES: usize = 1 << 20;
 pub(super) struct Line {
     pub(super) hints: Arc<Hints>,
     requests: AtomicU64,
-    under_way: AtomicU8,
+    under_way: AtomicUsize,
     tunnel: AtomicBool,
     /// The present request's body was dropped before its end.
     abandoned: AtomicBool,
     resets: AtomicBool,
+    /// What could not be read as a request.
+    refused: OnceLock<Refused>,
+    reached: Arc<Reached>,
 }
 
 impl Line {
+    /// What is reached is counted in `reached`.
+    pub(super) fn new(reached: Arc<Reached>) -> Self {
+        Line { reached, ..Line::default() }
+    }
+
+    /// Counts that the connection, or a message on it, reached a bound.
+    pub(super) fn note(&self, bound: Bound) {
+        self.reached.note(bound);
+    }
+
+    /// What could not be read as a request, once the connection has ended for it.
+    pub(super) fn refused(&self) -> Option<Refused> {
+        self.refused.get().copied()
+    }
+
     /// A head is complete; returns the request's number, from 1.
     pub(super) fn request(&self) -> u64 {
         self.abandoned.store(false, Relaxed);
@@ -110,10 +132,10 @@ impl WireLimits {
 
 /// A client's socket.
 pub(super) struct Wire {
-    stream: TcpStream,
+    socket: Socket,
     line: Arc<Line>,
     limits: WireLimits,
-    scanner: Scanner,
+    reading: Reading,
     head: HeadWait,
     stall: Stall,
     /// An interim answer that is being written, and how much of it has been.
@@ -123,6 +145,41 @@ pub(super) struct Wire {
     closing: Closing,
     /// The connection's place; a tunnel keeps it after hyper has let go of the socket.
     _pass: Pass,
+}
+
+/// How what the client sends is followed.
+pub(super) enum Reading {
+    Http1(Scanner),
+    Http2(Box<Following>),
+}
+
+impl Reading {
+    pub(super) fn http1() -> Self {
+        Reading::Http1(Scanner::default())
+    }
+
+    /// `streams` may be open at a time.
+    pub(super) fn http2(streams: u32) -> Self {
+        Reading::Http2(Box::new(Following { frames: Frames::new(streams), sent: 0, waits_for: None }))
+    }
+}
+
+/// A client of HTTP/2.
+pub(super) struct Following {
+    frames: Frames,
+    /// Bytes that it was sent.
+    sent: u64,
+    /// What the deadline is for.
+    waits_for: Option<Awaited>,
+}
+
+/// What a client of HTTP/2 is waited for; the numbers tell one wait from the next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    FirstHead,
+    RestOfHead(u64),
+    /// After so many requests and so many acknowledgements.
+    Anything(u64, u64),
 }
 
 #[derive(Default)]
@@ -149,9 +206,18 @@ struct Closing {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, pass: Pass, line: Arc<Line>, limits: WireLimits) -> Self {
-        let (scanner, head, stall, hint, writing, closing) = Default::default();
-        Wire { stream, line, limits, scanner, head, stall, hint, writing, closing, _pass: pass }
+    /// The first head is to be there until `deadline`.
+    pub(super) fn new(
+        socket: Socket,
+        pass: Pass,
+        line: Arc<Line>,
+        limits: WireLimits,
+        reading: Reading,
+        deadline: Instant,
+    ) -> Self {
+        let head = HeadWait { deadline: Some(deadline), ..HeadWait::default() };
+        let (stall, hint, writing, closing) = Default::default();
+        Wire { socket, line, limits, reading, head, stall, hint, writing, closing, _pass: pass }
     }
 
     /// Whether hyper reads a head; notes the begin of each such wait.
@@ -172,23 +238,54 @@ impl Wire {
         }
     }
 
+    /// Whether the client is waited for, and if so, whether it idles rather than sends a head.
+    fn waits(&mut self) -> Option<bool> {
+        let Reading::Http2(following) = &mut self.reading else {
+            return self.reads_head().then(|| !self.head.begun && self.head.after > 0);
+        };
+        let under_way = self.writing || self.line.under_way.load(Relaxed) > 0;
+        let awaited = following.awaits(self.line.requests.load(Relaxed), under_way);
+        let before = std::mem::replace(&mut following.waits_for, awaited);
+        if before != awaited && awaited != Some(Awaited::FirstHead) {
+            self.head.deadline = None;
+        }
+        Some(matches!(awaited?, Awaited::Anything(..)))
+    }
+
     /// A read blocks: ready with an error when the client's time for its head, or for idling, is over.
     fn wait_for_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.reads_head() {
-            return Poll::Pending;
-        }
-        let head = &mut self.head;
-        let limit = if head.begun || head.after == 0 { self.limits.head } else { self.limits.idle };
-        let deadline = *head.deadline.get_or_insert_with(|| later(Instant::now(), limit));
-        ready!(head.alarm.poll(deadline, cx));
+        let Some(idles) = self.waits() else { return Poll::Pending };
+        let (limit, bound) =
+            if idles { (self.limits.idle, Bound::IdleTimeout) } else { (self.limits.head, Bound::HeaderTimeout) };
+        let deadline = *self.head.deadline.get_or_insert_with(|| later(Instant::now(), limit));
+        ready!(self.head.alarm.poll(deadline, cx));
+        self.line.note(bound);
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client sent no request in time")))
+    }
+
+    /// Looks at what has come, and hides from hyper what it would take the wrong way.
+    fn look(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        match &mut self.reading {
+            Reading::Http1(_) if self.line.tunnel.load(Relaxed) => {}
+            Reading::Http1(scanner) => scanner.scan(bytes),
+            Reading::Http2(following) => {
+                following.frames.scan(bytes, Instant::now(), following.sent).map_err(|bound| {
+                    self.line.note(bound);
+                    io::Error::other(bound.name())
+                })?;
+            }
+        }
+        if matches!(self.reading, Reading::Http1(_)) {
+            self.heard();
+        }
+        Ok(())
     }
 
     fn write_hint(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (bytes, done) = &mut self.hint;
         while *done < bytes.len() {
-            let polled = Pin::new(&mut self.stream).poll_write(cx, &bytes[*done..]);
-            *done += ready!(self.stall.watch(polled, self.limits.stall, cx))?;
+            let polled = Pin::new(&mut self.socket).poll_write(cx, &bytes[*done..]);
+            *done += ready!(self.stall.watch(polled, self.limits.stall, &self.line, cx))?;
         }
         if *done > 0 {
             self.hint = (Vec::new(), 0);
@@ -198,17 +295,23 @@ impl Wire {
 
     /// Puts our words in place of a refusal that hyper has written itself; what is left of them goes out with the flush.
     fn refuse(&mut self, bytes: &[u8]) -> Option<usize> {
-        self.hint = (refusal::in_place_of(bytes)?, 0);
+        if matches!(self.reading, Reading::Http2(_)) {
+            return None;
+        }
+        let (refused, words) = refusal::in_place_of(bytes)?;
+        let _ = self.line.refused.set(refused); // the first one ends the connection
+        self.hint = (words, 0);
         Some(bytes.len())
     }
 
     /// Reads and drops what the client still sends; ready when it has closed, is done sending, or has had enough.
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut more = self.line.abandoned.load(Relaxed) || self.head.begun && self.reads_head();
+        let is_old = matches!(self.reading, Reading::Http1(_));
+        let mut more = is_old && (self.line.abandoned.load(Relaxed) || self.head.begun && self.reads_head());
         loop {
             let mut space = [0; 4096];
             let mut buf = ReadBuf::new(&mut space);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+            match Pin::new(&mut self.socket).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
                     self.closing.dropped += buf.filled().len();
                     more = true;
@@ -229,14 +332,33 @@ impl Wire {
 
 impl Stall {
     /// Turns a write that has been blocked for too long into an error.
-    fn watch<T>(&mut self, polled: Poll<io::Result<T>>, limit: Duration, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+    fn watch<T>(
+        &mut self,
+        polled: Poll<io::Result<T>>,
+        limit: Duration,
+        line: &Line,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.deadline = None;
             return polled;
         }
         let deadline = *self.deadline.get_or_insert_with(|| later(Instant::now(), limit));
         ready!(self.alarm.poll(deadline, cx));
+        line.note(Bound::WriteStall);
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client took nothing in time")))
+    }
+}
+
+impl Following {
+    /// What the client is waited for after so many requests, if it is.
+    fn awaits(&self, requests: u64, under_way: bool) -> Option<Awaited> {
+        match self.frames.head() {
+            Some(number) => Some(Awaited::RestOfHead(number)),
+            None if under_way => None,
+            None if requests == 0 => Some(Awaited::FirstHead),
+            None => Some(Awaited::Anything(requests, self.frames.acknowledged())),
+        }
     }
 }
 
@@ -245,14 +367,11 @@ impl AsyncRead for Wire {
         let this = &mut *self;
         this.line.hints.written_by(cx.waker());
         let before = buf.filled().len();
-        let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buf) else {
+        let Poll::Ready(result) = Pin::new(&mut this.socket).poll_read(cx, buf) else {
             return this.wait_for_head(cx);
         };
         if buf.filled().len() > before {
-            if !this.line.tunnel.load(Relaxed) {
-                this.scanner.scan(&mut buf.filled_mut()[before..]);
-            }
-            this.heard();
+            this.look(&mut buf.filled_mut()[before..])?;
         } else {
             this.closing.client_closed = true;
         }
@@ -260,16 +379,30 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        this.writing = true;
-        ready!(this.write_hint(cx))?;
-        if let Some(taken) = this.refuse(buf) {
+impl Wire {
+    /// Writes after what waits to be written; `write` is the one call.
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: &[u8],
+        write: impl FnOnce(Pin<&mut Socket>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.writing = true;
+        ready!(self.write_hint(cx))?;
+        if let Some(taken) = self.refuse(first) {
             return Poll::Ready(Ok(taken));
         }
-        let polled = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.stall.watch(polled, this.limits.stall, cx)
+        let polled = write(Pin::new(&mut self.socket), cx);
+        if let (Reading::Http2(following), Poll::Ready(Ok(sent))) = (&mut self.reading, &polled) {
+            following.sent += *sent as u64;
+        }
+        self.stall.watch(polled, self.limits.stall, &self.line, cx)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.write(cx, buf, |socket, cx| socket.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -277,14 +410,8 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        this.writing = true;
-        ready!(this.write_hint(cx))?;
-        if let Some(taken) = bufs.first().and_then(|first| this.refuse(first)) {
-            return Poll::Ready(Ok(taken));
-        }
-        let polled = gather::poll_write(Pin::new(&mut this.stream), cx, bufs);
-        this.stall.watch(polled, this.limits.stall, cx)
+        let first = bufs.first().map_or(&[][..], |first| first);
+        self.write(cx, first, |socket, cx| socket.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -294,25 +421,29 @@ impl AsyncWrite for Wire {
     /// hyper calls it only when all that it had to write has been taken.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        this.writing = false;
         ready!(this.write_hint(cx))?;
         while let Some(bytes) = this.line.hints.take() {
             this.hint = (bytes, 0);
             ready!(this.write_hint(cx))?;
         }
+        let polled = Pin::new(&mut this.socket).poll_flush(cx);
+        ready!(this.stall.watch(polled, this.limits.stall, &this.line, cx))?;
+        this.writing = false;
         // After an answer hyper may be content with the read that has been blocked since before: the wait for the
         // next head begins here.
-        if this.reads_head() && this.head.deadline.is_none() {
+        let is_old = matches!(this.reading, Reading::Http1(_));
+        if !is_old || this.reads_head() && this.head.deadline.is_none() {
             drop(this.wait_for_head(cx));
         }
-        Pin::new(&mut this.stream).poll_flush(cx)
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.closing.deadline.is_none() {
             ready!(this.write_hint(cx))?;
-            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            let polled = Pin::new(&mut this.socket).poll_shutdown(cx);
+            ready!(this.stall.watch(polled, this.limits.stall, &this.line, cx))?;
         }
         if !this.closing.client_closed && !this.line.tunnel.load(Relaxed) {
             ready!(this.linger(cx));
@@ -324,7 +455,7 @@ impl AsyncWrite for Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         if self.line.resets.load(Relaxed) {
-            drop(self.stream.set_zero_linger());
+            self.socket.reset_on_close();
         }
     }
 }

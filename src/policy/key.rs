@@ -1,7 +1,8 @@
 //! What makes two requests different: the key of a stored answer, and the caller's partition.
 //!
-//! A key is `host path ?query NUL partition`, compared byte by byte. A host holds no `/`, a path no `?`, and none of
-//! them a NUL, so two different requests can't write the same key. The partition names every credential field with its
+//! A key is `host path ?query NUL partition`, compared byte by byte; where a client doesn't ask by `http` the scheme and
+//! `://` stand before it (RFC 9111 §2: the target URI, whose scheme some origins answer by). A host holds no `/` and doesn't
+//! end with `:`, a path begins with `/` and holds no `?`, and none of them has a NUL, so two different requests can't write the same key. The partition names every credential field with its
 //! value, so that an answer given to one caller can't be found by another.
 
 use super::settings::{KeyRules, Names, QueryKey, Share};
@@ -127,8 +128,12 @@ pub(super) fn measured(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Writes the key of a GET into `out`; `partition` is empty for the answer that is shared.
-pub fn write_key(out: &mut Vec<u8>, host: &str, path: &str, query: Option<&str>, partition: &[u8]) {
+pub fn write_key(out: &mut Vec<u8>, scheme: &str, host: &str, path: &str, query: Option<&str>, partition: &[u8]) {
     out.clear();
+    if scheme != "http" {
+        out.extend_from_slice(scheme.as_bytes());
+        out.extend_from_slice(b"://");
+    }
     out.extend_from_slice(host.as_bytes());
     out.extend_from_slice(path.as_bytes());
     if let Some(query) = query {

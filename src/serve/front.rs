@@ -4,12 +4,13 @@ use crate::body::{Body, BodyError};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, Kind, Outcome, Step};
-use crate::listener::Handler;
+use crate::listener::{Handler, Refused};
 use crate::telemetry::{Format, Record, Settings, Telemetry};
 use bytes::Bytes;
 use http::header::{HOST, REFERER, USER_AGENT};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -84,6 +85,25 @@ impl Handler for Front {
         }
         let parts = Arc::clone(parts);
         response.map(|body| Body::stream(Metered { body, parts, began, bytes: 0, record: Some(record) }))
+    }
+
+    fn refused(&self, peer: SocketAddr, refused: Refused) {
+        let outcome = Outcome { reason: Some(refused.name), ..Outcome::default() };
+        let Ok(method) = Method::from_bytes(b"-") else { return }; // as Apache writes what it couldn't read
+        let record = Record {
+            outcome,
+            method,
+            host: None,
+            target: None,
+            version: Version::HTTP_11,
+            status: refused.status,
+            peer,
+            bytes_out: 0,
+            took: Duration::ZERO,
+            user_agent: None,
+            referer: None,
+        };
+        self.0.telemetry.record(record);
     }
 }
 

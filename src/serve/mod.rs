@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry};
 use crate::upstream::{Origin, TlsClient};
-use crate::{admin, config};
+use crate::{admin, config, tls};
 use front::Front;
 use house::Rooms;
 use socket2::{Domain, Socket, Type};
@@ -32,18 +32,33 @@ const BACKLOG: i32 = 1024;
 
 /// Why the gateway can't start.
 #[derive(Debug)]
-pub struct StartError {
-    /// The key of the configuration that names the address.
-    pub key: &'static str,
-    /// The address.
-    pub address: SocketAddr,
-    /// What the system says.
-    pub cause: std::io::Error,
+pub enum StartError {
+    /// An address can't be bound.
+    Address {
+        /// The key of the configuration that names it.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// A certificate can't be used.
+    Certificate {
+        /// The key of the configuration.
+        key: &'static str,
+        /// Which file, and why.
+        reason: String,
+    },
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} = \"{}\": can't listen there: {}", self.key, self.address, self.cause)
+        match self {
+            StartError::Address { key, address, cause } => {
+                write!(f, "{key} = \"{address}\": can't listen there: {cause}")
+            }
+            StartError::Certificate { key, reason } => write!(f, "{key}: {reason}"),
+        }
     }
 }
 
@@ -71,6 +86,7 @@ pub struct Running {
 /// # Errors
 /// When an address can't be bound; then nothing is served.
 pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running, StartError> {
+    let certificates = Certificates::load(&config)?;
     let sockets = Sockets::bind(&config)?;
     let (clients, background) = (Tasks::default(), Tasks::default());
     let reached = Arc::new(Reached::default());
@@ -94,17 +110,37 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     let server = Arc::new(server);
     for listener in sockets.data {
         let (gate, server, clients) = (Arc::clone(&gate), Arc::clone(&server), clients.clone());
-        background.spawn(listener::run(listener, gate, server, front.clone(), clients, stop.clone()));
+        let tls = certificates.data.clone();
+        background.spawn(listener::run(listener, gate, server, tls, front.clone(), clients, stop.clone()));
     }
     if let Some(listener) = sockets.admin {
         let settings = Arc::new(admin);
-        background.spawn(admin::run(listener, rooms.clone(), settings, background.clone(), clock, admin_stop.clone()));
+        let (tls, around) = (certificates.admin.clone(), (background.clone(), clock));
+        background.spawn(admin::run(listener, rooms.clone(), settings, tls, around, admin_stop.clone()));
     }
     if let Some(listener) = sockets.probe {
         background.spawn(admin::run_probe(listener, rooms.clone(), background.clone(), admin_stop));
     }
     rooms.set_ready(true);
     Ok(running)
+}
+
+/// What the listeners show of themselves.
+struct Certificates {
+    data: Option<Arc<tls::Server>>,
+    admin: Option<Arc<tls::Server>>,
+}
+
+impl Certificates {
+    fn load(config: &Config) -> Result<Self, StartError> {
+        let load = |key, settings: &Option<tls::Settings>, protocols: &[&str]| {
+            let server = settings.clone().map(|settings| tls::Server::load(settings, protocols)).transpose();
+            server.map(|server| server.map(Arc::new)).map_err(|reason| StartError::Certificate { key, reason })
+        };
+        let protocols: &[&str] = if config.server.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] };
+        let data = load("server.tls", &config.server.tls, protocols)?;
+        Ok(Certificates { data, admin: load("admin.tls", &config.admin.tls, &["http/1.1"])? })
+    }
 }
 
 /// Every socket of the configuration, bound.
@@ -141,6 +177,7 @@ fn join(
     let proxies = server.trusted_proxies.clone();
     let settings = gateway::Settings {
         trusts: Box::new(move |peer| proxies.iter().any(|network| network.contains(peer))),
+        header_count: server.limits.header_count,
         request_body: server.limits.request_body,
         query_body: server.limits.query_body,
         may_purge: may_purge(server, admin),
@@ -192,7 +229,7 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartErro
         socket.listen(BACKLOG)?;
         TcpListener::from_std(socket.into())
     };
-    listen().map_err(|cause| StartError { key, address, cause })
+    listen().map_err(|cause| StartError::Address { key, address, cause })
 }
 
 /// Who may use PURGE on the data port: the tokens that may purge on the admin port.

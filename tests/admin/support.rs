@@ -1,6 +1,6 @@
 //! A double of the gateway, an admin port in front of it, and a client that says exactly what it is told to.
 
-use freshgate::admin::{self, ApiView, House, Role, Settings, Token};
+use freshgate::admin::{self, ApiView, House, Proof, Role, Settings, Token};
 use freshgate::clock::Clock;
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::tasks::Tasks;
@@ -110,16 +110,16 @@ pub(crate) async fn port() -> Port {
 
 pub(crate) async fn port_with(metrics_public: bool) -> Port {
     let token =
-        |name: &str, role| Token { name: name.into(), role, sha256: Sha256::digest(format!("{name}-secret")).into() };
+        |name: &str, role| Token { name: name.into(), role, proof: Proof::Secret(Sha256::digest(format!("{name}-secret")).into()) };
     let tokens = vec![
         token("viewer", Role::Viewer),
         token("operator", Role::Operator),
         token("administrator", Role::Administrator),
     ];
-    let settings = Arc::new(Settings { listen: None, probe_listen: None, metrics_public, tokens });
+    let settings = Arc::new(Settings { metrics_public, tokens, ..Settings::default() });
     let (port, listener) = bound().await;
     let (tasks, clock, stop) = (port.tasks.clone(), port.clock.clone(), port.stop.clone());
-    port.tasks.spawn(admin::run(listener, port.double.clone(), settings, tasks, clock, stop));
+    port.tasks.spawn(admin::run(listener, port.double.clone(), settings, None, (tasks, clock), stop));
     port
 }
 

@@ -44,6 +44,13 @@ impl Gateway {
         Gateway::from_parts(&format!("trusted_proxies = [\"{network}\"]\n"), "", apis).await
     }
 
+    /// How often a bound was reached, by its name in the metrics.
+    pub async fn reached(&self, limit: &str) -> u64 {
+        let text = self.admin("GET", "/metrics", "").await;
+        let name = format!("freshgate_limit_reached_total{{limit=\"{limit}\"}} ");
+        text.text().lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap()
+    }
+
     /// `server` is what else belongs into `[server]`, `rest` what belongs behind it, `apis` the `[[api]]` tables.
     pub async fn from_parts(server: &str, rest: &str, apis: &str) -> Gateway {
         let sha = sha256(TOKEN);

@@ -17,15 +17,19 @@
 mod client;
 mod gate;
 mod gateway;
+mod h2;
 mod message;
 mod origin;
 mod reply;
+mod tls;
 mod wire;
 
 pub use client::{Answer, Client};
 pub use gate::{Gate, within};
 pub use gateway::{Gateway, TOKEN};
+pub use h2::{Ended, H2, receive};
 pub use message::{Fields, Request};
 pub use origin::{Conn, Origin};
 pub use reply::Reply;
+pub use tls::{Authority, Pair};
 pub use wire::Piece;
