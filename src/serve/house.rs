@@ -8,6 +8,7 @@ use crate::purge::{self, BadSelector, Purged, Selector, Target};
 use crate::reached::Reached;
 use crate::store::Store;
 use crate::telemetry::{Gauges, Telemetry};
+use crate::tls;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,8 @@ pub(super) struct Rooms {
     fills: Arc<Fills>,
     telemetry: Arc<Telemetry>,
     reached: Arc<Reached>,
+    /// Our certificates, by the listener that shows each.
+    certificates: Vec<(&'static str, Arc<tls::Server>)>,
     config: Value,
     ready: AtomicBool,
 }
@@ -34,7 +37,13 @@ impl Rooms {
         reached: Arc<Reached>,
         config: Value,
     ) -> Self {
-        Rooms { apis, served, store, fills, telemetry, reached, config, ready: AtomicBool::new(false) }
+        let (certificates, ready) = (Vec::new(), AtomicBool::new(false));
+        Rooms { apis, served, store, fills, telemetry, reached, certificates, config, ready }
+    }
+
+    /// Tells of these certificates as well.
+    pub(super) fn showing(self, certificates: Vec<(&'static str, Arc<tls::Server>)>) -> Self {
+        Rooms { certificates, ..self }
     }
 
     pub(super) fn set_ready(&self, ready: bool) {
@@ -121,6 +130,11 @@ impl Rooms {
             &[],
             as_f64(scopes),
         );
+        for (listener, certificate) in &self.certificates {
+            let help = "When our certificate ends, in seconds since 1970.";
+            let expires = certificate.expires() as f64;
+            gauges.put("freshgate_certificate_expires_seconds", help, &[("listener", listener)], expires);
+        }
         for (limit, count) in self.reached.counts() {
             let help = "How often a bound was reached, by its key in the configuration.";
             gauges.count("freshgate_limit_reached_total", help, &[("limit", limit)], count);

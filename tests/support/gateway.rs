@@ -53,9 +53,14 @@ impl Gateway {
 
     /// `server` is what else belongs into `[server]`, `rest` what belongs behind it, `apis` the `[[api]]` tables.
     pub async fn from_parts(server: &str, rest: &str, apis: &str) -> Gateway {
+        Gateway::from_all(server, "", rest, apis).await
+    }
+
+    /// The same with more lines of `[admin]`.
+    pub async fn from_all(server: &str, admin: &str, rest: &str, apis: &str) -> Gateway {
         let sha = sha256(TOKEN);
         let text = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\"]\n{server}[admin]\nlisten = \"127.0.0.1:0\"\n\
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n{server}[admin]\nlisten = \"127.0.0.1:0\"\n{admin}\
              [[admin.tokens]]\nname = \"test\"\nrole = \"administrator\"\nsha256 = \"{sha}\"\n{rest}\n{apis}"
         );
         let around = Surroundings { env: &|_| None, memory_limit: None };

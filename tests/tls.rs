@@ -1,0 +1,210 @@
+//! TLS towards clients: certificates that are swapped, certificates that clients show, and what the origin hears of it.
+
+#![cfg(test)]
+
+mod support;
+
+use std::future::ready;
+use support::{Authority, Client, Gateway, H2, Origin, Pair, Reply, TOKEN, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const API: &str = "[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"ORIGIN\"]\n";
+
+async fn kept() -> Origin {
+    Origin::start(|request| ready(Reply::ok(request.target).field("Cache-Control", "max-age=60"))).await
+}
+
+async fn before(origin: &Origin, authority: &Authority, tls: &str, more: &str, api: &str) -> Gateway {
+    authority.install(&authority.pair("a gateway"));
+    let server = format!("{}{more}", authority.table(tls));
+    Gateway::from_parts(&server, "", &format!("{}{api}\n", API.replace("ORIGIN", &origin.url()))).await
+}
+
+/// A connection of HTTP/1.1.
+async fn client(gateway: &Gateway, authority: &Authority, own: Option<&Pair>) -> Client<tokio_rustls::client::TlsStream<TcpStream>> {
+    let stream = within("a handshake", authority.connect(gateway.addr, &["http/1.1"], own)).await.unwrap();
+    Client::over(stream, "localhost")
+}
+
+/// Whether a client gets an answer: with TLS 1.3 a handshake may look good from its side and be refused all the same.
+async fn gets_in(gateway: &Gateway, authority: &Authority, own: Option<&Pair>) -> bool {
+    let Ok(stream) = within("a handshake", authority.connect(gateway.addr, &["http/1.1"], own)).await else { return false };
+    let mut client = Client::over(stream, "localhost");
+    client.send("GET", "/a", &[], "").await;
+    client.try_answer().await.is_some()
+}
+
+#[tokio::test]
+async fn the_handshake_chooses_the_version_and_the_origin_hears_https() {
+    let (origin, authority) = (kept().await, Authority::new());
+    let gateway = before(&origin, &authority, "", "", "").await;
+    let mut one = client(&gateway, &authority, None).await;
+    assert_eq!(one.get("/a").await.text(), "/a");
+    gateway.settled().await;
+    for protocols in [&["h2", "http/1.1"][..], &["h2"]] {
+        let stream = authority.connect(gateway.addr, protocols, None).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        let mut two = H2::over(stream, "localhost", "https", h2::client::Builder::new()).await;
+        assert!(two.get("/a").await.cache_says("hit"));
+    }
+    let silent = authority.connect(gateway.addr, &[], None).await.unwrap();
+    assert!(Client::over(silent, "localhost").get("/a").await.cache_says("hit"), "no ALPN is HTTP/1.1");
+    assert!(authority.connect(gateway.addr, &["spdy/1"], None).await.is_err(), "RFC 7301 §3.2");
+    let request = &origin.requests()[0];
+    assert_eq!(request.get("x-forwarded-proto"), Some("https"));
+    assert!(request.get("forwarded").unwrap().ends_with(";proto=https"), "{request:?}");
+
+    authority.install(&authority.pair("another"));
+    let without = Gateway::from_parts(&format!("{}http2 = false\n", authority.table("")), "", &API.replace("ORIGIN", &origin.url())).await;
+    let stream = authority.connect(without.addr, &["h2", "http/1.1"], None).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+}
+
+#[tokio::test]
+async fn what_is_asked_by_another_scheme_is_another_answer() {
+    let origin = Origin::start(|request| {
+        let told = request.get("x-forwarded-proto").unwrap().to_owned();
+        ready(Reply::ok(told).field("Cache-Control", "max-age=60"))
+    })
+    .await;
+    let gateway = Gateway::trusting("127.0.0.1", &API.replace("ORIGIN", &origin.url())).await;
+    let mut client = gateway.client().await;
+    let rows: [(&[(&str, &str)], &str); 7] = [
+        (&[], "http"),
+        (&[("X-Forwarded-Proto", "https")], "https"),
+        (&[("X-Forwarded-Proto", "http")], "http"),
+        (&[("X-Forwarded-Proto", "HTTPS")], "https"),
+        (&[("Forwarded", "for=10.0.0.1;Proto=\"https\", for=10.0.0.2;proto=http")], "https"),
+        (&[("Forwarded", "for=10.0.0.1")], "http"),
+        (&[("X-Forwarded-Proto", "wss")], "wss"),
+    ];
+    for (fields, told) in rows {
+        for _ in 0..2 {
+            let answer = client.get_with("/a", fields).await;
+            assert_eq!(answer.text().to_lowercase(), told, "{fields:?}");
+            gateway.settled().await;
+        }
+    }
+    assert_eq!(origin.count(), 3);
+    // A stranger's word counts for nothing.
+    let distrusting = Gateway::before(&origin, "").await;
+    let answer = distrusting.client().await.get_with("/b", &[("X-Forwarded-Proto", "https"), ("Forwarded", "proto=https")]).await;
+    assert_eq!(answer.text(), "http");
+    // A write reaches both.
+    assert_eq!(client.put("/a", "x").await.status, 200);
+    for fields in [&[][..], &[("X-Forwarded-Proto", "https")]] {
+        assert!(!client.get_with("/a", fields).await.cache_says("hit"));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_swapped_and_connections_go_on() {
+    let (origin, authority) = (kept().await, Authority::new());
+    let gateway = before(&origin, &authority, "", "", "").await;
+    let shown = async || {
+        let stream = authority.connect(gateway.addr, &["http/1.1"], None).await.unwrap();
+        stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+    };
+    let mut open = client(&gateway, &authority, None).await;
+    assert_eq!(open.get("/a").await.status, 200);
+    let first = shown().await;
+    gateway.running.look_at_files();
+    assert_eq!(shown().await, first, "nothing has changed");
+
+    // A certificate without its key changes nothing, and neither does junk, or a file that isn't there.
+    let next = authority.pair("the next");
+    authority.write("cert.pem", &next.cert);
+    gateway.running.look_at_files();
+    assert_eq!(shown().await, first);
+    authority.write("key.pem", "junk");
+    gateway.running.look_at_files();
+    assert_eq!(shown().await, first);
+    authority.write("key.pem", &next.key);
+    gateway.running.look_at_files();
+    let second = shown().await;
+    assert_ne!(second, first);
+    assert_eq!(open.get("/a").await.status, 200, "it goes on with what it began with");
+    let metrics = gateway.admin("GET", "/metrics", "").await;
+    assert!(metrics.text().contains("freshgate_certificate_expires_seconds{listener=\"data\"} "), "{}", metrics.text());
+}
+
+#[tokio::test]
+async fn a_client_without_a_good_certificate_stays_outside() {
+    let (origin, authority, other) = (kept().await, Authority::new(), Authority::new());
+    let (alice, mallory) = (authority.pair("alice"), other.pair("alice"));
+    let gateway = before(&origin, &authority, ", client_ca = \"CA\"", "", "").await;
+    assert!(gets_in(&gateway, &authority, Some(&alice)).await);
+    assert!(!gets_in(&gateway, &authority, None).await);
+    assert!(!gets_in(&gateway, &authority, Some(&mallory)).await, "another authority's");
+    let optional = before(&origin, &authority, ", client_ca = \"CA\", client_auth = \"optional\"", "", "").await;
+    assert!(gets_in(&optional, &authority, None).await);
+    assert!(gets_in(&optional, &authority, Some(&alice)).await);
+    assert!(!gets_in(&optional, &authority, Some(&mallory)).await, "worse than none");
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_ends_the_connection_and_plain_words_are_no_handshake() {
+    let (origin, authority) = (kept().await, Authority::new());
+    let gateway = before(&origin, &authority, "", "limits = { header_timeout = \"200ms\" }\n", "").await;
+    for begin in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
+        let mut stream = TcpStream::connect(gateway.addr).await.unwrap();
+        stream.write_all(begin).await.unwrap();
+        let mut seen = Vec::new();
+        within("the end", stream.read_to_end(&mut seen)).await.unwrap();
+        assert!(seen.is_empty());
+    }
+    assert_eq!(gateway.reached("header_timeout").await, 2);
+    let mut plain = TcpStream::connect(gateway.addr).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut seen = Vec::new();
+    drop(within("the end", plain.read_to_end(&mut seen)).await);
+    assert!(!seen.starts_with(b"HTTP"), "an alert at most");
+    assert_eq!(origin.count(), 0);
+    // After the handshake the head has what is left of the time.
+    let mut late = authority.connect(gateway.addr, &["http/1.1"], None).await.unwrap();
+    late.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    drop(within("the end", late.read_to_end(&mut Vec::new())).await);
+    assert_eq!(gateway.reached("header_timeout").await, 3);
+}
+
+#[tokio::test]
+async fn the_admin_port_knows_operators_by_their_certificates() {
+    let (origin, authority, other) = (kept().await, Authority::new(), Authority::new());
+    authority.install(&authority.pair("a gateway"));
+    let tls = authority.table(", client_ca = \"CA\", client_auth = \"optional\"");
+    let token = "[[admin.tokens]]\nname = \"by certificate\"\nrole = \"operator\"\ncertificate = \"olga\"\n";
+    let gateway = Gateway::from_all("", &tls, token, &API.replace("ORIGIN", &origin.url())).await;
+    let (olga, eve) = (authority.pair("olga"), authority.pair("eve"));
+    let ask = async |own: Option<&Pair>, method: &str, target: &str, fields: &[(&str, &str)], body: &str| {
+        let stream = within("a handshake", authority.connect(gateway.admin, &["http/1.1"], own)).await.unwrap();
+        Client::over(stream, "localhost").request(method, target, fields, body).await
+    };
+    let bearer = format!("Bearer {TOKEN}");
+    let json = ("content-type", "application/json");
+    let purge = r#"{"path":"/a"}"#;
+    assert_eq!(ask(Some(&olga), "POST", "/v1/purge", &[json], purge).await.status, 200);
+    assert_eq!(ask(Some(&olga), "DELETE", "/v1/cache", &[], "").await.status, 403, "an operator");
+    assert_eq!(ask(Some(&eve), "POST", "/v1/purge", &[json], purge).await.status, 401, "of the authority, and none of the file's");
+    assert_eq!(ask(None, "POST", "/v1/purge", &[json], purge).await.status, 401);
+    assert_eq!(ask(None, "DELETE", "/v1/cache", &[("authorization", &bearer)], "").await.status, 200);
+    assert_eq!(ask(Some(&olga), "DELETE", "/v1/cache", &[("authorization", &bearer)], "").await.status, 200, "a token counts first");
+    assert_eq!(ask(Some(&olga), "POST", "/v1/purge", &[json, ("authorization", "Bearer wrong")], purge).await.status, 401);
+    // A browser shows the certificate for whichever page asks it to.
+    for field in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "https://evil.example")] {
+        assert_eq!(ask(Some(&olga), "POST", "/v1/purge", &[json, field], purge).await.status, 401, "{field:?}");
+    }
+    for field in [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none")] {
+        assert_eq!(ask(Some(&olga), "POST", "/v1/purge", &[json, field], purge).await.status, 200, "{field:?}");
+    }
+    let mallory = other.pair("olga");
+    let refused = match authority.connect(gateway.admin, &[], Some(&mallory)).await {
+        Err(_) => true,
+        Ok(stream) => {
+            let mut client = Client::over(stream, "localhost");
+            client.send("GET", "/v1/apis", &[], "").await;
+            client.try_answer().await.is_none()
+        }
+    };
+    assert!(refused);
+}
