@@ -37,6 +37,10 @@ impl Rooms {
         Rooms { apis, served, store, fills, telemetry, reached, config, ready: AtomicBool::new(false) }
     }
 
+    pub(super) fn apis(&self) -> &Apis {
+        &self.apis
+    }
+
     pub(super) fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
     }
