@@ -1,6 +1,7 @@
 //! Applies a selector: which scopes are meant, here and now.
 //!
-//! Whatever it covers, a purge raises a cell or two for each API that is meant. Only a dry run looks at what is stored.
+//! Whatever it covers, a purge raises a cell or two for each API that is meant. Only a dry run looks at what is stored. The purge of a
+//! caller also makes us forget that it was let in: a right that was taken away is gone with its next request.
 
 use crate::policy::{Apis, BadTarget, Mounted, Place, Scope, canonical_host, canonical_path, is_second_key};
 use crate::store::{Held, Severity, Standing, Store};
@@ -95,6 +96,9 @@ pub fn apply(apis: &Apis, store: &Store, selector: &Selector, stored: &Counted<'
         Target::All | Target::Api(_) => Some(meant.iter().map(|m| stored(&m.api)).sum()),
         Target::Path { .. } | Target::Prefix { .. } | Target::Tag(_) | Target::User(_) => None,
     };
+    if let Target::User(user) = &selector.target {
+        meant.iter().flat_map(|m| m.api.auths()).for_each(|auth| auth.forget(user));
+    }
     let severity = if selector.soft { Severity::Soft } else { Severity::Hard };
     let epoch = store.scopes.raise(&held, severity);
     Ok(Purged { invalidated, epoch })

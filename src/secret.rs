@@ -5,6 +5,7 @@
 //! whose secret it met.
 
 use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// The SHA-256 of a secret.
@@ -19,6 +20,45 @@ pub fn digest(secret: &[u8]) -> Digest {
 pub fn find<'a>(known: impl Iterator<Item = &'a Digest>, secret: &[u8]) -> Option<usize> {
     let digest = digest(secret);
     first(known, |known| known.ct_eq(&digest))
+}
+
+/// Many secrets, each with what is known by it.
+///
+/// Looking for one takes as long as its digest makes it: which slot of the table, and how many bytes are alike there. Nothing can be
+/// learnt from that. The digest is of what a stranger has shown; it can be worked out but not chosen, so to come near a digest that
+/// is known is to have found most of a preimage, and the table's own hash is keyed by chance. The last comparison takes the same time
+/// all the same, so that the argument hangs on nothing inside the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known<T>(HashMap<Digest, T>);
+
+impl<T> Known<T> {
+    /// What is known by `secret`.
+    pub fn get(&self, secret: &[u8]) -> Option<&T> {
+        let digest = digest(secret);
+        let (known, value) = self.0.get_key_value(&digest)?;
+        bool::from(known.ct_eq(&digest)).then_some(value)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The first of several that are alike counts.
+impl<T> FromIterator<(Digest, T)> for Known<T> {
+    fn from_iter<I: IntoIterator<Item = (Digest, T)>>(all: I) -> Self {
+        let mut known = HashMap::new();
+        for (digest, value) in all {
+            known.entry(digest).or_insert(value);
+        }
+        Known(known)
+    }
 }
 
 /// The place of the first that `equal` says yes to. All are compared.
@@ -57,6 +97,15 @@ mod tests {
             near[byte] ^= 1;
             assert_eq!(find([near].iter(), b"secret"), None, "byte {byte}");
         }
+    }
+
+    #[test]
+    fn one_of_many_is_found_by_its_whole_digest() {
+        let known: Known<u8> = [(digest(b"one"), 1), (digest(b"two"), 2), (digest(b"one"), 3)].into_iter().collect();
+        assert_eq!(
+            (known.get(b"one"), known.get(b"two"), known.get(b"three"), known.len()),
+            (Some(&1), Some(&2), None, 2)
+        );
     }
 
     #[test]

@@ -1,22 +1,28 @@
 //! `kind = "api-key"`: each caller has a secret of its own, in a field or in the query.
 
 use super::caller::{Caller, Denied, Presented, has_all, one_value};
-use crate::secret::{self, Digest};
+use super::key_file::{Key, KeyFile};
+use crate::secret::Known;
+use arc_swap::ArcSwap;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 /// The keys of an API and where they are shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// `header` or `query`.
     pub place: Place,
-    /// `keys`.
-    pub keys: Vec<Key>,
     /// `required_scopes`: a caller without one of these gets 403.
     pub required_scopes: Vec<String>,
+    /// `keys`.
+    own: Vec<Key>,
+    file: Option<KeyFile>,
+    /// Those of both.
+    known: ArcSwap<Known<Key>>,
+    watched: OnceLock<()>,
 }
 
 /// Where a key is shown.
@@ -28,18 +34,44 @@ pub enum Place {
     Query(String),
 }
 
-/// A key and whose it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// `user`.
-    pub user: Arc<str>,
-    /// `scopes`.
-    pub scopes: Arc<[String]>,
-    /// The SHA-256 of the key.
-    pub sha256: Digest,
-}
-
 impl ApiKey {
+    /// `own` are in the configuration itself; `filed` are those that `file` has now.
+    pub fn new(
+        place: Place,
+        required_scopes: Vec<String>,
+        own: Vec<Key>,
+        file: Option<KeyFile>,
+        filed: Vec<Key>,
+    ) -> Self {
+        let known = ArcSwap::from_pointee(all(&own, filed));
+        ApiKey { place, required_scopes, own, file, known, watched: OnceLock::new() }
+    }
+
+    /// `keys`.
+    pub fn own(&self) -> &[Key] {
+        &self.own
+    }
+
+    /// `keys_file`, if there is one.
+    pub fn file(&self) -> Option<&KeyFile> {
+        self.file.as_ref()
+    }
+
+    /// Itself, if it has a file to look at and nobody does so yet.
+    pub(super) fn watch(self: &Arc<Self>) -> Option<Arc<Self>> {
+        (self.file.is_some() && self.watched.set(()).is_ok()).then(|| Arc::clone(self))
+    }
+
+    /// Looks whether the file has changed. Keys that aren't in it any more are unknown when this returns; a file that can't be used leaves
+    /// those in force that there were.
+    pub fn look(&self) {
+        let Some(file) = &self.file else { return };
+        let Some(filed) = file.changed() else { return };
+        let known = all(&self.own, filed);
+        tracing::info!(file = %file.path.display(), keys = known.len(), "keys of callers have changed");
+        self.known.store(Arc::new(known));
+    }
+
     pub(super) fn check(&self, request: &Presented<'_>) -> Result<Caller, Denied> {
         let shown = match &self.place {
             Place::Header(name) => Cow::Borrowed(without_scheme(name, one_value(request.fields, name)?)),
@@ -48,16 +80,37 @@ impl ApiKey {
         if shown.is_empty() {
             return Err(Denied::Missing);
         }
-        let at = secret::find(self.keys.iter().map(|key| &key.sha256), &shown).ok_or(Denied::Unknown)?;
-        let key = self.keys.get(at).ok_or(Denied::Unknown)?;
+        let known = self.known.load();
+        let key = known.get(&shown).ok_or(Denied::Unknown)?;
         has_all(&key.scopes, &self.required_scopes)?;
         let consumed = match &self.place {
-            Place::Header(name) => Some(name.clone()),
-            Place::Query(_) => None,
+            Place::Header(name) => Arc::from([name.clone()]),
+            Place::Query(_) => Arc::default(),
         };
-        Ok(Caller { user: Arc::clone(&key.user), rights: Arc::clone(&key.scopes), claims: None, consumed })
+        let (user, rights) = (Arc::clone(&key.user), Arc::clone(&key.scopes));
+        Ok(Caller { user, named: true, rights, claims: None, consumed, told: Arc::default() })
     }
 }
+
+fn all(own: &[Key], filed: Vec<Key>) -> Known<Key> {
+    own.iter().cloned().chain(filed).map(|key| (key.sha256, key)).collect()
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKey").field("place", &self.place).field("keys", &self.known.load().len()).finish()
+    }
+}
+
+impl PartialEq for ApiKey {
+    fn eq(&self, other: &Self) -> bool {
+        let path = |keys: &ApiKey| keys.file.as_ref().map(|file| file.path.clone());
+        (&self.place, &self.required_scopes, &self.own) == (&other.place, &other.required_scopes, &other.own)
+            && path(self) == path(other)
+    }
+}
+
+impl Eq for ApiKey {}
 
 fn without_scheme<'a>(name: &HeaderName, value: &'a [u8]) -> &'a [u8] {
     let scheme = value.iter().position(|&b| b == b' ').filter(|_| *name == AUTHORIZATION);
@@ -83,6 +136,7 @@ pub(super) fn is_parameter(pair: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret;
     use http::{HeaderMap, HeaderValue};
 
     fn keys(place: Place) -> ApiKey {
@@ -91,11 +145,8 @@ mod tests {
             scopes: scopes.iter().map(ToString::to_string).collect(),
             sha256: secret::digest(format!("{user}-secret").as_bytes()),
         };
-        ApiKey {
-            place,
-            keys: vec![key("alice", &["read", "write"]), key("bob", &[])],
-            required_scopes: vec!["read".into()],
-        }
+        let keys = vec![key("alice", &["read", "write"]), key("bob", &[])];
+        ApiKey::new(place, vec!["read".into()], keys, None, Vec::new())
     }
 
     fn by_field(name: &'static str, values: &[&str]) -> Result<String, Denied> {
@@ -103,7 +154,7 @@ mod tests {
         for value in values {
             fields.append(name, HeaderValue::from_str(value).unwrap());
         }
-        let request = Presented { fields: &fields, query: None, trusted: false, unix: 0 };
+        let request = Presented::get(&fields, None);
         keys(Place::Header(HeaderName::from_static(name))).check(&request).map(|caller| caller.user.to_string())
     }
 
@@ -135,7 +186,8 @@ mod tests {
     #[test]
     fn a_key_in_the_query() {
         let of = |query| {
-            let request = Presented { fields: &HeaderMap::new(), query, trusted: false, unix: 0 };
+            let fields = HeaderMap::new();
+            let request = Presented::get(&fields, query);
             keys(Place::Query("key".into())).check(&request).map(|caller| caller.user.to_string())
         };
         assert_eq!(of(Some("a=1&key=alice-secret")), Ok("alice".into()));

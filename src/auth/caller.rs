@@ -1,20 +1,73 @@
 //! Callers, and requests as far as they are asked for them.
 
-use http::{HeaderMap, HeaderName};
+use crate::clock::Now;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// One who may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The name.
+    /// The name; where nobody has told one, a text that only the same credentials make.
     pub user: Arc<str>,
+    /// Whether somebody has told it, so that it may be shown.
+    pub named: bool,
     /// What it may do: part of its partition, so that the same user with fewer rights never gets the richer answer.
     pub rights: Arc<[String]>,
     /// What its token says, if it has shown one.
     pub claims: Option<Arc<Map<String, Value>>>,
-    /// The field that was looked at, if it was one.
-    pub consumed: Option<HeaderName>,
+    /// The fields that were looked at and say nothing else.
+    pub consumed: Arc<[HeaderName]>,
+    /// Fields that the origin gets in the place of whatever the client said under these names.
+    pub told: Arc<[(HeaderName, HeaderValue)]>,
+}
+
+/// Who is calling, `None` where nobody is asked; or why the request goes no further.
+pub type Found = Result<Option<Caller>, Refusal>;
+
+/// An answer that has to be waited for.
+pub type Awaited = Pin<Box<dyn Future<Output = Found> + Send>>;
+
+/// How far a check has come.
+pub enum Checked {
+    /// It is known.
+    Now(Found),
+    /// Somebody else has to be asked. It borrows nothing, and ends within a bounded time.
+    Later(Awaited),
+}
+
+impl Checked {
+    /// The outcome of a check that asks nobody.
+    pub(super) fn of(found: Result<Caller, Denied>) -> Checked {
+        Checked::Now(found.map(Some).map_err(Refusal::from))
+    }
+}
+
+impl fmt::Debug for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Checked::Now(found) => found.fmt(f),
+            Checked::Later(_) => f.write_str("Later"),
+        }
+    }
+}
+
+/// Why a request goes no further, and what its client is to show instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub why: Denied,
+    /// What somebody else who was asked says in `WWW-Authenticate`; where it is empty the kind of check has a word of its own.
+    pub challenges: Vec<HeaderValue>,
+}
+
+impl From<Denied> for Refusal {
+    fn from(why: Denied) -> Refusal {
+        Refusal { why, challenges: Vec::new() }
+    }
 }
 
 /// Why a request goes no further.
@@ -36,6 +89,14 @@ pub enum Denied {
     Audience,
     /// The caller is known and mayn't.
     Scope,
+    /// Who was asked about it says 401, or sends it to a login page.
+    Refused,
+    /// Who was asked about it says 403.
+    Forbidden,
+    /// The issuer's keys were never fetched.
+    NoKeys,
+    /// Who was to be asked about it gave no answer.
+    NoAnswer,
 }
 
 impl Denied {
@@ -50,6 +111,10 @@ impl Denied {
             Denied::Issuer => "token-issuer",
             Denied::Audience => "token-audience",
             Denied::Scope => "scope-missing",
+            Denied::Refused => "judge-refuses",
+            Denied::Forbidden => "judge-forbids",
+            Denied::NoKeys => "issuer-unavailable",
+            Denied::NoAnswer => "judge-unavailable",
         }
     }
 }
@@ -57,14 +122,20 @@ impl Denied {
 /// A request as far as checks look at it.
 #[derive(Clone, Copy, Debug)]
 pub struct Presented<'a> {
-    /// Its fields.
-    pub fields: &'a HeaderMap,
+    /// Its method.
+    pub method: &'a Method,
+    /// Its Host, canonical.
+    pub host: &'a str,
+    /// Its path, canonical.
+    pub path: &'a str,
     /// Its query, as written.
     pub query: Option<&'a str>,
+    /// Its fields.
+    pub fields: &'a HeaderMap,
     /// Whether it came from a trusted proxy.
     pub trusted: bool,
-    /// Milliseconds since 1970.
-    pub unix: u64,
+    /// When it came.
+    pub now: Now,
 }
 
 /// The one value of a field.
@@ -80,4 +151,12 @@ pub(super) fn one_value<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Result<
 /// Whether a caller has all that is required.
 pub(super) fn has_all(scopes: &[String], required: &[String]) -> Result<(), Denied> {
     if required.iter().all(|scope| scopes.contains(scope)) { Ok(()) } else { Err(Denied::Scope) }
+}
+
+#[cfg(test)]
+impl<'a> Presented<'a> {
+    /// A GET of `/`.
+    pub(super) fn get(fields: &'a HeaderMap, query: Option<&'a str>) -> Self {
+        Presented { method: &Method::GET, host: "h", path: "/", query, fields, trusted: false, now: Now::default() }
+    }
 }

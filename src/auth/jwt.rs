@@ -2,12 +2,16 @@
 //!
 //! The algorithms are the file's, never the token's, and the key is of their family, so that neither `none` nor a public key taken for a
 //! shared secret gets anywhere. Signatures are the library's; what the claims say is judged here, by the time that is given.
-//! A token whose signature held is remembered by its digest; its times are looked at again each time.
+//! A token whose signature held is remembered by its digest, with the set of keys that it was verified by: of another set it says nothing.
+//! Its times are looked at again each time.
 
-use super::caller::{Caller, Denied, Presented, has_all, one_value};
+use super::caller::{Caller, Checked, Denied, Presented, has_all, one_value};
+use super::issuer::{Issuer, KeySet};
+use super::remote::{Outside, Url};
+use crate::clock::Now;
 use crate::secret::{Digest, digest};
 use http::header::AUTHORIZATION;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Header, Validation};
 use moka::sync::Cache;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -39,14 +43,20 @@ pub struct Demands {
     pub permission_claims: Vec<String>,
 }
 
-/// A key, and what the tokens that it has signed must be.
+/// Keys, and what the tokens that they have signed must be.
 pub struct Jwt {
     demands: Demands,
-    key: DecodingKey,
-    /// Of the key's material, to tell two apart.
-    material: Digest,
+    keys: Keys,
     validation: Validation,
     remembered: Cache<Digest, Arc<Verified>>,
+}
+
+/// Where the keys come from.
+enum Keys {
+    /// One, from a file; and the digest of its material, to tell two apart.
+    One(Box<DecodingKey>, Digest),
+    /// An issuer's.
+    Of(Arc<Issuer>),
 }
 
 /// A token whose signature held.
@@ -56,17 +66,30 @@ struct Verified {
     /// Seconds since 1970.
     expires: f64,
     not_before: f64,
+    /// The number of the set of keys that it was verified by; 0 for the one from a file.
+    by: u64,
 }
 
 impl Jwt {
-    /// `material` is what the key was made of.
+    /// With one key; `material` is what it was made of.
     pub fn new(demands: Demands, key: DecodingKey, material: &[u8]) -> Self {
+        Jwt::with(demands, Keys::One(Box::new(key), digest(material)))
+    }
+
+    /// With the keys that an issuer has at `url`; `None` where no public key can verify what is demanded.
+    pub fn of_issuer(demands: Demands, url: Url) -> Option<Self> {
+        let family = demands.algorithms.first()?.family();
+        let issuer = Arc::new(Issuer::new(url, family));
+        (family != AlgorithmFamily::Hmac).then(|| Jwt::with(demands, Keys::Of(issuer)))
+    }
+
+    fn with(demands: Demands, keys: Keys) -> Self {
         let mut validation = Validation::default();
         validation.algorithms.clone_from(&demands.algorithms);
         // All of these are judged below, by our own clock.
         validation.required_spec_claims.clear();
         (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
-        Jwt { demands, key, material: digest(material), validation, remembered: Cache::new(REMEMBERED) }
+        Jwt { demands, keys, validation, remembered: Cache::new(REMEMBERED) }
     }
 
     /// What a token must be.
@@ -74,16 +97,103 @@ impl Jwt {
         &self.demands
     }
 
-    pub(super) fn check(&self, request: &Presented<'_>) -> Result<Caller, Denied> {
-        let token = bearer(one_value(request.fields, &AUTHORIZATION)?)?;
-        let name = digest(token);
-        let known = self.remembered.get(&name);
-        let is_new = known.is_none();
-        let verified = match known {
-            Some(verified) => verified,
-            None => Arc::new(self.verify(token)?),
+    /// `jwks_url`, if that is where the keys come from.
+    pub fn issuer(&self) -> Option<&Url> {
+        match &self.keys {
+            Keys::One(..) => None,
+            Keys::Of(issuer) => Some(issuer.url()),
+        }
+    }
+
+    /// Whether there is an issuer to be watched from now on.
+    pub(super) fn join(&self, outside: &Outside) -> bool {
+        match &self.keys {
+            Keys::One(..) => false,
+            Keys::Of(issuer) => issuer.join(outside),
+        }
+    }
+
+    /// Fetches the keys of an issuer, in the background, if they are old.
+    pub(super) fn look(&self) {
+        if let Keys::Of(issuer) = &self.keys {
+            issuer.look();
+        }
+    }
+
+    /// Forgets that tokens of this caller held: they are verified anew.
+    pub(super) fn forget(&self, user: &str) {
+        for (name, verified) in &self.remembered {
+            if *verified.caller.user == *user {
+                self.remembered.invalidate(&*name);
+            }
+        }
+    }
+
+    pub(super) fn check(self: &Arc<Self>, request: &Presented<'_>) -> Checked {
+        let token = match one_value(request.fields, &AUTHORIZATION).and_then(bearer) {
+            Ok(token) => token,
+            Err(denied) => return Checked::of(Err(denied)),
         };
-        let (now, leeway) = (request.unix as f64 / 1000.0, self.demands.leeway.as_secs_f64());
+        let name = digest(token);
+        match &self.keys {
+            Keys::One(key, _) => Checked::of(self.judge(token, name, Some(key), 0, request.now)),
+            Keys::Of(issuer) => self.check_by(issuer, token, name, request.now),
+        }
+    }
+
+    /// By the keys that are there, or those that are about to be.
+    fn check_by(self: &Arc<Self>, issuer: &Arc<Issuer>, token: &[u8], name: Digest, now: Now) -> Checked {
+        let set = issuer.keys();
+        if let Some(verified) = set.as_ref().and_then(|set| self.remembered(&name, set.number)) {
+            return Checked::of(self.admit(&verified, now));
+        }
+        let Some(header) = self.header(token) else { return Checked::of(Err(Denied::Unknown)) };
+        let nobody_to_ask = set.as_ref().is_some_and(|set| set.knows(&header));
+        let fetch = if nobody_to_ask { None } else { issuer.wonder() };
+        let (jwt, issuer, token) = (Arc::clone(self), Arc::clone(issuer), token.to_vec());
+        let judge = move |set: Option<Arc<KeySet>>| {
+            let set = set.ok_or(Denied::NoKeys)?;
+            jwt.judge(&token, name, set.find(&header), set.number, now)
+        };
+        match fetch {
+            None => Checked::of(judge(set)),
+            Some(fetch) => Checked::Later(Box::pin(async move {
+                issuer.wait(fetch).await;
+                Ok(Some(judge(issuer.keys())?))
+            })),
+        }
+    }
+
+    /// What a token says of how it is signed, if it can be read and the algorithm is one of the file's.
+    fn header(&self, token: &[u8]) -> Option<Header> {
+        jsonwebtoken::decode_header(token).ok().filter(|header| self.demands.algorithms.contains(&header.alg))
+    }
+
+    fn remembered(&self, name: &Digest, by: u64) -> Option<Arc<Verified>> {
+        self.remembered.get(name).filter(|verified| verified.by == by)
+    }
+
+    /// Whose token it is, by `key` of the set number `by`.
+    fn judge(
+        &self,
+        token: &[u8],
+        name: Digest,
+        key: Option<&DecodingKey>,
+        by: u64,
+        now: Now,
+    ) -> Result<Caller, Denied> {
+        if let Some(verified) = self.remembered(&name, by) {
+            return self.admit(&verified, now);
+        }
+        let verified = self.verify(token, key.ok_or(Denied::Unknown)?, by)?;
+        let caller = self.admit(&verified, now)?;
+        self.remembered.insert(name, Arc::new(verified));
+        Ok(caller)
+    }
+
+    /// All that changes with time, and what the caller may do.
+    fn admit(&self, verified: &Verified, now: Now) -> Result<Caller, Denied> {
+        let (now, leeway) = (now.unix as f64 / 1000.0, self.demands.leeway.as_secs_f64());
         if now >= verified.expires + leeway {
             return Err(Denied::Expired);
         }
@@ -91,16 +201,12 @@ impl Jwt {
             return Err(Denied::NotYet);
         }
         has_all(&verified.scopes, &self.demands.required_scopes)?;
-        let caller = verified.caller.clone();
-        if is_new {
-            self.remembered.insert(name, verified);
-        }
-        Ok(caller)
+        Ok(verified.caller.clone())
     }
 
     /// All that doesn't change with time.
-    fn verify(&self, token: &[u8]) -> Result<Verified, Denied> {
-        let decoded = jsonwebtoken::decode::<Map<String, Value>>(token, &self.key, &self.validation);
+    fn verify(&self, token: &[u8], key: &DecodingKey, by: u64) -> Result<Verified, Denied> {
+        let decoded = jsonwebtoken::decode::<Map<String, Value>>(token, key, &self.validation);
         let decoded = decoded.map_err(|_| Denied::Unknown)?;
         if decoded.header.crit.is_some() {
             return Err(Denied::Malformed); // RFC 7515 §4.1.11: nothing that a token may call critical is understood here
@@ -128,8 +234,9 @@ impl Jwt {
             Some(at) => at.as_f64().ok_or(Denied::Malformed)?,
         };
         let scopes = ["scope", "scp"].iter().flat_map(|name| words(claims.get(*name))).collect();
-        let caller = Caller { user, rights, claims: Some(Arc::new(claims)), consumed: Some(AUTHORIZATION) };
-        Ok(Verified { caller, scopes, expires, not_before })
+        let (claims, consumed) = (Some(Arc::new(claims)), Arc::from([AUTHORIZATION]));
+        let caller = Caller { user, named: true, rights, claims, consumed, told: Arc::default() };
+        Ok(Verified { caller, scopes, expires, not_before, by })
     }
 }
 
@@ -171,7 +278,12 @@ impl fmt::Debug for Jwt {
 
 impl PartialEq for Jwt {
     fn eq(&self, other: &Self) -> bool {
-        self.demands == other.demands && self.material == other.material
+        let same = match (&self.keys, &other.keys) {
+            (Keys::One(_, a), Keys::One(_, b)) => a == b,
+            (Keys::Of(a), Keys::Of(b)) => a.url() == b.url(),
+            (Keys::One(..), Keys::Of(_)) | (Keys::Of(_), Keys::One(..)) => false,
+        };
+        same && self.demands == other.demands
     }
 }
 

@@ -1,11 +1,25 @@
 //! `[api.auth]`.
 
 use super::api_key::{ApiKey, Place, is_parameter};
-use super::caller::{Caller, Denied, Presented};
+use super::caller::{Checked, Denied, Presented, Refusal};
+use super::forward::Forward;
 use super::jwt::Jwt;
+use super::remote::Outside;
 use super::trusted::TrustedHeader;
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
+
+/// A look at something outside that may have changed: quick, and from time to time.
+pub type Look = Box<dyn Fn() + Send + Sync>;
+
+/// Who may send a field by which the origin is told who is calling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// Nobody but we.
+    Nobody,
+    /// Trusted peers.
+    Proxies,
+}
 
 /// How callers are told apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +31,8 @@ pub enum Settings {
     ApiKey(Arc<ApiKey>),
     /// By a token that an issuer has signed.
     Jwt(Arc<Jwt>),
+    /// By the answer of somebody else who is asked.
+    Forward(Arc<Forward>),
     /// By a field that a proxy in front has set.
     TrustedHeader(Arc<TrustedHeader>),
 }
@@ -27,39 +43,73 @@ impl Settings {
         matches!(self, Settings::None)
     }
 
-    /// Who is calling; `Ok(None)` where nobody is asked.
-    ///
-    /// # Errors
-    /// Why the request goes no further.
-    pub fn check(&self, request: &Presented<'_>) -> Result<Option<Caller>, Denied> {
+    /// Joins what asks somebody else with the outside, and gives what has to be looked at from now on. Of settings that several routes share
+    /// only the first call does anything.
+    pub fn join(&self, outside: &Outside) -> Option<Look> {
         match self {
-            Settings::None => Ok(None),
-            Settings::ApiKey(keys) => keys.check(request).map(Some),
-            Settings::Jwt(jwt) => jwt.check(request).map(Some),
-            Settings::TrustedHeader(header) => header.check(request).map(Some),
+            Settings::None | Settings::TrustedHeader(_) => None,
+            Settings::ApiKey(keys) => {
+                let keys = keys.watch()?;
+                Some(Box::new(move || keys.look()))
+            }
+            Settings::Jwt(jwt) => {
+                let (first, jwt) = (jwt.join(outside), Arc::clone(jwt));
+                first.then(|| Box::new(move || jwt.look()) as Look)
+            }
+            Settings::Forward(forward) => {
+                forward.join(outside);
+                None
+            }
+        }
+    }
+
+    /// Forgets what was found out about a caller: when this has returned it is found out anew.
+    pub fn forget(&self, user: &str) {
+        match self {
+            Settings::None | Settings::ApiKey(_) | Settings::TrustedHeader(_) => {}
+            Settings::Jwt(jwt) => jwt.forget(user),
+            Settings::Forward(forward) => forward.forget(user),
+        }
+    }
+
+    /// Who is calling.
+    pub fn check(&self, request: &Presented<'_>) -> Checked {
+        match self {
+            Settings::None => Checked::Now(Ok(None)),
+            Settings::ApiKey(keys) => Checked::of(keys.check(request)),
+            Settings::Jwt(jwt) => jwt.check(request),
+            Settings::Forward(forward) => forward.check(request),
+            Settings::TrustedHeader(header) => Checked::of(header.check(request)),
         }
     }
 
     /// How one may say who he is, for `WWW-Authenticate` (RFC 9110 §11.6.1, RFC 6750 §3).
-    pub fn challenge(&self, denied: Denied) -> Option<HeaderValue> {
-        let text = match (self, denied) {
-            (Settings::None, _) => return None,
+    pub fn challenges(&self, refusal: &Refusal) -> Vec<HeaderValue> {
+        if !refusal.challenges.is_empty() {
+            return refusal.challenges.clone();
+        }
+        let text = match (self, refusal.why) {
+            (Settings::None, _) | (_, Denied::NoKeys | Denied::NoAnswer | Denied::Forbidden) => return Vec::new(),
             (Settings::Jwt(_), Denied::Missing) => "Bearer",
             (Settings::Jwt(_), Denied::Scope) => "Bearer error=\"insufficient_scope\"",
             (Settings::Jwt(_), _) => "Bearer error=\"invalid_token\"",
-            (Settings::ApiKey(_) | Settings::TrustedHeader(_), Denied::Scope) => return None,
+            (_, Denied::Scope) => return Vec::new(),
             (Settings::ApiKey(_), _) => "ApiKey",
+            (Settings::Forward(_), _) => "Forward",
             (Settings::TrustedHeader(_), _) => "TrustedHeader",
         };
-        Some(HeaderValue::from_static(text))
+        vec![HeaderValue::from_static(text)]
     }
 
-    /// The field that only a trusted peer may send, if it is one of those. It is dropped from everybody else's requests.
-    pub fn trusted_field(&self) -> Option<&HeaderName> {
-        match self {
-            Settings::TrustedHeader(trusted) => Some(&trusted.header),
-            Settings::None | Settings::ApiKey(_) | Settings::Jwt(_) => None,
-        }
+    /// The fields by which the origin is told who is calling: nobody but this check may send them, or with [`Sender::Proxies`] a trusted
+    /// peer.
+    pub fn told(&self) -> impl Iterator<Item = (&HeaderName, Sender)> {
+        let (judge, proxy) = match self {
+            Settings::None | Settings::ApiKey(_) | Settings::Jwt(_) => (&[][..], None),
+            Settings::Forward(forward) => (&forward.question().pass_back[..], None),
+            Settings::TrustedHeader(trusted) => (&[][..], Some(&trusted.header)),
+        };
+        judge.iter().map(|name| (name, Sender::Nobody)).chain(proxy.map(|name| (name, Sender::Proxies)))
     }
 
     /// The parameter of the query that is a credential, if one is.
@@ -69,7 +119,7 @@ impl Settings {
                 Place::Query(name) => Some(name),
                 Place::Header(_) => None,
             },
-            Settings::None | Settings::Jwt(_) | Settings::TrustedHeader(_) => None,
+            Settings::None | Settings::Jwt(_) | Settings::Forward(_) | Settings::TrustedHeader(_) => None,
         }
     }
 

@@ -18,6 +18,14 @@ impl TrustedHeader {
         }
         let value = one_value(request.fields, &self.header)?;
         let user = std::str::from_utf8(value).ok().filter(|user| !user.is_empty()).ok_or(Denied::Malformed)?;
-        Ok(Caller { user: user.into(), rights: Arc::default(), claims: None, consumed: Some(self.header.clone()) })
+        let consumed = Arc::from([self.header.clone()]);
+        Ok(Caller {
+            user: user.into(),
+            named: true,
+            rights: Arc::default(),
+            claims: None,
+            consumed,
+            told: Arc::default(),
+        })
     }
 }

@@ -209,6 +209,7 @@ fn auth(settings: &auth::Settings) -> Value {
             json!({
                 "kind": "jwt",
                 "algorithms": d.algorithms.iter().map(|a| format!("{a:?}")).collect::<Vec<_>>(),
+                "jwks_url": jwt.issuer().map(|url| &url.text),
                 "issuer": d.issuer,
                 "audience": d.audience,
                 "leeway": show_duration(d.leeway),
@@ -226,8 +227,28 @@ fn auth(settings: &auth::Settings) -> Value {
                 auth::Place::Query(name) => ("query", name.as_str()),
             };
             let users: Vec<_> =
-                keys.keys.iter().map(|key| json!({ "user": &*key.user, "scopes": &*key.scopes })).collect();
-            json!({ "kind": "api-key", place: name, "required_scopes": keys.required_scopes, "keys": users })
+                keys.own().iter().map(|key| json!({ "user": &*key.user, "scopes": &*key.scopes })).collect();
+            let file = keys.file().map(|file| file.path().display().to_string());
+            json!({
+                "kind": "api-key",
+                place: name,
+                "required_scopes": keys.required_scopes,
+                "keys": users,
+                "keys_file": file,
+            })
+        }
+        auth::Settings::Forward(forward) => {
+            let q = forward.question();
+            let names = |all: &[http::HeaderName]| all.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
+            json!({
+                "kind": "forward",
+                "url": q.url.text,
+                "headers": names(&q.headers),
+                "pass_back": names(&q.pass_back),
+                "user_header": q.user_header.as_ref().map(http::HeaderName::as_str),
+                "remember": show_duration(q.remember),
+                "timeout": show_duration(q.timeout),
+            })
         }
     }
 }

@@ -44,7 +44,10 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     auth(t, &mut r.auth);
     rate(t, &mut r.rate);
     cors(t, &mut r.cors);
-    if matches!((&r.key.share, &r.auth), (Share::Claim(_), Auth::None | Auth::ApiKey(_) | Auth::TrustedHeader(_))) {
+    if matches!(
+        (&r.key.share, &r.auth),
+        (Share::Claim(_), Auth::None | Auth::ApiKey(_) | Auth::Forward(_) | Auth::TrustedHeader(_))
+    ) {
         t.place_of("key").fault("share = \"claim:…\" needs tokens: [api.auth] with kind = \"jwt\"");
     }
     r

@@ -3,7 +3,7 @@
 use super::table::{Table, Value};
 use crate::secret::{Digest, digest};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A secret shorter than this many bytes can be guessed.
 const SHORT: usize = 16;
@@ -47,12 +47,17 @@ pub(super) fn from_env(value: &Value<'_>, name: &str) -> Result<String, &'static
     (value.at.reader.around.env)(name).ok_or("there is no such environment variable")
 }
 
+/// A path of the configuration; a relative one begins at its folder.
+pub(super) fn beside(value: &Value<'_>, path: &str) -> PathBuf {
+    Path::new(value.at.reader.file()).parent().unwrap_or(Path::new("")).join(path)
+}
+
 /// Reads a file; a relative path begins at the folder of the configuration.
 pub(super) fn from_file(value: &Value<'_>, path: &str) -> Result<String, String> {
-    let folder = Path::new(value.at.reader.file()).parent().unwrap_or(Path::new(""));
+    let path = beside(value, path);
     let read = || {
         let mut text = String::new();
-        std::fs::File::open(folder.join(path))?.take(LONGEST + 1).read_to_string(&mut text)?;
+        std::fs::File::open(&path)?.take(LONGEST + 1).read_to_string(&mut text)?;
         Ok(text)
     };
     let text = read().map_err(|e: std::io::Error| format!("can't be read: {e}"))?;

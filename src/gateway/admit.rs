@@ -27,6 +27,8 @@ pub(super) struct Admitted {
     pub(super) identity: Identity,
     /// The authenticated caller.
     pub(super) user: Option<Arc<str>>,
+    /// The same, if it is a name that somebody has told and that the log may show.
+    pub(super) shown: Option<Arc<str>>,
     /// The end-to-end fields: key, partition and `Vary` see what the origin sees, and nothing that `Connection` takes away.
     pub(super) fields: HeaderMap,
     pub(super) has_body: bool,
@@ -55,6 +57,7 @@ impl Admitted {
             routed,
             identity: self.identity.clone(),
             user: self.user.clone(),
+            shown: self.shown.clone(),
             fields: self.fields.clone(),
             has_body: false,
             content: None,
@@ -103,6 +106,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) ->
         routed,
         identity: Identity::default(),
         user: None,
+        shown: None,
         fields: parts.headers,
         has_body,
         content: None,

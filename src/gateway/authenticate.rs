@@ -2,43 +2,69 @@
 
 use super::admit::Admitted;
 use super::problem::Problem;
-use crate::auth::Presented;
+use crate::auth::{Checked, Found, Presented, Refusal, Sender};
 use crate::clock::Now;
 use crate::policy::Identity;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Finds out who is calling, and takes out of the request what only served that; or says why it goes no further.
-pub(super) fn authenticate(
-    admitted: &mut Admitted,
-    is_trusted: impl FnOnce() -> bool,
-    now: Now,
-) -> Result<(), Problem> {
-    if admitted.routed.rules.auth.is_none() && admitted.routed.mounted.api.rules.auth.is_none() {
-        return Ok(());
+/// Who is calling, if that is known at once; what only we may tell the origin about it is taken out of the request.
+pub(super) fn authenticate(admitted: &mut Admitted, is_trusted: impl FnOnce() -> bool, now: Now) -> Checked {
+    let rules = &admitted.routed.rules;
+    if rules.auth.is_none() && admitted.routed.mounted.told.is_empty() {
+        return Checked::Now(Ok(None));
     }
-    let (own, routed) = (Arc::clone(&admitted.routed.mounted), Arc::clone(&admitted.routed.rules));
     let trusted = is_trusted();
-    if let Some(field) = own.api.rules.auth.trusted_field().filter(|_| !trusted) {
-        admitted.fields.remove(field);
-    }
-    if routed.auth.is_none() || is_preflight(admitted) {
-        return Ok(());
-    }
-    let presented = Presented { fields: &admitted.fields, query: admitted.uri.query(), trusted, unix: now.unix };
-    let refused = |denied| refusal(admitted, Problem::denied(denied, routed.auth.challenge(denied)));
-    let Some(caller) = routed.auth.check(&presented).map_err(refused)? else { return Ok(()) };
+    let (path, query) = (&*admitted.routed.path, admitted.uri.query());
+    let (method, host, fields) = (&admitted.method, &*admitted.host, &admitted.fields);
+    let checked = if is_preflight(admitted) {
+        Checked::Now(Ok(None))
+    } else {
+        rules.auth.check(&Presented { method, host, path, query, fields, trusted, now })
+    };
+    drop_told(admitted, trusted);
+    checked
+}
+
+/// The request goes on as its caller's, without what only served to find out who that is; or not at all.
+pub(super) fn accept(admitted: &mut Admitted, found: Found) -> Result<(), Problem> {
+    let routed = Arc::clone(&admitted.routed.rules);
+    let refused = |refusal: Refusal| {
+        let challenges = routed.auth.challenges(&refusal);
+        refusal_of(admitted, Problem::denied(refusal.why, challenges))
+    };
+    let Some(caller) = found.map_err(refused)? else { return Ok(()) };
     admitted.identity = Identity::of(&routed.key.share, &caller);
+    admitted.shown = caller.named.then(|| Arc::clone(&caller.user));
     admitted.user = Some(caller.user);
+    admitted.fields.extend(caller.told.iter().cloned());
     if let Some(query) = admitted.uri.query().and_then(|query| routed.auth.without_credential(query)) {
         admitted.uri = with_query(&admitted.uri, &query).ok_or_else(Problem::unsendable)?;
     }
     Ok(())
+}
+
+/// Drops what a client says of itself in the fields by which the origin is told who is calling. Many origins can't tell `X_User` from
+/// `X-User`.
+fn drop_told(admitted: &mut Admitted, trusted: bool) {
+    let mounted = Arc::clone(&admitted.routed.mounted);
+    let told = || mounted.told.iter().filter(|(_, sender)| *sender == Sender::Nobody || !trusted);
+    for (name, _) in told() {
+        admitted.fields.remove(name);
+    }
+    let is_twin = |name: &&HeaderName| {
+        let text = name.as_str();
+        text.contains('_') && told().any(|(told, _)| told.as_str() == text.replace('_', "-"))
+    };
+    let twins: Vec<HeaderName> = admitted.fields.keys().filter(is_twin).cloned().collect();
+    for name in twins {
+        admitted.fields.remove(name);
+    }
 }
 
 /// Counts a request for its caller, by name or else by address, and for its API.
@@ -48,7 +74,7 @@ pub(super) fn within_rate(admitted: &Admitted, address: IpAddr, now: Now) -> Res
         Some(user) => rate.count(&(0, &**user), now.mono),
         None => rate.count(&(1, network(address)), now.mono),
     };
-    counted.map_err(|exceeded| refusal(admitted, Problem::too_many(exceeded)))
+    counted.map_err(|exceeded| refusal_of(admitted, Problem::too_many(exceeded)))
 }
 
 /// An address, or the 64 bits of IPv6 that one customer has.
@@ -60,7 +86,7 @@ fn network(address: IpAddr) -> u128 {
 }
 
 /// A refusal as this client gets it: readable for its page if the API says so, and not waiting for what it sends.
-fn refusal(admitted: &Admitted, mut problem: Problem) -> Problem {
+fn refusal_of(admitted: &Admitted, mut problem: Problem) -> Problem {
     let page = admitted.fields.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     if let Some((cors, page)) = admitted.routed.rules.cors.as_ref().zip(page)
         && let Some(told) = cors.allows(page).and_then(|origin| HeaderValue::try_from(origin).ok())

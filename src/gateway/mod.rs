@@ -16,6 +16,7 @@ mod write;
 
 pub use outcome::{Answered, Kind, Outcome, Step};
 
+use crate::auth::{Checked, Found};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock::{Clock, Now};
@@ -26,7 +27,7 @@ use crate::store::{Store, Tally};
 use crate::tasks::Tasks;
 use crate::upstream::Origin;
 use admit::{Admitted, admit, is_query};
-use authenticate::{authenticate, within_rate};
+use authenticate::{accept, authenticate, within_rate};
 use http::{Method, Request};
 use problem::Problem;
 use status::{Fwd, Status};
@@ -100,18 +101,35 @@ impl Gateway {
         if let Some(purged) = self.purged(&admitted) {
             return Step::Now(purged);
         }
-        if let Err(problem) = authenticate(&mut admitted, || (self.settings.trusts)(client.address.ip()), now) {
-            let api = Some(Arc::clone(&admitted.routed.mounted.id));
-            return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
+        match authenticate(&mut admitted, || (self.settings.trusts)(client.address.ip()), now) {
+            Checked::Now(found) => self.go_on(admitted, found, body, client, comer, now),
+            Checked::Later(awaited) => Step::Later(Box::pin(async move {
+                let found = awaited.await;
+                self.go_on(admitted, found, body, client, comer, self.clock.now()).answered().await
+            })),
         }
-        if let Err(problem) = within_rate(&admitted, client.address.ip(), now) {
+    }
+
+    /// The way on, once it is known who is calling.
+    fn go_on<'a>(
+        self: &'a Arc<Self>,
+        mut admitted: Admitted,
+        found: Found,
+        body: Body,
+        client: &'a Client,
+        comer: Comer,
+        now: Now,
+    ) -> Step<'a> {
+        let let_in = accept(&mut admitted, found);
+        let user = admitted.shown.clone();
+        if let Err(problem) = let_in.and_then(|()| within_rate(&admitted, client.address.ip(), now)) {
             let api = Some(Arc::clone(&admitted.routed.mounted.id));
-            return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
+            return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api))).of(user);
         }
         if let Some(upgrade) = admitted.upgrade.take() {
-            return Step::Later(Box::pin(self.tunnel(admitted, body, upgrade, client)));
+            return Step::Later(Box::pin(self.tunnel(admitted, body, upgrade, client))).of(user);
         }
-        match admitted.method {
+        let step = match admitted.method {
             Method::GET | Method::HEAD => self.read(admitted, body, client, comer, now),
             _ if is_query(&admitted.method) && admitted.routed.rules.cache => {
                 Step::Later(Box::pin(self.query(admitted, body, client, comer)))
@@ -120,7 +138,8 @@ impl Gateway {
                 Step::Later(Box::pin(self.pass(admitted, body, client, read::METHOD, None)))
             }
             _ => Step::Later(Box::pin(self.change(admitted, body, client))),
-        }
+        };
+        step.of(user)
     }
 
     fn served(&self, mounted: &Mounted) -> &Served {
@@ -156,14 +175,8 @@ impl Gateway {
             return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
         };
         let status = Status::fwd(Fwd::Method);
-        let outcome = Outcome {
-            api,
-            kind: Kind::Write,
-            reason: None,
-            origin_ms: Some(written.origin_ms),
-            stored: false,
-            invalidated: written.invalidated,
-        };
+        let (origin_ms, invalidated) = (Some(written.origin_ms), written.invalidated);
+        let outcome = Outcome { api, kind: Kind::Write, origin_ms, invalidated, ..Outcome::default() };
         match written.answer {
             Ok(response) => {
                 let status = Status { fwd_status: Some(response.status()), ..status };

@@ -19,11 +19,33 @@ pub enum Step<'a> {
     Later(Pin<Box<dyn Future<Output = Answered> + Send + 'a>>),
 }
 
+impl<'a> Step<'a> {
+    /// The same, told whose request it was. Where nobody is named it costs nothing.
+    pub(super) fn of(self, user: Option<Arc<str>>) -> Step<'a> {
+        let Some(user) = user else { return self };
+        let name = |(response, outcome)| (response, Outcome { user: Some(user), ..outcome });
+        match self {
+            Step::Now(answered) => Step::Now(name(answered)),
+            Step::Later(rest) => Step::Later(Box::pin(async move { name(rest.await) })),
+        }
+    }
+
+    /// Waits for it.
+    pub(super) async fn answered(self) -> Answered {
+        match self {
+            Step::Now(answered) => answered,
+            Step::Later(rest) => rest.await,
+        }
+    }
+}
+
 /// The verdict of each step that had a say.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// `name/version` of the API; `None` when the request never reached one.
     pub api: Option<Arc<str>>,
+    /// The name of the authenticated caller, as the check or the judge has told it.
+    pub user: Option<Arc<str>>,
     /// What happened.
     pub kind: Kind,
     /// The named reason behind it (`not-stored` reasons, refusals, why the cache was passed by), as in `Cache-Status: …; detail=`.

@@ -41,7 +41,7 @@ impl Problem {
     }
 
     /// The caller isn't known, or mayn't.
-    pub(super) fn denied(why: Denied, challenge: Option<HeaderValue>) -> Self {
+    pub(super) fn denied(why: Denied, challenges: Vec<HeaderValue>) -> Self {
         let detail = match why {
             Denied::Missing => "this API wants to know who is calling",
             Denied::Malformed => "the credentials are given twice or can't be read",
@@ -50,11 +50,25 @@ impl Problem {
             Denied::NotYet => "the token isn't valid yet",
             Denied::Issuer => "the token isn't from the issuer that is asked for",
             Denied::Audience => "the token is for somebody else",
-            Denied::Scope => "this caller may not do that",
+            Denied::Scope | Denied::Forbidden => "this caller may not do that",
+            Denied::Refused => "these credentials let nobody in",
+            Denied::NoKeys | Denied::NoAnswer => "nobody can tell who is calling just now; try again shortly",
         };
-        let status = if why == Denied::Scope { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
-        let fields = challenge.into_iter().map(|challenge| (WWW_AUTHENTICATE, challenge)).collect();
-        Problem { fields, ..Problem::new(status, why.name(), detail) }
+        let status = match why {
+            Denied::Scope | Denied::Forbidden => StatusCode::FORBIDDEN,
+            Denied::NoKeys | Denied::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
+            Denied::Missing
+            | Denied::Malformed
+            | Denied::Unknown
+            | Denied::Expired
+            | Denied::NotYet
+            | Denied::Issuer
+            | Denied::Audience
+            | Denied::Refused => StatusCode::UNAUTHORIZED,
+        };
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
+        let fields = challenges.into_iter().map(|challenge| (WWW_AUTHENTICATE, challenge)).collect();
+        Problem { fields, retry_after, ..Problem::new(status, why.name(), detail) }
     }
 
     /// The caller, or all of them, asked too often.
@@ -133,7 +147,9 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             fields.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        fields.extend(self.fields.iter().cloned());
+        for (name, value) in &self.fields {
+            fields.append(name, value.clone());
+        }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             fields.insert(ALLOW, HeaderValue::from_static("GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS"));
         }

@@ -5,7 +5,7 @@
 
 use super::Gateway;
 use super::admit::Admitted;
-use super::outcome::{Answered, Kind, Step};
+use super::outcome::{Answered, Kind};
 use super::problem::Problem;
 use super::read::TOO_LONG;
 use super::status::Status;
@@ -36,10 +36,7 @@ impl Gateway {
             Ok(Gathered::Whole(content)) => {
                 admitted.has_body = false;
                 admitted.content = Some(content.clone());
-                match self.read(admitted, Body::full(content), client, comer, self.clock.now()) {
-                    Step::Now(answered) => answered,
-                    Step::Later(later) => later.await,
-                }
+                self.read(admitted, Body::full(content), client, comer, self.clock.now()).answered().await
             }
             Ok(Gathered::Other(body)) => self.pass(admitted, body, client, TOO_LONG, None).await,
             Err(error) => {

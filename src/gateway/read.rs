@@ -337,7 +337,7 @@ impl Reading<'_> {
             reason,
             origin_ms: Some(shared.origin_ms),
             stored,
-            invalidated: false,
+            ..Outcome::default()
         };
         (response, outcome)
     }

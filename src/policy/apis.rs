@@ -3,7 +3,8 @@
 use super::scope::{Place, Standing};
 use super::settings::{Api, Rules};
 use super::target::without_port;
-use http::Method;
+use crate::auth::{self, Sender};
+use http::{HeaderName, Method};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub struct Mounted {
     pub id: Arc<str>,
     /// The name of its origin in scopes: the same for all APIs that have an endpoint in common.
     pub origin: Arc<str>,
+    /// The fields by which its origin is told who is calling, on whatever route, and who may send them.
+    pub told: Vec<(HeaderName, Sender)>,
     /// The places of the API's root at its origin: where `strip_prefix` is off, and where it is on.
     roots: [Place; 2],
 }
@@ -64,6 +67,13 @@ impl Routed {
 }
 
 impl Mounted {
+    /// How its callers are told apart, on every route; what routes have in common comes several times.
+    pub fn auths(&self) -> impl Iterator<Item = &auth::Settings> {
+        std::iter::once(&self.api.rules)
+            .chain(self.api.routes.iter().map(|route| &route.rules))
+            .map(|rules| &rules.auth)
+    }
+
     fn base(&self) -> &str {
         self.api.upstream.first().map_or("", |e| &e.base)
     }
@@ -130,7 +140,22 @@ fn mount(number: usize, api: Api, origin: Arc<str>) -> Arc<Mounted> {
     let id = api.id().into();
     let base = api.upstream.first().map_or("", |e| e.base.as_str());
     let roots = [Place::new(&format!("{base}{}", api.path)), Place::new(base)];
-    Arc::new(Mounted { number, id, origin, roots, api })
+    let mut mounted = Mounted { number, id, origin, told: Vec::new(), roots, api };
+    mounted.told = told(&mounted);
+    Arc::new(mounted)
+}
+
+/// A field that several routes name stands once, as the strictest of them has it.
+fn told(mounted: &Mounted) -> Vec<(HeaderName, Sender)> {
+    let mut told: Vec<(HeaderName, Sender)> = Vec::new();
+    for (name, sender) in mounted.auths().flat_map(auth::Settings::told) {
+        match told.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) if sender == Sender::Nobody => *known = sender,
+            Some(_) => {}
+            None => told.push((name.clone(), sender)),
+        }
+    }
+    told
 }
 
 /// One name for each group of APIs that are linked by common endpoints (`host:port`): the least address of the group.

@@ -82,7 +82,7 @@ impl Identity {
         rights.sort_unstable();
         rights.dedup();
         rights.iter().for_each(|right| measured(&mut text, right.as_bytes()));
-        Identity { text, consumed: caller.consumed.iter().cloned().collect() }
+        Identity { text, consumed: caller.consumed.to_vec() }
     }
 }
 

@@ -46,6 +46,10 @@ impl Rooms {
         Rooms { certificates, ..self }
     }
 
+    pub(super) fn apis(&self) -> &Apis {
+        &self.apis
+    }
+
     pub(super) fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
     }

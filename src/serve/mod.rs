@@ -3,7 +3,9 @@
 mod front;
 mod house;
 mod sweeper;
+mod watch;
 
+use crate::auth::Outside;
 use crate::clock::{Clock, millis};
 use crate::config::Config;
 use crate::fill::{self, Fills};
@@ -26,6 +28,7 @@ use std::time::Duration;
 use sweeper::Sweeper;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use watch::{Look, Watch};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -79,6 +82,7 @@ pub struct Running {
     drain_delay: Duration,
     drain_deadline: Duration,
     _sweeper: Sweeper,
+    watch: Watch,
 }
 
 /// Binds every listener, then serves. `lines` is where access lines go.
@@ -90,7 +94,9 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     let sockets = Sockets::bind(&config)?;
     let (clients, background) = (Tasks::default(), Tasks::default());
     let reached = Arc::new(Reached::default());
-    let (front, rooms) = join(&config, &clock, lines, (&clients, &background), &reached);
+    let outside = Outside { tls: TlsClient::system(), tasks: background.clone(), clock: clock.clone() };
+    let (front, rooms) = join(&config, &outside, lines, &clients, &reached);
+    let looks = looks(rooms.apis(), &outside);
     let Config { server, admin, .. } = config;
     let (stopper, stop) = listener::stop();
     let admin_stop = CancellationToken::new();
@@ -99,6 +105,7 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
         admin: sockets.admin.as_ref().and_then(|l| l.local_addr().ok()),
         probe: sockets.probe.as_ref().and_then(|l| l.local_addr().ok()),
         _sweeper: Sweeper::start(Arc::clone(&rooms.store), clock.clone()),
+        watch: Watch::start(looks),
         rooms: Arc::clone(&rooms),
         clients: clients.clone(),
         stopper,
@@ -163,16 +170,17 @@ impl Sockets {
 /// Builds the parts and joins them.
 fn join(
     config: &Config,
-    clock: &Clock,
+    outside: &Outside,
     lines: Lines,
-    (clients, background): (&Tasks, &Tasks),
+    clients: &Tasks,
     reached: &Arc<Reached>,
 ) -> (Front, Arc<Rooms>) {
     let Config { server, cache, admin, log, apis } = config;
+    let Outside { clock, tasks: background, .. } = outside;
     let store = Arc::new(Store::new(cache, server.limits.variants_per_path));
     let fills = Fills::new(Arc::clone(&store), fill_settings(cache, &server.limits), background.clone(), clock.clone());
     let apis = Apis::new(apis.clone());
-    let served = serve_apis(&apis, background);
+    let served = serve_apis(&apis, outside);
     let telemetry = Arc::new(Telemetry::new(log, apis.iter().map(|m| Arc::clone(&m.id)), lines, clock.clone()));
     let proxies = server.trusted_proxies.clone();
     let settings = gateway::Settings {
@@ -186,7 +194,8 @@ fn join(
     let gateway =
         Gateway::new(apis.clone(), served.clone(), parts.0, parts.1, settings, clock.clone(), clients.clone());
     let effective = config::effective(config);
-    let rooms = Arc::new(Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), Arc::clone(reached), effective));
+    let rooms =
+        Arc::new(Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), Arc::clone(reached), effective));
     (Front::new(Arc::new(gateway), telemetry, clock.clone(), log), rooms)
 }
 
@@ -194,6 +203,12 @@ impl Running {
     /// The store, for those who want to look.
     pub fn store(&self) -> &Arc<Store> {
         &self.rooms.store
+    }
+
+    /// Looks at once at every file that is looked at every few seconds: what has changed is in force when this returns. It also begins
+    /// what is due of fetches.
+    pub fn look_at_files(&self) {
+        self.watch.look();
     }
 
     /// Stops: not ready, then no new connections, then waits for requests and writes, then cuts what is left. Returns
@@ -248,10 +263,14 @@ fn fill_settings(cache: &crate::store::Settings, limits: &listener::Limits) -> f
     }
 }
 
-fn serve_apis(apis: &Apis, background: &Tasks) -> Vec<Served> {
-    let tls = TlsClient::system();
+/// Everything that looks at something outside from time to time.
+fn looks(apis: &Apis, outside: &Outside) -> Vec<Look> {
+    apis.iter().flat_map(|mounted| mounted.auths()).filter_map(|auth| auth.join(outside)).collect()
+}
+
+fn serve_apis(apis: &Apis, outside: &Outside) -> Vec<Served> {
     let serve = |endpoints| Served {
-        origin: Arc::new(Origin::new(endpoints, tls.clone(), background.clone())),
+        origin: Arc::new(Origin::new(endpoints, outside.tls.clone(), outside.tasks.clone())),
         tally: Arc::default(),
     };
     apis.iter().map(|mounted| serve(mounted.api.upstream.clone())).collect()

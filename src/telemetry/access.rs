@@ -88,6 +88,7 @@ impl Page<'_> {
         let (status, bytes, ms) = (record.status.as_u16(), record.bytes_out, record.took.as_secs_f64() * 1e3);
         let _ = write!(self.line, r#","status":{status},"bytes":{bytes},"ms":{ms:.3}"#);
         self.member("api", outcome.api.as_deref().map(str::as_bytes));
+        self.member("user", outcome.user.as_deref().map(str::as_bytes));
         self.member("outcome", Some(outcome.kind.name().as_bytes()));
         self.member("reason", outcome.reason.map(str::as_bytes));
         if let Some(ms) = outcome.origin_ms {
@@ -107,7 +108,12 @@ impl Page<'_> {
     }
 
     fn combined(&mut self, record: &Record, now: Now) {
-        let _ = write!(self.line, r#"{} - - [{}] ""#, record.peer.ip(), timestamp::common(now.unix));
+        let _ = write!(self.line, "{} - ", record.peer.ip());
+        match record.outcome.user.as_deref() {
+            Some(user) => escape_word(user.as_bytes(), self.line),
+            None => self.line.push('-'),
+        }
+        let _ = write!(self.line, r#" [{}] ""#, timestamp::common(now.unix));
         escape_text(record.method.as_str().as_bytes(), self.line);
         self.line.push(' ');
         self.target(record);
@@ -192,6 +198,16 @@ fn escape_text(text: &[u8], out: &mut String) {
     mark_cut(text.len() > LONGEST, out);
 }
 
+/// The same where no quotes stand around it: a blank would begin the next column.
+fn escape_word(text: &[u8], out: &mut String) {
+    let from = out.len();
+    escape_text(text, out);
+    if out[from..].contains(' ') {
+        let word = out[from..].replace(' ', "\\x20");
+        out.replace_range(from.., &word);
+    }
+}
+
 fn mark_cut(cut: bool, out: &mut String) {
     if cut {
         out.push_str("...");
@@ -210,6 +226,7 @@ mod tests {
         Record {
             outcome: Outcome {
                 api: Some("bookstore/v1".into()),
+                user: Some("alice".into()),
                 kind: Kind::Miss,
                 reason: Some("not-stored"),
                 origin_ms: Some(7),
@@ -242,7 +259,7 @@ mod tests {
         let expected = json!({
             "ts": "2026-11-22T02:34:19.005Z", "method": "GET", "host": "api.example.org", "path": "/books/7",
             "query": "token=***&page=2", "status": 200, "bytes": 512, "ms": 8.25, "api": "bookstore/v1",
-            "outcome": "miss", "reason": "not-stored", "origin_ms": 7, "stored": true, "peer": "192.0.2.7:4321",
+            "user": "alice", "outcome": "miss", "reason": "not-stored", "origin_ms": 7, "stored": true, "peer": "192.0.2.7:4321",
             "version": "HTTP/1.1",
         });
         assert_eq!(line, expected);
@@ -252,9 +269,12 @@ mod tests {
     fn combined_is_apaches() {
         assert_eq!(
             line(Format::Combined, &record()),
-            r#"192.0.2.7 - - [22/Nov/2026:02:34:19 +0000] "GET /books/7?token=***&page=2 HTTP/1.1" 200 512 "https://example.org/a?key=***" "curl/8""#
+            r#"192.0.2.7 - alice [22/Nov/2026:02:34:19 +0000] "GET /books/7?token=***&page=2 HTTP/1.1" 200 512 "https://example.org/a?key=***" "curl/8""#
         );
         let bare = Record { target: None, bytes_out: 0, user_agent: None, referer: None, ..record() };
+        let nobody = Outcome { user: None, ..bare.outcome.clone() };
+        let bare = Record { outcome: nobody, ..bare };
+        assert!(line(Format::Combined, &bare).starts_with("192.0.2.7 - - [22"));
         assert!(line(Format::Combined, &bare).ends_with(r#""GET - HTTP/1.1" 200 - "-" "-""#));
     }
 
@@ -273,9 +293,11 @@ mod tests {
             host: Some(nasty.clone()),
             user_agent: Some(nasty),
             target: Some("/a%0a%1b[2J?q=%22".parse().unwrap()),
+            outcome: Outcome { user: Some("a [b]\"\n\u{9b}".into()), ..record().outcome },
             ..record()
         };
         let combined = line(Format::Combined, &record);
+        assert!(combined.starts_with(r#"192.0.2.7 - a\x20[b]\"\x0a\xc2\x9b ["#), "{combined}");
         assert!(combined.ends_with(r#" "a\"b\\c\x09d\x80\xc2\x9be""#), "{combined}");
         assert!(combined.contains(r#""G|T /a%0a%1b[2J?q=%22 HTTP/1.1""#), "{combined}");
         let json = line(Format::Json, &record);

@@ -1,0 +1,50 @@
+//! `[api.auth]` and `[api.route.auth]`.
+
+mod forward;
+mod jwt;
+mod keys;
+mod texts;
+
+use super::table::Table;
+use super::words::Words;
+use crate::auth::{Settings, TrustedHeader};
+use std::sync::Arc;
+use texts::field;
+
+/// How callers are told apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    None,
+    ApiKey,
+    Jwt,
+    Forward,
+    TrustedHeader,
+}
+
+const KINDS: &Words<Kind> = &[
+    ("none", Kind::None),
+    ("api-key", Kind::ApiKey),
+    ("trusted-header", Kind::TrustedHeader),
+    ("jwt", Kind::Jwt),
+    ("forward", Kind::Forward),
+];
+
+/// Reads the table `auth` of `t`; it takes the place of what held before as a whole.
+pub(super) fn auth(t: &Table<'_>, auth: &mut Settings) {
+    let Some(t) = t.table("auth") else { return };
+    let kind = t.need("kind", "\"none\", \"api-key\", \"jwt\", \"forward\" or \"trusted-header\"", |v| v.word(KINDS));
+    let read = match kind {
+        None => return,
+        Some(Kind::None) => Some(Settings::None),
+        Some(Kind::ApiKey) => keys::api_key(&t).map(|keys| Settings::ApiKey(Arc::new(keys))),
+        Some(Kind::Jwt) => jwt::jwt(&t).map(|jwt| Settings::Jwt(Arc::new(jwt))),
+        Some(Kind::Forward) => forward::forward(&t).map(|forward| Settings::Forward(Arc::new(forward))),
+        Some(Kind::TrustedHeader) => t
+            .need("header", "the name of the field that holds the caller's name", |v| v.parsed(field))
+            .map(|header| Settings::TrustedHeader(Arc::new(TrustedHeader { header }))),
+    };
+    t.finish();
+    if let Some(read) = read {
+        *auth = read;
+    }
+}
