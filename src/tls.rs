@@ -231,15 +231,12 @@ impl Certificate {
         };
         let mut certificate = Certificate { common_name, ..Certificate::default() };
         let Ok(Some(alternative)) = parsed.subject_alternative_name() else { return certificate };
-        for name in &alternative.value.general_names {
-            let (list, text) = match name {
-                GeneralName::DNSName(text) => (&mut certificate.dns, text),
-                GeneralName::URI(text) => (&mut certificate.uri, text),
-                GeneralName::RFC822Name(text) => (&mut certificate.email, text),
-                _ => continue,
-            };
-            list.push((*text).to_owned());
-        }
+        let names = &alternative.value.general_names;
+        let texts = |pick: fn(&GeneralName<'_>) -> Option<String>| names.iter().filter_map(pick).collect();
+        certificate.dns = texts(|name| if let GeneralName::DNSName(text) = name { Some((*text).into()) } else { None });
+        certificate.uri = texts(|name| if let GeneralName::URI(text) = name { Some((*text).into()) } else { None });
+        certificate.email =
+            texts(|name| if let GeneralName::RFC822Name(text) = name { Some((*text).into()) } else { None });
         certificate
     }
 }
@@ -258,7 +255,10 @@ mod tests {
         let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         let read = Certificate::read(made.der());
         assert_eq!(read.common_name.as_deref(), Some("alice"));
-        assert_eq!((read.dns, read.uri, read.email), (vec!["a.example".into()], vec!["spiffe://example/a".into()], vec!["a@example".into()]));
+        assert_eq!(
+            (read.dns, read.uri, read.email),
+            (vec!["a.example".into()], vec!["spiffe://example/a".into()], vec!["a@example".into()])
+        );
         assert_eq!(Certificate::read(b"no certificate"), Certificate::default());
         assert!(expires(made.der()) > 1_700_000_000);
     }

@@ -184,7 +184,7 @@ const RULES: &[Case] = &[
     (
         "auth.kind = \"oauth\"",
         "6:13: api[0].auth.kind",
-        "\"none\", \"api-key\", \"trusted-header\", \"jwt\" or \"forward\"",
+        "\"none\", \"api-key\", \"trusted-header\", \"jwt\", \"forward\" or \"client-certificate\"",
     ),
     ("auth = { kind = \"api-key\", header = \"a b\" }", "6:37: api[0].auth.header", "the name of a request field"),
     ("auth = { kind = \"api-key\", header = \"Host\" }", "6:37: api[0].auth.header", "can't say who is calling"),

@@ -69,7 +69,10 @@ async fn a_hit_is_a_hit_whatever_is_spoken() {
     let requests = origin.requests();
     assert_eq!(requests.len(), 1);
     let host = gateway.addr.to_string();
-    assert_eq!((requests[0].get("x-forwarded-host"), requests[0].get("x-forwarded-proto")), (Some(&*host), Some("http")));
+    assert_eq!(
+        (requests[0].get("x-forwarded-host"), requests[0].get("x-forwarded-proto")),
+        (Some(&*host), Some("http"))
+    );
     assert_eq!(requests[0].get("host"), Some(&*origin.addr.to_string()));
 }
 
@@ -136,6 +139,9 @@ async fn bodies_of_any_size_pass_both_ways() {
     assert!(receive(answer).await.unwrap().text() == large);
 }
 
+/// Method, target, fields; status and the name of the refusal.
+type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+
 #[tokio::test]
 async fn what_is_ambiguous_is_refused_as_over_http1() {
     let origin = kept().await;
@@ -144,7 +150,7 @@ async fn what_is_ambiguous_is_refused_as_over_http1() {
     let mut client = H2::connect(gateway.addr).await;
     let many: Vec<(String, String)> = (0..21).map(|n| (format!("x-{n}"), "1".to_owned())).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    let rows: [(&str, &str, &[(&str, &str)], u16, &str); 9] = [
+    let rows: [Row<'_>; 9] = [
         ("GET", "/a", &[("host", "b.example")], 400, "host-mismatch"),
         ("GET", "/a", &[("host", "a/b")], 400, "bad-host"),
         ("GET", "/a", &[("host", &host), ("host", &host)], 400, "bad-host"),
@@ -237,7 +243,10 @@ async fn a_head_that_never_ends_ends_the_connection() {
     };
     let mut space = [0; 4096];
     let gone = async { while read.read(&mut space).await.is_ok_and(|n| n > 0) {} };
-    within("the end of a trickle", async { tokio::select! { () = trickle => {}, () = gone => {} } }).await;
+    within("the end of a trickle", async {
+        tokio::select! { () = trickle => {}, () = gone => {} }
+    })
+    .await;
     assert!(origin.requests().is_empty());
 }
 
@@ -324,7 +333,8 @@ async fn rapid_resets_cost_the_origin_no_more_than_the_streams_that_may_be_open(
     let attack = async {
         for n in 0..5_000u32 {
             let stream = 2 * n + 1;
-            let both = [frame(1, 0x5, stream, &get_block(&format!("/{n}"))), frame(3, 0, stream, &[0, 0, 0, 8])].concat();
+            let both =
+                [frame(1, 0x5, stream, &get_block(&format!("/{n}"))), frame(3, 0, stream, &[0, 0, 0, 8])].concat();
             if write.write_all(&both).await.is_err() {
                 return;
             }
@@ -388,7 +398,8 @@ async fn no_more_streams_than_the_limit_are_taken() {
     }
     // The client hasn't acknowledged the limit; the sixth is refused all the same (RFC 9113 §5.1.2).
     let mut seen = Vec::new();
-    let refused = |seen: &[u8]| seen.windows(13).filter(|w| w[..5] == [0, 0, 4, 3, 0] && w[9..] == [0, 0, 0, 7]).count();
+    let refused =
+        |seen: &[u8]| seen.windows(13).filter(|w| w[..5] == [0, 0, 4, 3, 0] && w[9..] == [0, 0, 0, 7]).count();
     while refused(&seen) < 3 {
         let mut space = [0; 4096];
         let n = within("refused streams", client.read(&mut space)).await.unwrap();

@@ -22,14 +22,20 @@ async fn before(origin: &Origin, authority: &Authority, tls: &str, more: &str, a
 }
 
 /// A connection of HTTP/1.1.
-async fn client(gateway: &Gateway, authority: &Authority, own: Option<&Pair>) -> Client<tokio_rustls::client::TlsStream<TcpStream>> {
+async fn client(
+    gateway: &Gateway,
+    authority: &Authority,
+    own: Option<&Pair>,
+) -> Client<tokio_rustls::client::TlsStream<TcpStream>> {
     let stream = within("a handshake", authority.connect(gateway.addr, &["http/1.1"], own)).await.unwrap();
     Client::over(stream, "localhost")
 }
 
 /// Whether a client gets an answer: with TLS 1.3 a handshake may look good from its side and be refused all the same.
 async fn gets_in(gateway: &Gateway, authority: &Authority, own: Option<&Pair>) -> bool {
-    let Ok(stream) = within("a handshake", authority.connect(gateway.addr, &["http/1.1"], own)).await else { return false };
+    let Ok(stream) = within("a handshake", authority.connect(gateway.addr, &["http/1.1"], own)).await else {
+        return false;
+    };
     let mut client = Client::over(stream, "localhost");
     client.send("GET", "/a", &[], "").await;
     client.try_answer().await.is_some()
@@ -56,7 +62,12 @@ async fn the_handshake_chooses_the_version_and_the_origin_hears_https() {
     assert!(request.get("forwarded").unwrap().ends_with(";proto=https"), "{request:?}");
 
     authority.install(&authority.pair("another"));
-    let without = Gateway::from_parts(&format!("{}http2 = false\n", authority.table("")), "", &API.replace("ORIGIN", &origin.url())).await;
+    let without = Gateway::from_parts(
+        &format!("{}http2 = false\n", authority.table("")),
+        "",
+        &API.replace("ORIGIN", &origin.url()),
+    )
+    .await;
     let stream = authority.connect(without.addr, &["h2", "http/1.1"], None).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
 }
@@ -89,7 +100,11 @@ async fn what_is_asked_by_another_scheme_is_another_answer() {
     assert_eq!(origin.count(), 3);
     // A stranger's word counts for nothing.
     let distrusting = Gateway::before(&origin, "").await;
-    let answer = distrusting.client().await.get_with("/b", &[("X-Forwarded-Proto", "https"), ("Forwarded", "proto=https")]).await;
+    let answer = distrusting
+        .client()
+        .await
+        .get_with("/b", &[("X-Forwarded-Proto", "https"), ("Forwarded", "proto=https")])
+        .await;
     assert_eq!(answer.text(), "http");
     // A write reaches both.
     assert_eq!(client.put("/a", "x").await.status, 200);
@@ -185,13 +200,25 @@ async fn the_admin_port_knows_operators_by_their_certificates() {
     let purge = r#"{"path":"/a"}"#;
     assert_eq!(ask(Some(&olga), "POST", "/v1/purge", &[json], purge).await.status, 200);
     assert_eq!(ask(Some(&olga), "DELETE", "/v1/cache", &[], "").await.status, 403, "an operator");
-    assert_eq!(ask(Some(&eve), "POST", "/v1/purge", &[json], purge).await.status, 401, "of the authority, and none of the file's");
+    assert_eq!(
+        ask(Some(&eve), "POST", "/v1/purge", &[json], purge).await.status,
+        401,
+        "of the authority, and none of the file's"
+    );
     assert_eq!(ask(None, "POST", "/v1/purge", &[json], purge).await.status, 401);
     assert_eq!(ask(None, "DELETE", "/v1/cache", &[("authorization", &bearer)], "").await.status, 200);
-    assert_eq!(ask(Some(&olga), "DELETE", "/v1/cache", &[("authorization", &bearer)], "").await.status, 200, "a token counts first");
-    assert_eq!(ask(Some(&olga), "POST", "/v1/purge", &[json, ("authorization", "Bearer wrong")], purge).await.status, 401);
+    assert_eq!(
+        ask(Some(&olga), "DELETE", "/v1/cache", &[("authorization", &bearer)], "").await.status,
+        200,
+        "a token counts first"
+    );
+    assert_eq!(
+        ask(Some(&olga), "POST", "/v1/purge", &[json, ("authorization", "Bearer wrong")], purge).await.status,
+        401
+    );
     // A browser shows the certificate for whichever page asks it to.
-    for field in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "https://evil.example")] {
+    for field in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "https://evil.example")]
+    {
         assert_eq!(ask(Some(&olga), "POST", "/v1/purge", &[json, field], purge).await.status, 401, "{field:?}");
     }
     for field in [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none")] {
@@ -207,4 +234,42 @@ async fn the_admin_port_knows_operators_by_their_certificates() {
         }
     };
     assert!(refused);
+}
+
+#[tokio::test]
+async fn callers_are_who_their_certificates_say() {
+    let origin = Origin::start(|request| {
+        let who = request.get("x-client").unwrap_or("nobody").to_owned();
+        ready(Reply::ok(who).field("Cache-Control", "max-age=60"))
+    })
+    .await;
+    let authority = Authority::new();
+    let auth = "auth = { kind = \"client-certificate\", tell = \"X-Client\" }\n\
+                [[api.route]]\non = \"/open\"\nauth = { kind = \"none\" }\n\
+                [[api.route]]\non = \"/uri\"\nauth = { kind = \"client-certificate\", name_from = \"uri\", tell = \"X-Client\" }\n\
+                [[api.route]]\non = \"/email\"\nauth = { kind = \"client-certificate\", name_from = \"email\" }";
+    let gateway = before(&origin, &authority, ", client_ca = \"CA\", client_auth = \"optional\"", "", auth).await;
+    let (alice, bob) = (authority.pair("alice"), authority.pair("bob"));
+    for _ in 0..2 {
+        for (pair, name) in [(&alice, "alice"), (&bob, "bob")] {
+            let mut one = client(&gateway, &authority, Some(pair)).await;
+            let answer = one.get_with("/a", &[("X-Client", "root"), ("X_Client", "root")]).await;
+            assert_eq!(answer.text(), name);
+            assert_eq!(one.get("/uri").await.text(), format!("spiffe://example/{name}"));
+            let none = one.get("/email").await;
+            assert_eq!((none.status, none.cache_says("detail=credentials-malformed")), (401, true));
+            gateway.settled().await;
+        }
+    }
+    assert_eq!(origin.count(), 4, "the second time from memory, each from its own partition");
+    let mut nobody = client(&gateway, &authority, None).await;
+    let refused = nobody.get("/a").await;
+    assert_eq!((refused.status, refused.get("www-authenticate")), (401, Some("ClientCertificate")));
+    assert_eq!(nobody.get_with("/open", &[("X-Client", "root")]).await.text(), "nobody");
+    let faults = freshgate::config::parse(
+        "[[api]]\nname = \"a\"\nversion = \"1\"\npath = \"/\"\nupstream = [\"http://127.0.0.1:1\"]\nauth = { kind = \"client-certificate\" }",
+        "f.toml",
+        &freshgate::config::Surroundings { env: &|_| None, memory_limit: None },
+    );
+    assert!(faults.unwrap_err().to_string().contains("needs tls with client_ca"));
 }

@@ -57,9 +57,9 @@ impl Guard {
         }
         let certified = || peer.certificate.as_ref().and_then(|shown| tokens::certified(&self.tokens, shown));
         match tokens::shown(headers) {
-            Shown::Nothing if is_of_another_site(headers) => {
-                Err(Problem::unauthorized("a certificate doesn't count for a request that another site's page has made"))
-            }
+            Shown::Nothing if is_of_another_site(headers) => Err(Problem::unauthorized(
+                "a certificate doesn't count for a request that another site's page has made",
+            )),
             Shown::Nothing => certified().ok_or_else(|| Problem::unauthorized("send `Authorization: Bearer <token>`")),
             Shown::Malformed => Err(Problem::unauthorized("there must be one Authorization field with one token")),
             Shown::Token(secret) => tokens::check(&self.tokens, secret).ok_or_else(|| {

@@ -1,6 +1,7 @@
 //! Callers, and requests as far as they are asked for them.
 
 use crate::clock::Now;
+use crate::tls::Certificate;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -132,6 +133,8 @@ pub struct Presented<'a> {
     pub query: Option<&'a str>,
     /// Its fields.
     pub fields: &'a HeaderMap,
+    /// What its client's certificate says, if one was asked for and shown.
+    pub certificate: Option<&'a Certificate>,
     /// Whether it came from a trusted proxy.
     pub trusted: bool,
     /// When it came.
@@ -157,6 +160,7 @@ pub(super) fn has_all(scopes: &[String], required: &[String]) -> Result<(), Deni
 impl<'a> Presented<'a> {
     /// A GET of `/`.
     pub(super) fn get(fields: &'a HeaderMap, query: Option<&'a str>) -> Self {
-        Presented { method: &Method::GET, host: "h", path: "/", query, fields, trusted: false, now: Now::default() }
+        let (method, now) = (&Method::GET, Now::default());
+        Presented { method, host: "h", path: "/", query, fields, certificate: None, trusted: false, now }
     }
 }

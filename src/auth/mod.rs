@@ -9,6 +9,7 @@
 
 mod api_key;
 mod caller;
+mod certificate;
 mod forward;
 mod issuer;
 mod jwt;
@@ -19,6 +20,7 @@ mod trusted;
 
 pub use api_key::{ApiKey, Place};
 pub use caller::{Awaited, Caller, Checked, Denied, Found, Presented, Refusal};
+pub use certificate::{ClientCertificate, NameFrom};
 pub use forward::{Forward, Question};
 pub use jwt::{Demands, Jwt};
 pub use key_file::{Key, KeyFile, ReadKeys};

@@ -2,6 +2,7 @@
 
 use super::api_key::{ApiKey, Place, is_parameter};
 use super::caller::{Checked, Denied, Presented, Refusal};
+use super::certificate::ClientCertificate;
 use super::forward::Forward;
 use super::jwt::Jwt;
 use super::remote::Outside;
@@ -35,6 +36,8 @@ pub enum Settings {
     Forward(Arc<Forward>),
     /// By a field that a proxy in front has set.
     TrustedHeader(Arc<TrustedHeader>),
+    /// By the certificate that a client has shown.
+    ClientCertificate(Arc<ClientCertificate>),
 }
 
 impl Settings {
@@ -47,7 +50,7 @@ impl Settings {
     /// only the first call does anything.
     pub fn join(&self, outside: &Outside) -> Option<Look> {
         match self {
-            Settings::None | Settings::TrustedHeader(_) => None,
+            Settings::None | Settings::TrustedHeader(_) | Settings::ClientCertificate(_) => None,
             Settings::ApiKey(keys) => {
                 let keys = keys.watch()?;
                 Some(Box::new(move || keys.look()))
@@ -66,7 +69,7 @@ impl Settings {
     /// Forgets what was found out about a caller: when this has returned it is found out anew.
     pub fn forget(&self, user: &str) {
         match self {
-            Settings::None | Settings::ApiKey(_) | Settings::TrustedHeader(_) => {}
+            Settings::None | Settings::ApiKey(_) | Settings::TrustedHeader(_) | Settings::ClientCertificate(_) => {}
             Settings::Jwt(jwt) => jwt.forget(user),
             Settings::Forward(forward) => forward.forget(user),
         }
@@ -80,6 +83,7 @@ impl Settings {
             Settings::Jwt(jwt) => jwt.check(request),
             Settings::Forward(forward) => forward.check(request),
             Settings::TrustedHeader(header) => Checked::of(header.check(request)),
+            Settings::ClientCertificate(certificate) => Checked::of(certificate.check(request)),
         }
     }
 
@@ -97,6 +101,7 @@ impl Settings {
             (Settings::ApiKey(_), _) => "ApiKey",
             (Settings::Forward(_), _) => "Forward",
             (Settings::TrustedHeader(_), _) => "TrustedHeader",
+            (Settings::ClientCertificate(_), _) => "ClientCertificate",
         };
         vec![HeaderValue::from_static(text)]
     }
@@ -107,6 +112,7 @@ impl Settings {
         let (judge, proxy) = match self {
             Settings::None | Settings::ApiKey(_) | Settings::Jwt(_) => (&[][..], None),
             Settings::Forward(forward) => (&forward.question().pass_back[..], None),
+            Settings::ClientCertificate(certificate) => (certificate.tell.as_slice(), None),
             Settings::TrustedHeader(trusted) => (&[][..], Some(&trusted.header)),
         };
         judge.iter().map(|name| (name, Sender::Nobody)).chain(proxy.map(|name| (name, Sender::Proxies)))
@@ -119,7 +125,11 @@ impl Settings {
                 Place::Query(name) => Some(name),
                 Place::Header(_) => None,
             },
-            Settings::None | Settings::Jwt(_) | Settings::Forward(_) | Settings::TrustedHeader(_) => None,
+            Settings::None
+            | Settings::Jwt(_)
+            | Settings::Forward(_)
+            | Settings::TrustedHeader(_)
+            | Settings::ClientCertificate(_) => None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! TOML, loads that and compares, so that no setting can be forgotten here.
 
 use super::Config;
+use super::auth::NAME_FROM;
 use super::tls::CLIENT_AUTH;
 use super::values::{show_duration, show_size};
 use super::words::{self, word};
@@ -217,6 +218,14 @@ fn auth(settings: &auth::Settings) -> Value {
                 "required_scopes": d.required_scopes,
                 "permission_claims": d.permission_claims,
             })
+        }
+        auth::Settings::ClientCertificate(certificate) => {
+            let name_from = word(NAME_FROM, &certificate.name_from);
+            let mut table = json!({ "kind": "client-certificate", "name_from": name_from });
+            if let Some(tell) = &certificate.tell {
+                table["tell"] = json!(tell.as_str());
+            }
+            table
         }
         auth::Settings::TrustedHeader(trusted) => {
             json!({ "kind": "trusted-header", "header": trusted.header.as_str() })

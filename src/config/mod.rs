@@ -38,12 +38,18 @@ pub use effective::effective;
 pub use fault::{Fault, Faults};
 pub use surroundings::Surroundings;
 
-use crate::{admin as admin_port, listener, policy, store, telemetry};
+use crate::{admin as admin_port, auth as callers, listener, policy, store, telemetry};
 use reader::{Notes, Reader};
 use std::io::Read;
 use std::path::Path;
 use table::Table;
 use toml::de::DeTable;
+
+/// Whether some of its callers are known by their certificates.
+fn by_certificate(api: &policy::Api) -> bool {
+    let rules = std::iter::once(&api.rules).chain(api.routes.iter().map(|route| &route.rules));
+    rules.into_iter().any(|rules| matches!(rules.auth, callers::Settings::ClientCertificate(_)))
+}
 
 /// A key that callers show in the query is never logged, whatever it is called.
 fn hide_keys(hidden: &mut Vec<String>, apis: &[policy::Api]) {
@@ -142,6 +148,11 @@ fn config(root: Table<'_>) -> Config {
     let (cache, mut log) = (cache::cache(&root), log::log(&root));
     let apis = api::apis(&root);
     hide_keys(&mut log.redact_query, &apis);
+    let asked = server.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    if !asked && apis.iter().any(by_certificate) {
+        root.place_of("server")
+            .fault("kind = \"client-certificate\" needs tls with client_ca here, or nobody shows one");
+    }
     root.finish();
     Config { server, cache, admin, log, apis }
 }

@@ -3,6 +3,7 @@
 use super::admit::Admitted;
 use super::problem::Problem;
 use crate::auth::{Checked, Found, Presented, Refusal, Sender};
+use crate::client::Client;
 use crate::clock::Now;
 use crate::policy::Identity;
 use http::header::{
@@ -14,7 +15,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Who is calling, if that is known at once; what only we may tell the origin about it is taken out of the request.
-pub(super) fn authenticate(admitted: &mut Admitted, is_trusted: impl FnOnce() -> bool, now: Now) -> Checked {
+pub(super) fn authenticate(
+    admitted: &mut Admitted,
+    client: &Client,
+    is_trusted: impl FnOnce() -> bool,
+    now: Now,
+) -> Checked {
     let rules = &admitted.routed.rules;
     if rules.auth.is_none() && admitted.routed.mounted.told.is_empty() {
         return Checked::Now(Ok(None));
@@ -25,7 +31,8 @@ pub(super) fn authenticate(admitted: &mut Admitted, is_trusted: impl FnOnce() ->
     let checked = if is_preflight(admitted) {
         Checked::Now(Ok(None))
     } else {
-        rules.auth.check(&Presented { method, host, path, query, fields, trusted, now })
+        let certificate = client.certificate.as_deref();
+        rules.auth.check(&Presented { method, host, path, query, fields, certificate, trusted, now })
     };
     drop_told(admitted, trusted);
     checked

@@ -92,10 +92,13 @@ pub(super) fn scheme(fields: &HeaderMap, secure: bool, is_trusted: impl FnOnce()
     }
     let told = match fields.get(X_FORWARDED_PROTO) {
         Some(value) => value.to_str().ok(),
-        None => list(fields, &FORWARDED).next().and_then(|first| {
-            let pairs = first.split(';').filter_map(|pair| pair.split_once('='));
-            pairs.map(|(name, value)| (name.trim(), value)).find(|(name, _)| name.eq_ignore_ascii_case("proto"))
-        }).map(|(_, value)| value.trim().trim_matches('"')),
+        None => list(fields, &FORWARDED)
+            .next()
+            .and_then(|first| {
+                let pairs = first.split(';').filter_map(|pair| pair.split_once('='));
+                pairs.map(|(name, value)| (name.trim(), value)).find(|(name, _)| name.eq_ignore_ascii_case("proto"))
+            })
+            .map(|(_, value)| value.trim().trim_matches('"')),
     };
     match told {
         None => own,

@@ -97,11 +97,12 @@ impl Gateway {
                 return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, None)));
             }
         };
-        admitted.scheme = forward::scheme(&admitted.fields, client.secure, || (self.settings.trusts)(client.address.ip()));
+        let is_trusted = || (self.settings.trusts)(client.address.ip());
+        admitted.scheme = forward::scheme(&admitted.fields, client.secure, is_trusted);
         if let Some(purged) = self.purged(&admitted) {
             return Step::Now(purged);
         }
-        match authenticate(&mut admitted, || (self.settings.trusts)(client.address.ip()), now) {
+        match authenticate(&mut admitted, client, is_trusted, now) {
             Checked::Now(found) => self.go_on(admitted, found, body, client, comer, now),
             Checked::Later(awaited) => Step::Later(Box::pin(async move {
                 let found = awaited.await;

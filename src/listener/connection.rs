@@ -95,11 +95,21 @@ impl<H: Handler> Server<H> {
         let ended = match protocol {
             Protocol::Http1 => {
                 let wire = Wire::new(socket, pass, line.clone(), self.wire, Reading::http1(), deadline);
-                carry(self.http1.serve_connection(TokioIo::new(wire), service).with_upgrades(), http1::UpgradeableConnection::graceful_shutdown, stop).await
+                carry(
+                    self.http1.serve_connection(TokioIo::new(wire), service).with_upgrades(),
+                    http1::UpgradeableConnection::graceful_shutdown,
+                    stop,
+                )
+                .await
             }
             Protocol::Http2 => {
                 let wire = Wire::new(socket, pass, line.clone(), self.wire, Reading::http2(self.streams), deadline);
-                carry(self.http2.serve_connection(TokioIo::new(wire), service), http2::Connection::graceful_shutdown, stop).await
+                carry(
+                    self.http2.serve_connection(TokioIo::new(wire), service),
+                    http2::Connection::graceful_shutdown,
+                    stop,
+                )
+                .await
             }
         };
         if let Some(refused) = line.refused() {

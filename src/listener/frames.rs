@@ -241,8 +241,7 @@ mod tests {
             (0..100_000).position(|n| frames.scan(&bytes, now, sent(n)) == Err(Bound::H2Frames))
         };
         let room = usize::try_from(IDLE_FRAMES).unwrap();
-        for (kind, flags, payload) in
-            [(0, 0, 0), (2, 0, 5), (4, 0, 0), (6, 0, 8), (8, 0, 4), (9, 0, 0), (0x42, 0, 100)]
+        for (kind, flags, payload) in [(0, 0, 0), (2, 0, 5), (4, 0, 0), (6, 0, 8), (8, 0, 4), (9, 0, 0), (0x42, 0, 100)]
         {
             let bytes = frame(kind, flags, 1, &vec![0; payload]);
             assert_eq!(many(bytes, |_| 0), Some(room), "kind {kind}");

@@ -108,7 +108,11 @@ mod tests {
         let state = Arc::new(Steps::default());
         let stream = async {
             for (seconds, given) in steps {
-                if *given { state.given() } else { state.awaited() }
+                if *given {
+                    state.given()
+                } else {
+                    state.awaited()
+                }
                 tokio::time::sleep(Duration::from_secs(*seconds)).await;
             }
         };

@@ -241,7 +241,8 @@ impl Wire {
     /// Whether the client is waited for, and if so, whether it idles rather than sends a head.
     fn waits(&mut self) -> Option<bool> {
         let Reading::Http2(following) = &mut self.reading else {
-            return self.reads_head().then(|| !self.head.begun && self.head.after > 0);
+            let reads = self.reads_head();
+            return reads.then_some(!self.head.begun && self.head.after > 0);
         };
         let under_way = self.writing || self.line.under_way.load(Relaxed) > 0;
         let awaited = following.awaits(self.line.requests.load(Relaxed), under_way);

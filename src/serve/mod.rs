@@ -95,8 +95,9 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     let (clients, background) = (Tasks::default(), Tasks::default());
     let reached = Arc::new(Reached::default());
     let outside = Outside { tls: TlsClient::system(), tasks: background.clone(), clock: clock.clone() };
-    let (front, rooms) = join(&config, &outside, lines, &clients, &reached);
-    let looks = looks(rooms.apis(), &outside);
+    let (front, rooms) = join(&config, &outside, lines, &clients, (&reached, &certificates));
+    let mut looks = looks(rooms.apis(), &outside);
+    looks.extend(certificates.all().map(|(_, tls)| Box::new(move || tls.look()) as Look));
     let Config { server, admin, .. } = config;
     let (stopper, stop) = listener::stop();
     let admin_stop = CancellationToken::new();
@@ -148,6 +149,11 @@ impl Certificates {
         let data = load("server.tls", &config.server.tls, protocols)?;
         Ok(Certificates { data, admin: load("admin.tls", &config.admin.tls, &["http/1.1"])? })
     }
+
+    /// Each with its listener's name.
+    fn all(&self) -> impl Iterator<Item = (&'static str, Arc<tls::Server>)> {
+        [("data", &self.data), ("admin", &self.admin)].into_iter().filter_map(|(name, tls)| Some((name, tls.clone()?)))
+    }
 }
 
 /// Every socket of the configuration, bound.
@@ -173,7 +179,7 @@ fn join(
     outside: &Outside,
     lines: Lines,
     clients: &Tasks,
-    reached: &Arc<Reached>,
+    (reached, certificates): (&Arc<Reached>, &Certificates),
 ) -> (Front, Arc<Rooms>) {
     let Config { server, cache, admin, log, apis } = config;
     let Outside { clock, tasks: background, .. } = outside;
@@ -194,8 +200,8 @@ fn join(
     let gateway =
         Gateway::new(apis.clone(), served.clone(), parts.0, parts.1, settings, clock.clone(), clients.clone());
     let effective = config::effective(config);
-    let rooms =
-        Arc::new(Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), Arc::clone(reached), effective));
+    let rooms = Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), Arc::clone(reached), effective);
+    let rooms = Arc::new(rooms.showing(certificates.all().collect()));
     (Front::new(Arc::new(gateway), telemetry, clock.clone(), log), rooms)
 }
 

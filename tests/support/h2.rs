@@ -66,7 +66,13 @@ impl H2 {
     }
 
     /// A request and its answer.
-    pub async fn ask(&mut self, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Result<Answer, Ended> {
+    pub async fn ask(
+        &mut self,
+        method: &str,
+        target: &str,
+        fields: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Answer, Ended> {
         let request = self.request_of(method, target, fields);
         let (answer, mut stream) = self.open(request, body.is_empty()).await;
         if !body.is_empty() {

@@ -66,7 +66,12 @@ impl Authority {
     }
 
     /// A connection that trusts this authority, offers these protocols and shows `own`.
-    pub async fn connect(&self, addr: SocketAddr, protocols: &[&str], own: Option<&Pair>) -> std::io::Result<TlsStream<TcpStream>> {
+    pub async fn connect(
+        &self,
+        addr: SocketAddr,
+        protocols: &[&str],
+        own: Option<&Pair>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

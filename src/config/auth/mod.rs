@@ -7,7 +7,7 @@ mod texts;
 
 use super::table::Table;
 use super::words::Words;
-use crate::auth::{Settings, TrustedHeader};
+use crate::auth::{ClientCertificate, NameFrom, Settings, TrustedHeader};
 use std::sync::Arc;
 use texts::field;
 
@@ -19,6 +19,7 @@ enum Kind {
     Jwt,
     Forward,
     TrustedHeader,
+    ClientCertificate,
 }
 
 const KINDS: &Words<Kind> = &[
@@ -27,12 +28,25 @@ const KINDS: &Words<Kind> = &[
     ("trusted-header", Kind::TrustedHeader),
     ("jwt", Kind::Jwt),
     ("forward", Kind::Forward),
+    ("client-certificate", Kind::ClientCertificate),
+];
+
+/// Which name of a certificate is its caller's.
+pub(super) const NAME_FROM: &Words<NameFrom> = &[
+    ("common-name", NameFrom::CommonName),
+    ("dns", NameFrom::Dns),
+    ("uri", NameFrom::Uri),
+    ("email", NameFrom::Email),
 ];
 
 /// Reads the table `auth` of `t`; it takes the place of what held before as a whole.
 pub(super) fn auth(t: &Table<'_>, auth: &mut Settings) {
     let Some(t) = t.table("auth") else { return };
-    let kind = t.need("kind", "\"none\", \"api-key\", \"jwt\", \"forward\" or \"trusted-header\"", |v| v.word(KINDS));
+    let kind = t.need(
+        "kind",
+        "\"none\", \"api-key\", \"jwt\", \"forward\", \"trusted-header\" or \"client-certificate\"",
+        |v| v.word(KINDS),
+    );
     let read = match kind {
         None => return,
         Some(Kind::None) => Some(Settings::None),
@@ -42,6 +56,11 @@ pub(super) fn auth(t: &Table<'_>, auth: &mut Settings) {
         Some(Kind::TrustedHeader) => t
             .need("header", "the name of the field that holds the caller's name", |v| v.parsed(field))
             .map(|header| Settings::TrustedHeader(Arc::new(TrustedHeader { header }))),
+        Some(Kind::ClientCertificate) => {
+            let name_from = t.get("name_from", |v| v.word(NAME_FROM)).unwrap_or(NameFrom::CommonName);
+            let tell = t.get("tell", |v| v.parsed(field));
+            Some(Settings::ClientCertificate(Arc::new(ClientCertificate { name_from, tell })))
+        }
     };
     t.finish();
     if let Some(read) = read {
