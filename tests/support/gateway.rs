@@ -46,6 +46,11 @@ impl Gateway {
 
     /// `server` is what else belongs into `[server]`, `rest` what belongs behind it, `apis` the `[[api]]` tables.
     pub async fn from_parts(server: &str, rest: &str, apis: &str) -> Gateway {
+        Gateway::logging(Lines::to(std::io::sink()).unwrap(), server, rest, apis).await
+    }
+
+    /// The same, with its access log.
+    pub async fn logging(lines: Lines, server: &str, rest: &str, apis: &str) -> Gateway {
         let sha = sha256(TOKEN);
         let text = format!(
             "[server]\nlisten = [\"127.0.0.1:0\"]\n{server}[admin]\nlisten = \"127.0.0.1:0\"\n\
@@ -54,7 +59,6 @@ impl Gateway {
         let around = Surroundings { env: &|_| None, memory_limit: None };
         let loaded = config::parse(&text, "test.toml", &around).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
         let clock = Clock::steppable();
-        let lines = Lines::to(std::io::sink()).unwrap();
         let running = serve::start(loaded.config, clock.clone(), lines).await.unwrap();
         Gateway { addr: running.data[0], admin: running.admin.unwrap(), clock, running }
     }
