@@ -210,12 +210,20 @@ fn usable(set: &[u8], family: AlgorithmFamily) -> Result<Vec<(Jwk, DecodingKey)>
 
 /// The family of a key by its type and curve; none for a shared secret, and for what isn't known here.
 fn family_of(jwk: &Jwk) -> Option<AlgorithmFamily> {
-    match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Some(AlgorithmFamily::Rsa),
-        AlgorithmParameters::EllipticCurve(key) if key.curve != EllipticCurve::Ed25519 => Some(AlgorithmFamily::Ec),
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Some(AlgorithmFamily::Ed),
-        _ => None,
+    if matches!(jwk.algorithm, AlgorithmParameters::RSA(_)) {
+        return Some(AlgorithmFamily::Rsa);
     }
+    match (ec_curve(jwk), &jwk.algorithm) {
+        (Some(EllipticCurve::P256 | EllipticCurve::P384), _) => Some(AlgorithmFamily::Ec),
+        (None, AlgorithmParameters::OctetKeyPair(key)) if key.curve == EllipticCurve::Ed25519 => {
+            Some(AlgorithmFamily::Ed)
+        }
+        (_, _) => None,
+    }
+}
+
+fn ec_curve(jwk: &Jwk) -> Option<&EllipticCurve> {
+    if let AlgorithmParameters::EllipticCurve(key) = &jwk.algorithm { Some(&key.curve) } else { None }
 }
 
 /// Whether it is for signatures (RFC 7517 §4.2, §4.3).
@@ -228,13 +236,10 @@ fn verifies(jwk: &Jwk) -> bool {
 /// Whether it is for this algorithm: by its own word (RFC 7517 §4.4), and by its curve (RFC 7518 §3.4).
 fn is_for(jwk: &Jwk, algorithm: Algorithm) -> bool {
     let says = jwk.common.key_algorithm.is_none_or(|own| own == KeyAlgorithm::from(algorithm));
-    let curve = match &jwk.algorithm {
-        AlgorithmParameters::EllipticCurve(key) => match algorithm {
-            Algorithm::ES256 => key.curve == EllipticCurve::P256,
-            Algorithm::ES384 => key.curve == EllipticCurve::P384,
-            _ => false,
-        },
-        _ => true,
+    let wanted = match ec_curve(jwk) {
+        Some(EllipticCurve::P384) => algorithm == Algorithm::ES384,
+        Some(_) => algorithm == Algorithm::ES256,
+        None => true,
     };
-    says && curve
+    says && wanted
 }

@@ -288,3 +288,37 @@ impl PartialEq for Jwt {
 }
 
 impl Eq for Jwt {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, HeaderValue};
+    use jsonwebtoken::{EncodingKey, encode};
+
+    #[test]
+    fn what_held_is_remembered_until_its_caller_is_forgotten() {
+        let secret = b"a secret that is long enough to be one";
+        let demands = Demands {
+            algorithms: vec![Algorithm::HS256],
+            issuer: None,
+            audience: None,
+            leeway: Duration::ZERO,
+            user_claim: "sub".into(),
+            required_scopes: Vec::new(),
+            permission_claims: Vec::new(),
+        };
+        let jwt = Arc::new(Jwt::new(demands, DecodingKey::from_secret(secret), secret));
+        let names = ["alice", "bob"].map(|user| {
+            let claims = serde_json::json!({ "sub": user, "exp": 1 });
+            let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret)).unwrap();
+            let value = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
+            let fields = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+            assert!(matches!(jwt.check(&Presented::get(&fields, None)), Checked::Now(Ok(Some(_)))));
+            digest(token.as_bytes())
+        });
+        let remembered = || names.map(|name| jwt.remembered.contains_key(&name));
+        assert_eq!(remembered(), [true, true]);
+        jwt.forget("alice");
+        assert_eq!(remembered(), [false, true]);
+    }
+}

@@ -58,6 +58,15 @@ impl Gateway {
 
     /// The same with more lines of `[admin]`.
     pub async fn from_all(server: &str, admin: &str, rest: &str, apis: &str) -> Gateway {
+        Gateway::made(Lines::to(std::io::sink()).unwrap(), server, admin, rest, apis).await
+    }
+
+    /// The same as `from_parts`, with its access log.
+    pub async fn logging(lines: Lines, server: &str, rest: &str, apis: &str) -> Gateway {
+        Gateway::made(lines, server, "", rest, apis).await
+    }
+
+    async fn made(lines: Lines, server: &str, admin: &str, rest: &str, apis: &str) -> Gateway {
         let sha = sha256(TOKEN);
         let text = format!(
             "[server]\nlisten = [\"127.0.0.1:0\"]\n{server}[admin]\nlisten = \"127.0.0.1:0\"\n{admin}\
@@ -66,7 +75,6 @@ impl Gateway {
         let around = Surroundings { env: &|_| None, memory_limit: None };
         let loaded = config::parse(&text, "test.toml", &around).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
         let clock = Clock::steppable();
-        let lines = Lines::to(std::io::sink()).unwrap();
         let running = serve::start(loaded.config, clock.clone(), lines).await.unwrap();
         Gateway { addr: running.data[0], admin: running.admin.unwrap(), clock, running }
     }
