@@ -244,15 +244,22 @@ impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.line.hints.written_by(cx.waker());
+        if this.scanner.has_refused() {
+            return Poll::Ready(this.scanner.refuse(buf));
+        }
         let before = buf.filled().len();
         let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buf) else {
             return this.wait_for_head(cx);
         };
         if buf.filled().len() > before {
-            if !this.line.tunnel.load(Relaxed) {
-                this.scanner.scan(&mut buf.filled_mut()[before..]);
-            }
             this.heard();
+            if !this.line.tunnel.load(Relaxed) {
+                let good = this.scanner.scan(&buf.filled()[before..]);
+                buf.set_filled(before + good);
+                if good == 0 {
+                    return Poll::Ready(this.scanner.refuse(buf));
+                }
+            }
         } else {
             this.closing.client_closed = true;
         }
