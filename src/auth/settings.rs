@@ -62,6 +62,18 @@ impl Settings {
         }
     }
 
+    /// The field that says who is calling, where it isn't one that always does.
+    pub fn field(&self) -> Option<&HeaderName> {
+        match self {
+            Settings::ApiKey(keys) => match &keys.place {
+                Place::Header(name) => Some(name),
+                Place::Query(_) => None,
+            },
+            Settings::TrustedHeader(trusted) => Some(&trusted.header),
+            Settings::None | Settings::Jwt(_) => None,
+        }
+    }
+
     /// The parameter of the query that is a credential, if one is.
     pub fn parameter(&self) -> Option<&str> {
         match self {

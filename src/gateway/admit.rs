@@ -2,11 +2,14 @@
 
 use super::problem::Problem;
 use crate::body::Body;
-use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
-use crate::rfc9110::fields::{has_any, has_token, list, strip_hop_by_hop, strip_twins};
+use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query, is_credential};
+use crate::rfc9110::fields::{has_any, has_token, list, strip_hop_by_hop_but, strip_twins};
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA};
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_RANGE, MAX_FORWARDS, ORIGIN,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
@@ -68,7 +71,8 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     }
     let host = host(&parts.uri, &parts.headers)?;
     no_loop(&parts.headers)?;
-    framing(&parts.headers, body_limit)?;
+    framing(&mut parts.headers, body_limit)?;
+    repeated(&parts.headers)?;
     let path = canonical_path(parts.uri.path()).map_err(Problem::bad_target)?.into_owned();
     check_query(parts.uri.query().unwrap_or_default()).map_err(Problem::bad_target)?;
     let Some(mounted) = apis.find(&host, &path) else {
@@ -79,8 +83,9 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
     let protocol = switched_to(&routed.rules.upgrade, &parts.method, &parts.headers);
     let upgrade = protocol.zip(parts.extensions.remove::<OnUpgrade>());
     let trailers = has_any(&parts.headers, &[TE]) && has_token(&parts.headers, &TE, "trailers");
-    strip_hop_by_hop(&mut parts.headers);
+    strip_hop_by_hop_but(&mut parts.headers, |name| is_relied_on(&routed, name));
     strip_twins(&mut parts.headers);
+    one_cookie_line(&mut parts.headers);
     let admitted = Admitted {
         method: parts.method,
         host,
@@ -127,8 +132,42 @@ fn host(uri: &Uri, fields: &HeaderMap) -> Result<String, Problem> {
     Ok(host.into_owned())
 }
 
+/// Fields of which one reader takes the first line and another the last, where that decides about who asks and what is asked.
+const ONCE: [HeaderName; 6] = [AUTHORIZATION, CONTENT_TYPE, IF_RANGE, MAX_FORWARDS, ORIGIN, PROXY_AUTHORIZATION];
+
+/// No field that may have one line only has several (RFC 9110 §5.3). Those that matter to caches alone are read strictly where
+/// they are read.
+fn repeated(fields: &HeaderMap) -> Result<(), Problem> {
+    if fields.len() == fields.keys_len() {
+        return Ok(());
+    }
+    match ONCE.iter().find(|name| fields.get_all(*name).iter().nth(1).is_some()) {
+        Some(name) => {
+            let detail = format!("several {name} fields in one request");
+            Err(Problem::new(StatusCode::BAD_REQUEST, "repeated-field", detail).closing())
+        }
+        None => Ok(()),
+    }
+}
+
+/// What says who asks, or belongs to the key: `Connection` can't take it away either.
+pub(super) fn is_relied_on(routed: &Routed, name: &HeaderName) -> bool {
+    let rules = &routed.rules;
+    is_credential(&rules.key, name) || rules.key.headers.contains(name) || rules.auth.field() == Some(name)
+}
+
+/// Joins the lines of Cookie (RFC 9113 §8.2.3): an origin may read the first or the last, and the partition is of all.
+fn one_cookie_line(fields: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1
+        && let Ok(line) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
+    {
+        fields.insert(COOKIE, line);
+    }
+}
+
 /// One way to tell where the body ends (RFC 9112 §6.3), and not beyond the limit.
-fn framing(fields: &HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
+fn framing(fields: &mut HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
     if !has_any(fields, &[CONTENT_LENGTH, TRANSFER_ENCODING]) {
         return Ok(());
     }
@@ -153,7 +192,11 @@ fn framing(fields: &HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
                 format!("the request's body has {length} bytes; the limit is {limit} (server.limits.request_body)");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request-too-large", detail).closing())
         }
-        (Some(_) | None, _) => Ok(()),
+        (Some(length), _) => {
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(length)); // zeros before it make it octal to some
+            Ok(())
+        }
+        (None, _) => Ok(()),
     }
 }
 

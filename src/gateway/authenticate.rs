@@ -5,11 +5,12 @@ use super::problem::Problem;
 use crate::auth::Presented;
 use crate::clock::Now;
 use crate::policy::Identity;
+use crate::rfc9110::fields::{is_twin, remove_all};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -24,8 +25,13 @@ pub(super) fn authenticate(
     }
     let (own, routed) = (Arc::clone(&admitted.routed.mounted), Arc::clone(&admitted.routed.rules));
     let trusted = is_trusted();
-    if let Some(field) = own.api.rules.auth.trusted_field().filter(|_| !trusted) {
-        admitted.fields.remove(field);
+    for field in [&own.api.rules.auth, &routed.auth].into_iter().filter_map(|auth| auth.trusted_field()) {
+        if !trusted {
+            admitted.fields.remove(field);
+        }
+        // No proxy writes its word like that; its client did, and an origin may read it instead.
+        let twins: Vec<HeaderName> = admitted.fields.keys().filter(|name| is_twin(name, field)).cloned().collect();
+        remove_all(&mut admitted.fields, &twins);
     }
     if routed.auth.is_none() || is_preflight(admitted) {
         return Ok(());
