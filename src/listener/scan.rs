@@ -241,7 +241,8 @@ fn are_extensions(mut rest: &[u8]) -> bool {
         rest = match without_blanks(after).strip_prefix(b"=").map(without_blanks) {
             None => after,
             Some(value) => {
-                let end = if value.starts_with(b"\"") { quoted_len(value).map(|n| &value[n..]) } else { after_token(value) };
+                let end =
+                    if value.starts_with(b"\"") { quoted_len(value).map(|n| &value[n..]) } else { after_token(value) };
                 let Some(end) = end else { return false };
                 end
             }

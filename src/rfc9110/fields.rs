@@ -282,7 +282,16 @@ mod tests {
         for name in ["x-sum", "content-digest", "repr-digest", "etagged", "server-timing", "x-content"] {
             assert!(may_trail(&HeaderName::from_static(name)), "{name}");
         }
-        for name in ["host", "content-length", "content_length", "authorization", "cookie", "x-forwarded-for", "accept", "range"] {
+        for name in [
+            "host",
+            "content-length",
+            "content_length",
+            "authorization",
+            "cookie",
+            "x-forwarded-for",
+            "accept",
+            "range",
+        ] {
             assert!(!may_trail(&HeaderName::from_static(name)), "{name}");
         }
     }

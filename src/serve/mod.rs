@@ -149,7 +149,8 @@ fn join(
     let gateway =
         Gateway::new(apis.clone(), served.clone(), parts.0, parts.1, settings, clock.clone(), clients.clone());
     let effective = config::effective(config);
-    let rooms = Arc::new(Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), Arc::clone(reached), effective));
+    let rooms =
+        Arc::new(Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), Arc::clone(reached), effective));
     (Front::new(Arc::new(gateway), telemetry, clock.clone(), log), rooms)
 }
 
