@@ -28,6 +28,8 @@ pub(super) struct Admitted {
     pub(super) user: Option<Arc<str>>,
     /// The end-to-end fields: key, partition and `Vary` see what the origin sees, and nothing that `Connection` takes away.
     pub(super) fields: HeaderMap,
+    /// What a trusted proxy says that changes what is asked, as the key has it.
+    pub(super) claims: Vec<u8>,
     pub(super) has_body: bool,
     /// The content of a QUERY, once it was read.
     pub(super) content: Option<Bytes>,
@@ -54,6 +56,7 @@ impl Admitted {
             identity: self.identity.clone(),
             user: self.user.clone(),
             fields: self.fields.clone(),
+            claims: self.claims.clone(),
             has_body: false,
             content: None,
             trailers: self.trailers,
@@ -94,6 +97,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, body_limit: Option<u64>
         identity: Identity::default(),
         user: None,
         fields: parts.headers,
+        claims: Vec::new(),
         has_body,
         content: None,
         trailers,

@@ -45,6 +45,7 @@ impl Lookup {
             admitted.host.len() + admitted.routed.path.len() + query.map_or(0, str::len) + partition.len() + 2,
         );
         write_key(&mut key, &admitted.host, &admitted.routed.path, query, b"");
+        key.extend_from_slice(&admitted.claims);
         if let Some(content) = &admitted.content {
             write_query(&mut key, &admitted.fields, content);
         }

@@ -4,8 +4,8 @@ use super::admit::{Admitted, is_relied_on};
 use super::status::VIA_VALUE;
 use crate::body::{Body, BodyError};
 use crate::client::Client;
-use crate::policy::{HostHeader, KeyRules, Names, Routed, canonical_query, is_credential, kept_cookies};
-use crate::rfc9110::fields::{may_trail, remove_all};
+use crate::policy::{HostHeader, KeyRules, Names, Routed, canonical_query, is_credential, kept_cookies, write_claims};
+use crate::rfc9110::fields::{may_trail, members, remove_all};
 use crate::upstream::HostChoice;
 use bytes::Bytes;
 use http::header::{COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, VIA};
@@ -98,6 +98,57 @@ fn is_claim(rules: &KeyRules, name: &HeaderName) -> bool {
     let plain = if text.contains('_') { Cow::Owned(text.replace('_', "-")) } else { Cow::Borrowed(text) };
     let begins = || CLAIMS_BEGIN.iter().any(|begin| plain.starts_with(begin)) && !is_credential(rules, name);
     CLAIMS.binary_search(&&*plain).is_ok() || begins()
+}
+
+/// Those that say where a request comes from only: an origin that minds has to say so (`Vary: X-Forwarded-For`, and nothing is kept).
+const ADDRESSES: [&str; 11] = [
+    "cf-connecting-ip",
+    "cluster-client-ip",
+    "fastly-client-ip",
+    "forwarded-for",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded-for",
+    "x-originating-ip",
+    "x-real-ip",
+    "x-remote-addr",
+];
+
+/// What a trusted proxy says of a request beside where it comes from, as the key has it: the name that a client used, say. Not all of it
+/// is the proxy's own word: few drop an `X-Original-URL` of their clients. Empty where nothing is said or believed.
+pub(super) fn claims(admitted: &Admitted, is_trusted: impl FnOnce() -> bool) -> Vec<u8> {
+    let (fields, rules) = (&admitted.fields, &admitted.routed.rules.key);
+    let counts = |name: &&HeaderName| {
+        **name == FORWARDED || is_claim(rules, name) && !ADDRESSES.contains(&name.as_str().replace('_', "-").as_str())
+    };
+    let mut names: Vec<&HeaderName> = fields.keys().filter(counts).collect();
+    let mut key = Vec::new();
+    if names.is_empty() || !is_trusted() {
+        return key;
+    }
+    names.sort_unstable_by_key(|name| name.as_str());
+    let lines = names.into_iter().flat_map(|name| fields.get_all(name).into_iter().map(move |value| (name, value)));
+    let claims: Vec<(&str, Cow<'_, [u8]>)> = lines
+        .map(|(name, value)| match *name == FORWARDED {
+            true => (name.as_str(), Cow::Owned(without_addresses(value.as_bytes()))),
+            false => (name.as_str(), Cow::Borrowed(value.as_bytes())),
+        })
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    if !claims.is_empty() {
+        write_claims(&mut key, claims.iter().map(|(name, value)| (*name, &**value)));
+    }
+    key
+}
+
+/// A line of Forwarded without its `for` and `by` (RFC 7239 §4).
+fn without_addresses(line: &[u8]) -> Vec<u8> {
+    let is_address = |pair: &&[u8]| {
+        [&b"for="[..], b"by="].iter().any(|name| pair.get(..name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name)))
+    };
+    let pairs = members(line).flat_map(|member| member.split(|b| *b == b';')).map(<[u8]>::trim_ascii);
+    pairs.filter(|pair| !is_address(pair)).collect::<Vec<_>>().join(&b';')
 }
 
 fn drop_claims(fields: &mut HeaderMap, rules: &KeyRules) {

@@ -101,6 +101,7 @@ impl Gateway {
             let api = Some(Arc::clone(&admitted.routed.mounted.id));
             return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
         }
+        admitted.claims = forward::claims(&admitted, || (self.settings.trusts)(client.address.ip()));
         if let Err(problem) = within_rate(&admitted, client.address.ip(), now) {
             let api = Some(Arc::clone(&admitted.routed.mounted.id));
             return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));

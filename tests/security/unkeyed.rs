@@ -1,6 +1,8 @@
 //! What an origin might read and no key knows; and `Connection`, which would take away what a key does know.
 
+use super::origin::{Recorder, plain};
 use super::row::{Row, Said, says, seen};
+use super::support::Gateway;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = dropped();
@@ -154,4 +156,70 @@ fn connection() -> Vec<Row> {
             seen("GET /x").without(&["connection"]),
         ),
     ]
+}
+
+/// An origin of which every answer may be kept, and tells what it was told.
+async fn echoing(told: &'static [&'static str]) -> Recorder {
+    Recorder::answering(move |request| {
+        let lines: Vec<String> = told.iter().map(|name| format!("{name}={:?}", request.all(name))).collect();
+        plain("Cache-Control: public, max-age=600\r\n", &lines.join(" "))
+    })
+    .await
+}
+
+fn api(origin: &Recorder, more: &str) -> String {
+    format!("[[api]]\nname = \"one\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"http://{}\"]\n{more}", origin.addr)
+}
+
+/// A proxy that is trusted passes on what its own clients say.
+#[tokio::test]
+async fn what_a_trusted_proxy_says_is_in_the_key() {
+    for name in ["x-forwarded-host", "x-original-url", "x-http-method-override", "x_original_url", "x-forwarded-prefix"] {
+        let origin = echoing(&["x-forwarded-host", "x-original-url", "x-http-method-override"]).await;
+        let gateway = Gateway::trusting("127.0.0.0/8", &api(&origin, "")).await;
+        let mut client = gateway.client().await;
+        let own = client.get("/x").await.text().to_owned();
+        gateway.settled().await;
+        let evil = client.get_with("/x", &[(name, "evil")]).await;
+        gateway.settled().await;
+        assert!(!evil.cache_says("hit"), "{name}");
+        for (value, hit) in [("evil", true), ("other", false)] {
+            assert_eq!(client.get_with("/x", &[(name, value)]).await.cache_says("hit"), hit, "{name}: {value}");
+            gateway.settled().await;
+        }
+        let again = client.get("/x").await;
+        assert_eq!((again.cache_says("hit"), again.text()), (true, &*own), "{name}");
+    }
+    let origin = echoing(&["forwarded"]).await;
+    let gateway = Gateway::trusting("127.0.0.0/8", &api(&origin, "")).await;
+    let mut client = gateway.client().await;
+    for (name, value, hit) in [
+        ("x-forwarded-for", "1.2.3.4", false),
+        ("x-forwarded-for", "5.6.7.8", true),
+        ("x-real-ip", "5.6.7.8", true),
+        ("forwarded", "for=1.2.3.4;by=x", true),
+        ("forwarded", "for=1.2.3.4;host=b", false),
+        ("forwarded", "For=\"[::1]\"; host=b, for=x", true),
+        ("forwarded", "for=1.2.3.4;host=c", false),
+    ] {
+        assert_eq!(client.get_with("/x", &[(name, value)]).await.cache_says("hit"), hit, "{name}: {value}");
+        gateway.settled().await;
+    }
+}
+
+/// Behind CGI-like interfaces `X_User` is `X-User`, and a proxy that sets the one passes on the other.
+#[tokio::test]
+async fn a_trusted_field_has_no_twin() {
+    let auth = "auth = { kind = \"trusted-header\", header = \"X-User\" }\n";
+    let origin = echoing(&["x-user", "x_user"]).await;
+    let gateway = Gateway::trusting("127.0.0.0/8", &api(&origin, auth)).await;
+    let mut client = gateway.client().await;
+    let answer = client.get_with("/x", &[("X_User", "root"), ("X-User", "alice")]).await;
+    assert_eq!(answer.text(), "x-user=[\"alice\"] x_user=[]");
+    assert_eq!(client.get_with("/x", &[("X_User", "root")]).await.status, 401);
+    let origin = echoing(&["x-user", "x_user"]).await;
+    let open = format!("{auth}[[api.route]]\non = \"/x\"\nauth = {{ kind = \"none\" }}\n");
+    let gateway = Gateway::with("", &api(&origin, &open)).await;
+    let answer = gateway.client().await.get_with("/x", &[("X_User", "root"), ("X-User", "alice")]).await;
+    assert_eq!(answer.text(), "x-user=[] x_user=[]", "a stranger is no proxy");
 }
