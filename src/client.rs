@@ -60,6 +60,11 @@ impl Client {
         Client { secure: true, certificate: certificate.map(Arc::new), ..self }
     }
 
+    /// The scheme by which it asks.
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
     /// Makes `client` the one of request number `request` of the same connection (0: no interim answers). Reuses the
     /// allocation unless somebody still holds the last request's.
     pub(crate) fn turn(client: &mut Arc<Client>, request: u64) {

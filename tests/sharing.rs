@@ -250,12 +250,16 @@ async fn named_credentials_replace_the_usual_ones() {
 }
 
 #[tokio::test]
-async fn a_field_that_connection_takes_away_is_no_credential_of_anybody() {
+async fn a_credential_stays_one_where_connection_names_it() {
     let origin = numbered(NOTHING).await;
     let gateway = Gateway::before(&origin, "ttl = \"10m\"").await;
     get(&gateway, "/a", &[]).await;
-    let answer = get(&gateway, "/a", &[("X-Api-Key", "1"), ("Connection", "X-Api-Key")]).await;
-    assert!(answer.cache_says("hit"), "it would not reach the origin");
+    let named = ("Connection", "X-Api-Key, X-Mine");
+    let answer = get(&gateway, "/a", &[("X-Api-Key", "1"), ("X-Mine", "1"), named]).await;
+    assert!(!answer.cache_says("hit"), "whoever asked for that, the caller has said who it is");
+    let seen = &origin.requests()[1];
+    assert_eq!((seen.get("x-api-key"), seen.get("x-mine")), (Some("1"), None), "and the origin hears it");
+    assert!(get(&gateway, "/a", &[("X-Api-Key", "1")]).await.cache_says("hit"));
 }
 
 #[tokio::test]

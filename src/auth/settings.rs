@@ -118,6 +118,19 @@ impl Settings {
         judge.iter().map(|name| (name, Sender::Nobody)).chain(proxy.map(|name| (name, Sender::Proxies)))
     }
 
+    /// The fields that say who is calling, beside those that always do.
+    pub fn fields(&self) -> &[HeaderName] {
+        match self {
+            Settings::ApiKey(keys) => match &keys.place {
+                Place::Header(name) => std::slice::from_ref(name),
+                Place::Query(_) => &[],
+            },
+            Settings::Forward(forward) => &forward.question().headers,
+            Settings::TrustedHeader(trusted) => std::slice::from_ref(&trusted.header),
+            Settings::None | Settings::Jwt(_) | Settings::ClientCertificate(_) => &[],
+        }
+    }
+
     /// The parameter of the query that is a credential, if one is.
     pub fn parameter(&self) -> Option<&str> {
         match self {

@@ -169,6 +169,7 @@ fn rules(r: &Rules) -> Value {
         "grace": show_duration(r.grace),
         "keep_on_error": show_duration(r.keep_on_error),
         "set_cookie": word(words::SET_COOKIE, &r.set_cookie),
+        "content_types": r.content_types,
         "client_directives": word(words::CLIENT_DIRECTIVES, &r.client_directives),
         "client_cache": word(words::CLIENT_CACHE, &r.client_cache),
         "etag": word(words::ETAG, &r.generate_etag),

@@ -13,6 +13,7 @@ use super::words;
 use crate::auth::Settings as Auth;
 use crate::limit::{Limiter, Quota};
 use crate::policy::{Cors, HostHeader, Rules, Share, Ttl};
+use crate::rfc9110::fields::is_token;
 use crate::upstream::Timeouts;
 use std::collections::BTreeMap;
 
@@ -33,6 +34,7 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     t.set("grace", &mut r.grace, |v| v.duration(&bounds::GRACE));
     t.set("keep_on_error", &mut r.keep_on_error, |v| v.duration(&bounds::GRACE));
     t.set("set_cookie", &mut r.set_cookie, |v| v.word(words::SET_COOKIE));
+    t.set("content_types", &mut r.content_types, |v| v.list(bounds::NAMES, |v| v.parsed(media_type)));
     t.set("client_directives", &mut r.client_directives, |v| v.word(words::CLIENT_DIRECTIVES));
     t.set("client_cache", &mut r.client_cache, |v| v.word(words::CLIENT_CACHE));
     t.set("etag", &mut r.generate_etag, |v| v.word(words::ETAG));
@@ -123,6 +125,17 @@ fn protocol(text: &str) -> Result<String, &'static str> {
         return Err("HTTP and TLS aren't tunnelled: requests inside would pass by every check");
     }
     Ok(text.into())
+}
+
+/// `application/json`, or `application/*`.
+fn media_type(text: &str) -> Result<String, &'static str> {
+    let is_word = |word: &str| is_token(word.as_bytes()) && !word.contains('*');
+    match text.to_ascii_lowercase().split_once('/') {
+        Some((kind, sub)) if is_word(kind) && (sub == "*" || is_word(sub)) => Ok(format!("{kind}/{sub}")),
+        Some(_) | None => {
+            Err("expected a media type without parameters such as \"application/json\" or \"application/*\"")
+        }
+    }
 }
 
 fn login(text: &str) -> Result<String, String> {

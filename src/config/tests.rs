@@ -172,6 +172,7 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         grace = 7
         keep_on_error = "1d"
         set_cookie = "pass"
+        content_types = ["application/json", "text/*"]
         client_directives = "ignore"
         client_cache = "revalidate"
         etag = "generate"

@@ -3,22 +3,24 @@
 use super::Settings;
 use super::problem::Problem;
 use crate::body::Body;
-use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query};
-use crate::rfc9110::fields::{has_any, has_token, list, strip_hop_by_hop, strip_twins};
+use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query, is_credential};
+use crate::rfc9110::fields::{has_any, has_token, list, strip_hop_by_hop_but, strip_twins};
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA};
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_RANGE, MAX_FORWARDS, ORIGIN,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A request that may go on.
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) method: Method,
-    /// The scheme by which the client asks, as the origin is told.
-    pub(super) scheme: Cow<'static, str>,
+    /// The scheme by which the client asks us.
+    pub(super) scheme: &'static str,
     /// The Host, canonical, with its port.
     pub(super) host: String,
     /// The target as written.
@@ -31,6 +33,8 @@ pub(super) struct Admitted {
     pub(super) shown: Option<Arc<str>>,
     /// The end-to-end fields: key, partition and `Vary` see what the origin sees, and nothing that `Connection` takes away.
     pub(super) fields: HeaderMap,
+    /// What a trusted proxy says that changes what is asked, as the key has it.
+    pub(super) claims: Vec<u8>,
     pub(super) has_body: bool,
     /// The content of a QUERY, once it was read.
     pub(super) content: Option<Bytes>,
@@ -51,7 +55,7 @@ impl Admitted {
         let routed = self.routed.mounted.route(&Method::GET, self.routed.path.clone());
         Admitted {
             method: Method::GET,
-            scheme: self.scheme.clone(),
+            scheme: self.scheme,
             host: self.host.clone(),
             uri: self.uri.clone(),
             routed,
@@ -59,6 +63,7 @@ impl Admitted {
             user: self.user.clone(),
             shown: self.shown.clone(),
             fields: self.fields.clone(),
+            claims: self.claims.clone(),
             has_body: false,
             content: None,
             trailers: self.trailers,
@@ -85,7 +90,8 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) ->
     }
     let host = host(&parts.uri, &parts.headers)?;
     no_loop(&parts.headers)?;
-    framing(&parts.headers, settings.request_body)?;
+    framing(&mut parts.headers, settings.request_body)?;
+    repeated(&parts.headers)?;
     let path = canonical_path(parts.uri.path()).map_err(Problem::bad_target)?.into_owned();
     check_query(parts.uri.query().unwrap_or_default()).map_err(Problem::bad_target)?;
     let Some(mounted) = apis.find(&host, &path) else {
@@ -96,11 +102,12 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) ->
     let protocol = switched_to(&routed.rules.upgrade, &parts.method, &parts.headers);
     let upgrade = protocol.zip(parts.extensions.remove::<OnUpgrade>());
     let trailers = has_any(&parts.headers, &[TE]) && has_token(&parts.headers, &TE, "trailers");
-    strip_hop_by_hop(&mut parts.headers);
+    strip_hop_by_hop_but(&mut parts.headers, |name| is_relied_on(&routed, name));
     strip_twins(&mut parts.headers);
+    one_cookie_line(&mut parts.headers);
     let admitted = Admitted {
         method: parts.method,
-        scheme: Cow::Borrowed("http"),
+        scheme: "http",
         host,
         uri: parts.uri,
         routed,
@@ -108,6 +115,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) ->
         user: None,
         shown: None,
         fields: parts.headers,
+        claims: Vec::new(),
         has_body,
         content: None,
         trailers,
@@ -146,8 +154,42 @@ fn host(uri: &Uri, fields: &HeaderMap) -> Result<String, Problem> {
     Ok(host.into_owned())
 }
 
+/// Fields of which one reader takes the first line and another the last, where that decides about who asks and what is asked.
+const ONCE: [HeaderName; 6] = [AUTHORIZATION, CONTENT_TYPE, IF_RANGE, MAX_FORWARDS, ORIGIN, PROXY_AUTHORIZATION];
+
+/// No field that may have one line only has several (RFC 9110 §5.3). Those that matter to caches alone are read strictly where
+/// they are read.
+fn repeated(fields: &HeaderMap) -> Result<(), Problem> {
+    if fields.len() == fields.keys_len() {
+        return Ok(());
+    }
+    match ONCE.iter().find(|name| fields.get_all(*name).iter().nth(1).is_some()) {
+        Some(name) => {
+            let detail = format!("several {name} fields in one request");
+            Err(Problem::new(StatusCode::BAD_REQUEST, "repeated-field", detail).closing())
+        }
+        None => Ok(()),
+    }
+}
+
+/// What says who asks, or belongs to the key: `Connection` can't take it away either.
+pub(super) fn is_relied_on(routed: &Routed, name: &HeaderName) -> bool {
+    let rules = &routed.rules;
+    is_credential(&rules.key, name) || rules.key.headers.contains(name) || rules.auth.fields().contains(name)
+}
+
+/// Joins the lines of Cookie (RFC 9113 §8.2.3): an origin may read the first or the last, and the partition is of all.
+fn one_cookie_line(fields: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1
+        && let Ok(line) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
+    {
+        fields.insert(COOKIE, line);
+    }
+}
+
 /// One way to tell where the body ends (RFC 9112 §6.3), and not beyond the limit.
-fn framing(fields: &HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
+fn framing(fields: &mut HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
     if !has_any(fields, &[CONTENT_LENGTH, TRANSFER_ENCODING]) {
         return Ok(());
     }
@@ -172,7 +214,11 @@ fn framing(fields: &HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
                 format!("the request's body has {length} bytes; the limit is {limit} (server.limits.request_body)");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request-too-large", detail).closing())
         }
-        (Some(_) | None, _) => Ok(()),
+        (Some(length), _) => {
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(length)); // zeros before it make it octal to some
+            Ok(())
+        }
+        (None, _) => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::auth::{Checked, Found, Presented, Refusal, Sender};
 use crate::client::Client;
 use crate::clock::Now;
 use crate::policy::Identity;
+use crate::rfc9110::fields::{is_twin, remove_all};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
@@ -56,22 +57,16 @@ pub(super) fn accept(admitted: &mut Admitted, found: Found) -> Result<(), Proble
     Ok(())
 }
 
-/// Drops what a client says of itself in the fields by which the origin is told who is calling. Many origins can't tell `X_User` from
-/// `X-User`.
+/// Drops what a client says of itself in the fields by which the origin is told who is calling, and what is written almost like them: no
+/// proxy writes its word so, its client did, and an origin may read that instead.
 fn drop_told(admitted: &mut Admitted, trusted: bool) {
-    let mounted = Arc::clone(&admitted.routed.mounted);
-    let told = || mounted.told.iter().filter(|(_, sender)| *sender == Sender::Nobody || !trusted);
-    for (name, _) in told() {
-        admitted.fields.remove(name);
-    }
-    let is_twin = |name: &&HeaderName| {
-        let text = name.as_str();
-        text.contains('_') && told().any(|(told, _)| told.as_str() == text.replace('_', "-"))
+    let told = &admitted.routed.mounted.told;
+    let is_dropped = |name: &&HeaderName| {
+        told.iter()
+            .any(|(told, sender)| *name == told && (*sender == Sender::Nobody || !trusted) || is_twin(name, told))
     };
-    let twins: Vec<HeaderName> = admitted.fields.keys().filter(is_twin).cloned().collect();
-    for name in twins {
-        admitted.fields.remove(name);
-    }
+    let dropped: Vec<HeaderName> = admitted.fields.keys().filter(is_dropped).cloned().collect();
+    remove_all(&mut admitted.fields, &dropped);
 }
 
 /// Counts a request for its caller, by name or else by address, and for its API.

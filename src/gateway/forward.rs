@@ -1,15 +1,19 @@
 //! What the origin is sent: the client's fields without what belongs to the connection, and with what proxies add.
 
-use super::admit::Admitted;
+use super::admit::{Admitted, is_relied_on};
 use super::status::VIA_VALUE;
+use crate::body::{Body, BodyError};
 use crate::client::Client;
-use crate::policy::{HostHeader, Names, canonical_query, kept_cookies};
-use crate::rfc9110::fields::{has_any, list, remove_all};
+use crate::policy::{HostHeader, KeyRules, Names, Routed, canonical_query, is_credential, kept_cookies, write_claims};
+use crate::rfc9110::fields::{may_trail, members, remove_all};
 use crate::upstream::HostChoice;
 use bytes::Bytes;
 use http::header::{COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, VIA};
 use http::{HeaderMap, HeaderValue, Uri};
+use http_body::{Body as _, Frame, SizeHint};
 use std::borrow::Cow;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -37,7 +41,7 @@ pub(super) fn drop_ignored_cookies(admitted: &mut Admitted) {
 pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client, trusted: bool) -> HeaderMap {
     remove_all(&mut fields, &[HOST, EXPECT]); // the latter is answered here: hyper says 100 when the body is first read
     if !trusted {
-        drop_claims(&mut fields);
+        drop_claims(&mut fields, &admitted.routed.rules.key);
     }
     if admitted.trailers {
         fields.insert(TE, HeaderValue::from_static("trailers"));
@@ -50,61 +54,153 @@ pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client
 
 /// Fields by which a proxy tells an origin where a request really came from and what it really asks for. From anybody else they would be
 /// an input that no key knows: an answer made by them would be everybody's.
-const CLAIMS: [&str; 21] = [
+const CLAIMS: [&str; 28] = [
+    "cf-connecting-ip",
+    "cf-visitor",
+    "cluster-client-ip",
+    "fastly-client-ip",
+    "fastly-ssl",
+    "forwarded-for",
+    "forwarded-host",
+    "forwarded-proto",
     "front-end-https",
+    "http2-settings",
+    "proxy",
+    "true-client-ip",
+    "x-arr-ssl",
     "x-client-ip",
     "x-cluster-client-ip",
-    "x-forwarded-by",
-    "x-forwarded-method",
-    "x-forwarded-path",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-protocol",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
-    "x-forwarded-uri",
+    "x-forwarded",
     "x-host",
+    "x-http-destinationurl",
+    "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
-    "x-original-host",
-    "x-original-url",
+    "x-originating-ip",
+    "x-proxy-url",
     "x-real-ip",
-    "x-rewrite-url",
+    "x-remote-addr",
+    "x-scheme",
+    "x-url-scheme",
 ];
 
-fn drop_claims(fields: &mut HeaderMap) {
-    let is_claim = |name: &&HeaderName| {
-        let begins = name.as_str().starts_with("x-") || name.as_str().starts_with("front-");
-        begins && CLAIMS.binary_search(&name.as_str()).is_ok()
+/// And whatever begins so; but those that sign-in proxies use are credentials, and the key knows them.
+const CLAIMS_BEGIN: [&str; 3] = ["x-forwarded-", "x-original-", "x-rewrite-"];
+
+/// Whether `name` is one of them, also with `_` in place of `-`, which many origins can't tell apart.
+fn is_claim(rules: &KeyRules, name: &HeaderName) -> bool {
+    let text = name.as_str();
+    // Few names begin like one.
+    if !matches!(text.as_bytes().first(), Some(b'c' | b'f' | b'h' | b'p' | b't' | b'x')) {
+        return false;
+    }
+    let plain = if text.contains('_') { Cow::Owned(text.replace('_', "-")) } else { Cow::Borrowed(text) };
+    let begins = || CLAIMS_BEGIN.iter().any(|begin| plain.starts_with(begin)) && !is_credential(rules, name);
+    CLAIMS.binary_search(&&*plain).is_ok() || begins()
+}
+
+/// Those that say where a request comes from only: an origin that minds has to say so (`Vary: X-Forwarded-For`, and nothing is kept).
+const ADDRESSES: [&str; 11] = [
+    "cf-connecting-ip",
+    "cluster-client-ip",
+    "fastly-client-ip",
+    "forwarded-for",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded-for",
+    "x-originating-ip",
+    "x-real-ip",
+    "x-remote-addr",
+];
+
+/// What a trusted proxy says of a request beside where it comes from, as the key has it: the name that a client used, say. Not all of it
+/// is the proxy's own word: few drop an `X-Original-URL` of their clients. Empty where nothing is said or believed.
+pub(super) fn claims(admitted: &Admitted, is_trusted: impl FnOnce() -> bool) -> Vec<u8> {
+    let (fields, rules) = (&admitted.fields, &admitted.routed.rules.key);
+    let counts = |name: &&HeaderName| {
+        **name == FORWARDED || is_claim(rules, name) && !ADDRESSES.contains(&name.as_str().replace('_', "-").as_str())
     };
-    let claims: Vec<HeaderName> = fields.keys().filter(is_claim).cloned().collect();
+    let mut names: Vec<&HeaderName> = fields.keys().filter(counts).collect();
+    let mut key = Vec::new();
+    if names.is_empty() || !is_trusted() {
+        return key;
+    }
+    names.sort_unstable_by_key(|name| name.as_str());
+    let lines = names.into_iter().flat_map(|name| fields.get_all(name).into_iter().map(move |value| (name, value)));
+    let claims: Vec<(&str, Cow<'_, [u8]>)> = lines
+        .map(|(name, value)| match *name == FORWARDED {
+            true => (name.as_str(), Cow::Owned(without_addresses(value.as_bytes()))),
+            false => (name.as_str(), Cow::Borrowed(value.as_bytes())),
+        })
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    if !claims.is_empty() {
+        write_claims(&mut key, claims.iter().map(|(name, value)| (*name, &**value)));
+    }
+    key
+}
+
+/// A line of Forwarded without its `for` and `by` (RFC 7239 §4).
+fn without_addresses(line: &[u8]) -> Vec<u8> {
+    let is_address = |pair: &&[u8]| {
+        [&b"for="[..], b"by="].iter().any(|name| pair.get(..name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name)))
+    };
+    let pairs = members(line).flat_map(|member| member.split(|b| *b == b';')).map(<[u8]>::trim_ascii);
+    pairs.filter(|pair| !is_address(pair)).collect::<Vec<_>>().join(&b';')
+}
+
+fn drop_claims(fields: &mut HeaderMap, rules: &KeyRules) {
+    let claims: Vec<HeaderName> = fields.keys().filter(|name| is_claim(rules, name)).cloned().collect();
     remove_all(fields, &claims);
 }
 
-/// The scheme by which a client asks: its connection's, unless a trusted proxy says by which one it was asked itself. An origin
-/// that leads from one to the other, or writes links, answers by it, so it is part of the key.
-pub(super) fn scheme(fields: &HeaderMap, secure: bool, is_trusted: impl FnOnce() -> bool) -> Cow<'static, str> {
-    let own = Cow::Borrowed(if secure { "https" } else { "http" });
-    if !has_any(fields, &[X_FORWARDED_PROTO, FORWARDED]) || !is_trusted() {
-        return own;
+/// A request's body without the trailer fields that an origin could take for what was checked at its head (RFC 9110 §6.5.1).
+pub(super) fn body(admitted: &Admitted, body: Body) -> Body {
+    if body.is_end_stream() || body.size_hint().exact().is_some() {
+        return body; // where the length is told there are no trailer fields
     }
-    let told = match fields.get(X_FORWARDED_PROTO) {
-        Some(value) => value.to_str().ok(),
-        None => list(fields, &FORWARDED)
-            .next()
-            .and_then(|first| {
-                let pairs = first.split(';').filter_map(|pair| pair.split_once('='));
-                pairs.map(|(name, value)| (name.trim(), value)).find(|(name, _)| name.eq_ignore_ascii_case("proto"))
+    Body::stream(Trailing { body, routed: admitted.routed.clone() })
+}
+
+struct Trailing {
+    body: Body,
+    routed: Routed,
+}
+
+impl Trailing {
+    fn without_early(&self, mut trailers: HeaderMap) -> HeaderMap {
+        let early = |name: &&HeaderName| {
+            let key = &self.routed.rules.key;
+            !may_trail(name) || is_claim(key, name) || is_relied_on(&self.routed, name)
+        };
+        let early: Vec<HeaderName> = trailers.keys().filter(early).cloned().collect();
+        remove_all(&mut trailers, &early);
+        trailers
+    }
+}
+
+impl http_body::Body for Trailing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| {
+            frame.map(|frame| match frame.into_trailers() {
+                Ok(trailers) => Frame::trailers(self.without_early(trailers)),
+                Err(frame) => frame,
             })
-            .map(|(_, value)| value.trim().trim_matches('"')),
-    };
-    match told {
-        None => own,
-        Some(told) if told.eq_ignore_ascii_case("http") => Cow::Borrowed("http"),
-        Some(told) if told.eq_ignore_ascii_case("https") => Cow::Borrowed("https"),
-        Some(other) => Cow::Owned(other.to_owned()),
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

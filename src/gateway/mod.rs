@@ -98,7 +98,7 @@ impl Gateway {
             }
         };
         let is_trusted = || (self.settings.trusts)(client.address.ip());
-        admitted.scheme = forward::scheme(&admitted.fields, client.secure, is_trusted);
+        admitted.scheme = client.scheme();
         if let Some(purged) = self.purged(&admitted) {
             return Step::Now(purged);
         }
@@ -122,6 +122,7 @@ impl Gateway {
         now: Now,
     ) -> Step<'a> {
         let let_in = accept(&mut admitted, found);
+        admitted.claims = forward::claims(&admitted, || (self.settings.trusts)(client.address.ip()));
         let user = admitted.shown.clone();
         if let Err(problem) = let_in.and_then(|()| within_rate(&admitted, client.address.ip(), now)) {
             let api = Some(Arc::clone(&admitted.routed.mounted.id));

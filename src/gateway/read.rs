@@ -213,7 +213,7 @@ impl Gateway {
 
     /// The request for the origin, everything of the client's but what belongs to its connection; takes the fields.
     pub(super) fn request(&self, admitted: &mut Admitted, client: &Client, body: Body) -> Option<Request<Body>> {
-        let mut request = Request::new(body);
+        let mut request = Request::new(forward::body(admitted, body));
         *request.method_mut() = admitted.method.clone();
         *request.uri_mut() = forward::uri(admitted, false)?;
         let trusted = (self.settings.trusts)(client.address.ip());

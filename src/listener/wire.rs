@@ -264,22 +264,22 @@ impl Wire {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client sent no request in time")))
     }
 
-    /// Looks at what has come, and hides from hyper what it would take the wrong way.
-    fn look(&mut self, bytes: &mut [u8]) -> io::Result<()> {
-        match &mut self.reading {
-            Reading::Http1(_) if self.line.tunnel.load(Relaxed) => {}
+    /// Looks at what has come; says how much of it hyper may read.
+    fn look(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let good = match &mut self.reading {
+            Reading::Http1(_) if self.line.tunnel.load(Relaxed) => bytes.len(),
             Reading::Http1(scanner) => scanner.scan(bytes),
             Reading::Http2(following) => {
-                following.frames.scan(bytes, Instant::now(), following.sent).map_err(|bound| {
+                let scanned = following.frames.scan(bytes, Instant::now(), following.sent);
+                scanned.map_err(|bound| {
                     self.line.note(bound);
                     io::Error::other(bound.name())
                 })?;
+                return Ok(bytes.len());
             }
-        }
-        if matches!(self.reading, Reading::Http1(_)) {
-            self.heard();
-        }
-        Ok(())
+        };
+        self.heard();
+        Ok(good)
     }
 
     fn write_hint(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -367,12 +367,21 @@ impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.line.hints.written_by(cx.waker());
+        if let Reading::Http1(scanner) = &mut this.reading
+            && scanner.has_refused()
+        {
+            return Poll::Ready(scanner.refuse(buf));
+        }
         let before = buf.filled().len();
         let Poll::Ready(result) = Pin::new(&mut this.socket).poll_read(cx, buf) else {
             return this.wait_for_head(cx);
         };
         if buf.filled().len() > before {
-            this.look(&mut buf.filled_mut()[before..])?;
+            let good = this.look(&buf.filled()[before..])?;
+            buf.set_filled(before + good);
+            if let (0, Reading::Http1(scanner)) = (good, &mut this.reading) {
+                return Poll::Ready(scanner.refuse(buf));
+            }
         } else {
             this.closing.client_closed = true;
         }

@@ -3,7 +3,7 @@
 use super::settings::{ErrorAnswers, Precedence, Rules, SetCookie, Share, Ttl};
 use crate::clock::Now;
 use crate::rfc9110::date;
-use crate::rfc9110::fields::strip_hop_by_hop;
+use crate::rfc9110::fields::{is_token, strip_hop_by_hop};
 use crate::rfc9111::{self, Facts, Lifetime, NotStored, Operator, Question, Selection, Sharing, Vary};
 use http::header::{AGE, CONTENT_TYPE, DATE, FORWARDED, HeaderName, HeaderValue, TE};
 use http::{HeaderMap, Method, StatusCode};
@@ -82,6 +82,9 @@ pub fn keep(
     if is_stream(fields) {
         return Err("stream");
     }
+    if !is_of_type(&rules.content_types, fields) {
+        return Err("content-type");
+    }
     // RFC 9111 §3.5 is met by `shares` below: what it doesn't allow to be shared stays in the caller's partition.
     let question =
         Question { method: asker.method, authorization: false, request_no_store: asker.no_store, part: asker.part };
@@ -129,6 +132,22 @@ fn is_stream(fields: &HeaderMap) -> bool {
         let ends = |with: &[u8]| begins(with) && essence.len() == with.len();
         ends(b"text/event-stream") || ends(b"multipart/x-mixed-replace") || begins(b"application/grpc")
     })
+}
+
+/// Whether an answer is of one of these media types, if any are named: only then is it what its API gives, and not a page of
+/// something that stands in between. Two types, or none, are not one of them.
+fn is_of_type(types: &[String], fields: &HeaderMap) -> bool {
+    if types.is_empty() {
+        return true;
+    }
+    let mut lines = fields.get_all(CONTENT_TYPE).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return false };
+    let essence = line.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    let is = |wanted: &String| match wanted.strip_suffix('*') {
+        Some(begin) => essence.strip_prefix(begin.as_bytes()).is_some_and(is_token),
+        None => essence == wanted.as_bytes(),
+    };
+    types.iter().any(is)
 }
 
 /// Whether an answer to a request with credentials goes beyond its partition (`share`). RFC 9111 §3.5 speaks of

@@ -22,11 +22,22 @@ pub fn canonical_query<'a>(rules: &KeyRules, query: Option<&'a str>) -> Option<C
     if *names == Names::All && !query.contains('&') {
         return (!query.is_empty()).then_some(Cow::Borrowed(query));
     }
-    let name = |pair: &'a str| pair.split_once('=').map_or(pair, |(name, _)| name);
-    let keeps = |pair: &&'a str| !pair.is_empty() && names.keeps(&percent_decode_str(name(pair)).decode_utf8_lossy());
-    let mut pairs: Vec<&str> = query.split('&').filter(keeps).collect();
-    pairs.sort_by_key(|pair| name(pair));
+    let mut pairs: Vec<(Cow<'_, str>, &str)> =
+        query.split('&').filter(|pair| !pair.is_empty()).map(|pair| (query_name(pair), pair)).collect();
+    pairs.retain(|(name, _)| names.keeps(name));
+    pairs.sort_by(|(a, _), (b, _)| a.cmp(b)); // stable: of equal names, however they are written, the order is kept
+    let pairs: Vec<&str> = pairs.into_iter().map(|(_, pair)| pair).collect();
     (!pairs.is_empty()).then(|| Cow::Owned(pairs.join("&")))
+}
+
+/// The name of a pair as an origin reads it.
+fn query_name(pair: &str) -> Cow<'_, str> {
+    let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+    if !name.contains(['%', '+']) {
+        return Cow::Borrowed(name);
+    }
+    let spaced = name.replace('+', " ");
+    Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
 }
 
 /// The cookies that count, as one field value; `None` when there are none.
@@ -165,9 +176,11 @@ mod tests {
         let only = rules(QueryKey::Sorted(Names::Only(names(&["page", "size"]))));
         let ignore = rules(QueryKey::Sorted(Names::Ignore(names(&["utm_*"]))));
         let exact = rules(QueryKey::Exact);
-        let rows: [(&KeyRules, &str, Option<&str>); 11] = [
+        let rows: [(&KeyRules, &str, Option<&str>); 13] = [
             (&all, "b=1&a=2", Some("a=2&b=1")),
             (&all, "a=2&a=1", Some("a=2&a=1")),
+            (&all, "b=1&a=2&%61=1", Some("a=2&%61=1&b=1")),
+            (&all, "a+b=1&a%20b=2&a=3", Some("a=3&a+b=1&a%20b=2")),
             (&all, "&&a&", Some("a")),
             (&all, "", None),
             (&all, "a=&a", Some("a=&a")),

@@ -2,7 +2,8 @@
 //!
 //! A path is named by what the *origin* sees, not by the public address: hosts, routes and API versions that lead to
 //! one resource of one origin then share its scope, and a write through one of them reaches what was read through
-//! another. The name is also blurred on purpose: escapes are decoded, `;parameters` and final slashes dropped. Two
+//! another. The name is also blurred on purpose: escapes are decoded, those in escapes too, `\` is a slash, `;parameters` and
+//! final slashes are dropped. Two
 //! paths that blur into one name are only invalidated together, which is always safe; an origin that takes two
 //! spellings for one resource would otherwise serve the old one under the other spelling.
 //!
@@ -17,6 +18,9 @@ use std::borrow::Cow;
 
 /// Segments beyond which nothing is stored, so that neither an answer nor a write has more scopes than this and a few.
 pub const MAX_DEPTH: usize = 32;
+
+/// How often escapes are decoded: some origins do it twice.
+const DECODINGS: usize = 2;
 
 /// One thing that can be invalidated. Only a keyed hash of it is kept: two names that collide are invalidated together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,8 +50,13 @@ pub struct Place {
 impl Place {
     /// The blurred form of a path that is sent to an origin.
     pub fn new(path: &str) -> Self {
-        let plain = percent_decode_str(path).decode_utf8_lossy();
-        let bare = plain.split('/').map(|s| s.split_once(';').map_or(s, |(name, _)| name));
+        let mut plain = Cow::Borrowed(path);
+        for _ in 0..DECODINGS {
+            if plain.contains('%') {
+                plain = Cow::Owned(percent_decode_str(&plain).decode_utf8_lossy().into_owned());
+            }
+        }
+        let bare = plain.split(['/', '\\']).map(|s| s.split_once(';').map_or(s, |(name, _)| name));
         Place { segments: bare.filter(|s| !s.is_empty()).map(String::from).collect() }
     }
 

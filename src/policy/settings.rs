@@ -92,6 +92,8 @@ pub struct Rules {
     pub keep_on_error: Duration,
     /// `set_cookie`. Default private.
     pub set_cookie: SetCookie,
+    /// `content_types`: media types in lower case, or `type/*`; an answer of another isn't stored. Default none: any is.
+    pub content_types: Vec<String>,
     /// `client_directives`: honour (true) or ignore a client's Cache-Control. Default honour.
     pub client_directives: bool,
     /// `client_cache`. Default origin.
@@ -133,6 +135,7 @@ impl Default for Rules {
             grace: Duration::ZERO,
             keep_on_error: Duration::ZERO,
             set_cookie: SetCookie::Private,
+            content_types: Vec::new(),
             client_directives: true,
             client_cache: ClientCache::Origin,
             generate_etag: false,

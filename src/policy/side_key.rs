@@ -21,6 +21,8 @@ enum Side {
     Rule = 3,
     /// An answer under what its origin minds of its query.
     Equivalent = 4,
+    /// What a trusted proxy says that changes what is asked.
+    Claims = 5,
 }
 
 impl Side {
@@ -57,6 +59,16 @@ pub fn write_query(key: &mut Vec<u8>, fields: &HeaderMap, content: &[u8]) {
     }
     measured(key, b"");
     measured(key, content);
+}
+
+/// Makes the key of a GET, still without content and partition, that of one about which a trusted proxy says this.
+pub fn write_claims<'a>(key: &mut Vec<u8>, claims: impl IntoIterator<Item = (&'a str, &'a [u8])>) {
+    key.extend_from_slice(&Side::Claims.mark());
+    for (name, value) in claims {
+        measured(key, name.as_bytes());
+        measured(key, value);
+    }
+    measured(key, b"");
 }
 
 /// The key under which lies what was last said of the query of this key's path.
@@ -111,7 +123,11 @@ mod tests {
                 write_key(&mut with_content, "http", "a.example", "/x", query, b"");
                 write_query(&mut with_content, &fields_of(&[("content-type", "text/plain")]), b"q");
                 with_content.extend_from_slice(partition);
-                all.extend([variant_key(&key, |_| ()), part_key(&key), with_content, key]);
+                let mut claimed = Vec::new();
+                write_key(&mut claimed, "a.example", "/x", query, b"");
+                write_claims(&mut claimed, [("x-forwarded-host", &b"b"[..])]);
+                claimed.extend_from_slice(partition);
+                all.extend([variant_key(&key, |_| ()), part_key(&key), with_content, claimed, key]);
             }
             let mut key = Vec::new();
             write_key(&mut key, "http", "a.example", "/x", Some("b=1"), partition);

@@ -3,7 +3,13 @@
 //!
 //! Escapes of unreserved characters are decoded, the others written in upper case (RFC 3986 §6.2.2); dot segments are
 //! resolved (§5.2.4) and runs of slashes become one. What could mean two things to two readers is refused: a way above
-//! the root, `%00`, a broken escape, bytes that don't belong into a target. `%2F` stays what it is.
+//! the root, escaped control bytes, a broken escape, bytes that don't belong into a target, and dots that are a segment only to
+//! some: to who takes `%2F`, `%5C` or a second escape for what they stand for, or drops `;parameters` first.
+//!
+//! Beside that `%2F`, `%5C`, `%25…` and `;…` stay what they are, since names may hold them; `scope` takes paths for one
+//! that only some origins do. A query is kept byte by byte: it names no place, and origins agree about `&` and `=` only.
+//!
+//! A Host's port stays: `a`, `a:80` and `a:8080` are three hosts, for an origin that is told the name as well.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,10 +19,12 @@ use std::fmt;
 pub enum BadTarget {
     /// The target isn't a path, or holds bytes that don't belong there.
     Malformed,
-    /// A `%` without two hexadecimal digits, or `%00`.
+    /// A `%` without two hexadecimal digits, or the escape of a control byte.
     BadEscape,
     /// `..` beyond the root.
     AboveRoot,
+    /// `.` or `..` that is a segment to some readers only.
+    HiddenDots,
     /// No Host, several, or one that isn't `name` or `name:port`.
     BadHost,
     /// The target's authority and Host differ.
@@ -30,6 +38,7 @@ impl BadTarget {
             BadTarget::Malformed => "bad-target",
             BadTarget::BadEscape => "bad-escape",
             BadTarget::AboveRoot => "above-root",
+            BadTarget::HiddenDots => "hidden-dots",
             BadTarget::BadHost => "bad-host",
             BadTarget::HostMismatch => "host-mismatch",
         }
@@ -42,8 +51,13 @@ impl fmt::Display for BadTarget {
             BadTarget::Malformed => {
                 "the request target must be an absolute path of printable ASCII without `\\` or `#`"
             }
-            BadTarget::BadEscape => "`%` in the path must be followed by two hexadecimal digits other than 00",
+            BadTarget::BadEscape => {
+                "`%` in the path must be followed by two hexadecimal digits, and not be a control character"
+            }
             BadTarget::AboveRoot => "the path has more `..` than segments before them",
+            BadTarget::HiddenDots => {
+                "`.` and `..` in the path must stand between plain slashes, without escaped ones, `;` or a second escape"
+            }
             BadTarget::BadHost => "the request needs exactly one Host field, a name or address with an optional port",
             BadTarget::HostMismatch => "the authority of the request target and the Host field differ",
         })
@@ -63,11 +77,11 @@ pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, BadTarget> {
         plain &= byte != b'%' && !(before == b'/' && matches!(byte, b'/' | b'.'));
         before = byte;
     }
-    if plain {
-        return Ok(Cow::Borrowed(path));
+    let unescaped = if plain { Cow::Borrowed(path) } else { Cow::Owned(normal_escapes(path)?) };
+    if unescaped.contains(['%', ';']) && unescaped.split('/').any(hides_dots) {
+        return Err(BadTarget::HiddenDots);
     }
-    let unescaped = normal_escapes(path)?;
-    Ok(Cow::Owned(resolve_dots(&unescaped)?))
+    Ok(if plain { unescaped } else { Cow::Owned(resolve_dots(&unescaped)?) })
 }
 
 /// Checks a query: it is kept byte by byte, so only bytes that don't belong into a target are refused.
@@ -75,10 +89,12 @@ pub fn check_query(query: &str) -> Result<(), BadTarget> {
     if query.bytes().all(is_target_byte) { Ok(()) } else { Err(BadTarget::Malformed) }
 }
 
-/// The canonical form of a Host or authority: lower case, without a final dot in the name and without an empty port.
+/// The canonical form of a Host or authority: lower case, without a final dot in the name and without an empty port. A name has no
+/// empty label, a port is a number without zeros before it.
 pub fn canonical_host(host: &str) -> Result<Cow<'_, str>, BadTarget> {
     let (name, port) = split_port(host).ok_or(BadTarget::BadHost)?;
-    let port_ok = port.is_empty() || (port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()));
+    let digits = port.bytes().all(|b| b.is_ascii_digit()) && port.len() <= 5 && !port.starts_with('0');
+    let port_ok = port.is_empty() || digits && port.parse::<u16>().is_ok();
     if !port_ok || !is_host_name(name) {
         return Err(BadTarget::BadHost);
     }
@@ -118,9 +134,11 @@ fn is_host_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 255
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+        && !name.starts_with('.')
+        && !name.contains("..")
 }
 
-/// Printable ASCII but `\`, `#` and the quotes and brackets that RFC 3986 leaves out and parsers disagree about.
+/// Printable ASCII but `\` and `#`.
 fn is_target_byte(b: u8) -> bool {
     b.is_ascii_graphic() && !matches!(b, b'\\' | b'#')
 }
@@ -132,7 +150,8 @@ fn normal_escapes(path: &str) -> Result<String, BadTarget> {
         out.push_str(before);
         let digits = after.get(..2).ok_or(BadTarget::BadEscape)?;
         let byte = u8::from_str_radix(digits, 16).map_err(|_| BadTarget::BadEscape)?;
-        if byte == 0 || digits.starts_with('+') {
+        let twice = after.get(..4).filter(|twice| twice.starts_with("25"));
+        if byte.is_ascii_control() || digits.starts_with('+') || twice == Some("2500") {
             return Err(BadTarget::BadEscape);
         }
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
@@ -169,13 +188,66 @@ fn resolve_dots(path: &str) -> Result<String, BadTarget> {
     Ok(out)
 }
 
+/// Escapes that some readers take for a dot or for a slash: among them the forms of two bytes that no UTF-8 may have,
+/// and the wide ones that are made narrow.
+const DOTS: [&str; 3] = ["2E", "C0%AE", "EF%BC%8E"];
+const SLASHES: [&str; 6] = ["2F", "5C", "C0%AF", "C1%9C", "EF%BC%8F", "EF%BC%BC"];
+
+/// Whether a segment that is no plain `.` or `..` is one, or has one in it, to a reader who decodes its escapes once or twice and takes
+/// `\` for `/`, or leaves out `;parameters` or blanks at its end.
+fn hides_dots(segment: &str) -> bool {
+    if matches!(segment, "." | "..") || !segment.contains(['%', ';']) {
+        return false;
+    }
+    // A `%25` that begins no escape stands for itself, and is none of the bytes that are looked for.
+    let once = segment.replace("%25", "%").to_ascii_uppercase();
+    let mut pieces = vec![once.as_str()];
+    for slash in SLASHES {
+        pieces = pieces.iter().flat_map(|piece| Pieces { rest: Some(piece), slash }).collect();
+    }
+    pieces.into_iter().any(is_dots)
+}
+
+/// What stands between the escapes of a slash.
+struct Pieces<'a> {
+    rest: Option<&'a str>,
+    slash: &'static str,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a str;
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.rest?;
+        let at = rest.match_indices('%').map(|(at, _)| at).find(|at| rest[at + 1..].starts_with(self.slash));
+        self.rest = at.map(|at| &rest[at + 1 + self.slash.len()..]);
+        Some(at.map_or(rest, |at| &rest[..at]))
+    }
+}
+
+/// Whether a segment is one or two dots, however they are written, and perhaps parameters or blanks.
+fn is_dots(segment: &str) -> bool {
+    let (mut rest, mut dots) = (segment, 0);
+    while let Some(after) = after_dot(rest) {
+        (rest, dots) = (after, dots + 1);
+    }
+    while let Some(after) = rest.strip_prefix("%20").or_else(|| rest.strip_prefix("%3B").map(|_| "")) {
+        rest = after;
+    }
+    (1..=2).contains(&dots) && (rest.is_empty() || rest.starts_with(';'))
+}
+
+fn after_dot(text: &str) -> Option<&str> {
+    let escaped = || text.strip_prefix('%').and_then(|text| DOTS.iter().find_map(|dot| text.strip_prefix(dot)));
+    text.strip_prefix('.').or_else(escaped)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn paths() {
-        let rows: [(&str, Result<&str, BadTarget>); 24] = [
+        let rows: [(&str, Result<&str, BadTarget>); 31] = [
             ("/", Ok("/")),
             ("/a/b", Ok("/a/b")),
             ("/a/b/", Ok("/a/b/")),
@@ -200,9 +272,56 @@ mod tests {
             ("a", Err(BadTarget::Malformed)),
             ("/.hidden/..x", Ok("/.hidden/..x")),
             ("/books;v=1/x", Ok("/books;v=1/x")),
+            ("/a%0d%0ab", Err(BadTarget::BadEscape)),
+            ("/a%7f", Err(BadTarget::BadEscape)),
+            ("/a%2500", Err(BadTarget::BadEscape)),
+            ("/a%5cb", Ok("/a%5Cb")),
+            ("/100%25/%2525", Ok("/100%25/%2525")),
+            ("/%25", Ok("/%25")),
+            ("/a/%C3%A9%EF%BC%8Ex", Ok("/a/%C3%A9%EF%BC%8Ex")),
         ];
         for (path, expected) in rows {
             assert_eq!(canonical_path(path).as_deref(), expected.as_ref().copied(), "{path}");
+        }
+    }
+
+    #[test]
+    fn dots_that_only_some_take_for_a_segment() {
+        for path in [
+            "/a/..%2fb",
+            "/a%2f..%2fb",
+            "/a%2F%2e%2e",
+            "/a/%2e%2e%5cb",
+            "/a%5c../b",
+            "/a%5c.",
+            "/a/.%2f/b",
+            "/a/..;/b",
+            "/a/..;x=y/b",
+            "/a/.;/b",
+            "/a/..;",
+            "/a/%2e%2e%3b/b",
+            "/a/..%3bx/b",
+            "/a/%252e%252e%252fb",
+            "/a/%252e%252e/b",
+            "/a/..%252fb",
+            "/a/..%255cb",
+            "/a/%252E./b",
+            "/a/%c0%ae%c0%ae/b",
+            "/a/..%c0%afb",
+            "/a/..%c1%9cb",
+            "/a/%ef%bc%8e%ef%bc%8e/b",
+            "/a/..%ef%bc%8fb",
+            "/a/..%20/b",
+            "/a/.%20;x/b",
+            "/a/%25c0%25ae./b",
+            "/a/..%20;/b",
+        ] {
+            assert_eq!(canonical_path(path), Err(BadTarget::HiddenDots), "{path}");
+        }
+        for path in
+            ["/a/...", "/a/..b%2Fc", "/a/.b;x", "/a/x..%2Fb", "/a/%2Fb", "/a;x=../b", "/a/;/b", "/a%252Fb", "/%20"]
+        {
+            assert_eq!(canonical_path(path).as_deref(), Ok(path));
         }
     }
 
@@ -218,7 +337,9 @@ mod tests {
         for (host, expected) in good {
             assert_eq!(canonical_host(host).as_deref(), Ok(expected), "{host}");
         }
-        for host in ["", "a b", "a@b", "a/b", "a:x", "a:123456", ":80", "[::1", "[x]", "a?b", "..", "a#b", "é"] {
+        let bad =
+            ["", "a b", "a@b", "a/b", "a:x", "a:123456", "a:65536", "a:080", "a:0", ":80", "[::1", "[x]", "a?b", ".."];
+        for host in bad.into_iter().chain(["a#b", "é", "a..b", ".a", "a:+1", "[::1]x", "a%2eb", "a:80:80", "::1"]) {
             assert_eq!(canonical_host(host), Err(BadTarget::BadHost), "{host}");
         }
         assert_eq!(without_port("[::1]:80"), "[::1]");

@@ -130,16 +130,44 @@ const END_TO_END: [HeaderName; 22] = [
 /// Do this before a request's key, partition and `Vary` selection are taken: they have to be of what the origin sees, or
 /// `Connection: accept-language` would store the origin's default answer as that of a language.
 pub fn strip_hop_by_hop(fields: &mut HeaderMap) {
+    strip_hop_by_hop_but(fields, |_| false);
+}
+
+/// The same, and what `relied_on` means stays as well.
+pub fn strip_hop_by_hop_but(fields: &mut HeaderMap, relied_on: impl Fn(&HeaderName) -> bool) {
     if !has_any(fields, &HOP_BY_HOP) {
         return;
     }
     let named: Vec<HeaderName> = list_bytes(fields, &CONNECTION)
         .filter(|option| !option.eq_ignore_ascii_case(b"keep-alive") && !option.eq_ignore_ascii_case(b"close"))
         .filter_map(|option| HeaderName::from_bytes(option).ok())
-        .filter(|name| !is_end_to_end(name))
+        .filter(|name| !is_end_to_end(name) && !relied_on(name))
         .collect();
     remove_all(fields, &named);
     remove_all(fields, &HOP_BY_HOP);
+}
+
+/// Whether a request may have this field behind its content, where it is joined to the others by some: not what has a meaning before it,
+/// for framing, routing, who asks, how to answer and what the content is (§6.5.1).
+pub fn may_trail(name: &HeaderName) -> bool {
+    const BEFORE: [&str; 12] = [
+        "age",
+        "date",
+        "expect",
+        "max-forwards",
+        "origin",
+        "pragma",
+        "proxy-authorization",
+        "range",
+        "te",
+        "trailer",
+        "user-agent",
+        "via",
+    ];
+    let plain = name.as_str().replace('_', "-");
+    let named = BEFORE.contains(&plain.as_str()) || plain.starts_with("accept") || plain.starts_with("content-");
+    let is_early = |name: HeaderName| is_end_to_end(&name) || HOP_BY_HOP.contains(&name);
+    !(named && plain != "content-digest") && !HeaderName::try_from(plain).is_ok_and(is_early)
 }
 
 /// Digests of the very content that a message has (RFC 9530 §2): none of another one's, nor of a part of it.
@@ -158,6 +186,13 @@ pub fn remove_all(fields: &mut HeaderMap, names: &[HeaderName]) {
             fields.remove(name);
         }
     }
+}
+
+/// Whether one name is the other but for `_` in place of `-`. Origins behind CGI-like interfaces can't tell them apart.
+pub fn is_twin(name: &HeaderName, of: &HeaderName) -> bool {
+    let plain =
+        |name: &HeaderName| name.as_str().bytes().map(|b| if b == b'_' { b'-' } else { b }).collect::<Vec<u8>>();
+    name != of && name.as_str().len() == of.as_str().len() && plain(name) == plain(of)
 }
 
 /// Removes fields whose name is that of a framing, routing or caching field but for `_` in place of `-`. Origins behind
@@ -242,6 +277,25 @@ mod tests {
         let want =
             ["authorization", "cache-control", "cookie", "host", "if-match", "proxy-authenticate", "x-forwarded-for"];
         assert_eq!(left, want, "§7.6.1");
+    }
+
+    #[test]
+    fn what_is_needed_before_the_content_does_not_trail() {
+        for name in ["x-sum", "content-digest", "repr-digest", "etagged", "server-timing", "x-content"] {
+            assert!(may_trail(&HeaderName::from_static(name)), "{name}");
+        }
+        for name in [
+            "host",
+            "content-length",
+            "content_length",
+            "authorization",
+            "cookie",
+            "x-forwarded-for",
+            "accept",
+            "range",
+        ] {
+            assert!(!may_trail(&HeaderName::from_static(name)), "{name}");
+        }
     }
 
     #[test]
