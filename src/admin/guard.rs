@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::settings::{Role, Token};
 use super::tokens::{self, Caller, Shown};
 use crate::clock::Clock;
+use crate::reached::{Bound, Reached};
 use crate::tls::Certificate;
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -40,11 +41,12 @@ pub(super) struct Guard {
     tokens: Vec<Token>,
     lockout: Lockout,
     clock: Clock,
+    reached: Arc<Reached>,
 }
 
 impl Guard {
-    pub(super) fn new(tokens: &[Token], clock: Clock) -> Guard {
-        Guard { tokens: tokens.to_vec(), lockout: Lockout::default(), clock }
+    pub(super) fn new(tokens: &[Token], clock: Clock, reached: Arc<Reached>) -> Guard {
+        Guard { tokens: tokens.to_vec(), lockout: Lockout::default(), clock, reached }
     }
 
     /// Only a wrong token counts as a failure: to show none is no guess. Who shows none is known by the certificate, if that is
@@ -53,6 +55,7 @@ impl Guard {
         let now = self.clock.now();
         let address = peer.address;
         if let Some(seconds) = self.lockout.locked(address.ip(), now) {
+            self.reached.note(Bound::AdminFailures);
             return Err(too_many_failures(seconds));
         }
         let certified = || peer.certificate.as_ref().and_then(|shown| tokens::certified(&self.tokens, shown));
