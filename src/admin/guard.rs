@@ -3,6 +3,12 @@
 //! [`authenticate`] stands around every route that isn't public and around the answer to unknown paths, so that nobody
 //! without a token learns what there is. [`at_least`] stands around each route's handlers and holds the role, where
 //! the table of routes says it: a handler can't forget to ask.
+//!
+//! A token is taken from `Authorization` and from nowhere else, which is why pages from elsewhere can do nothing here. A browser
+//! adds that field to no request by itself, as it would a cookie; a page that wants to add it must be allowed to, and a preflight is
+//! refused like every request without a token. A page whose name was made to mean this address (DNS rebinding) needs no leave, and
+//! has no token either; so `Host` and `Origin` needn't be looked at. What needs no token (health, and metrics where they are
+//! public) changes nothing.
 
 use super::lockout::Lockout;
 use super::problem::Problem;
