@@ -7,8 +7,9 @@
 //! A token is taken from `Authorization` and from nowhere else, which is why pages from elsewhere can do nothing here. A browser
 //! adds that field to no request by itself, as it would a cookie; a page that wants to add it must be allowed to, and a preflight is
 //! refused like every request without a token. A page whose name was made to mean this address (DNS rebinding) needs no leave, and
-//! has no token either; so `Host` and `Origin` needn't be looked at. What needs no token (health, and metrics where they are
-//! public) changes nothing.
+//! has no token either; so `Host` needn't be looked at. A certificate is shown by the browser itself, to whatever page asks: there it
+//! is looked at who has asked (`is_of_another_site`), and a borrowed name fails since the certificate of this port isn't for it. What needs neither
+//! (health, and metrics where they are public) changes nothing.
 
 use super::lockout::Lockout;
 use super::problem::Problem;
@@ -66,9 +67,9 @@ impl Guard {
         }
         let certified = || peer.certificate.as_ref().and_then(|shown| tokens::certified(&self.tokens, shown));
         match tokens::shown(headers) {
-            Shown::Nothing if is_of_another_site(headers) => {
-                Err(Problem::unauthorized("a certificate doesn't count for a request that another site's page has made"))
-            }
+            Shown::Nothing if is_of_another_site(headers) => Err(Problem::unauthorized(
+                "a certificate doesn't count for a request that another site's page has made",
+            )),
             Shown::Nothing => certified().ok_or_else(|| Problem::unauthorized("send `Authorization: Bearer <token>`")),
             Shown::Malformed => Err(Problem::unauthorized("there must be one Authorization field with one token")),
             Shown::Token(secret) => tokens::check(&self.tokens, secret).ok_or_else(|| {

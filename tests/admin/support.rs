@@ -111,8 +111,11 @@ pub(crate) async fn port() -> Port {
 }
 
 pub(crate) async fn port_with(metrics_public: bool) -> Port {
-    let token =
-        |name: &str, role| Token { name: name.into(), role, proof: Proof::Secret(Sha256::digest(format!("{name}-secret")).into()) };
+    let token = |name: &str, role| Token {
+        name: name.into(),
+        role,
+        proof: Proof::Secret(Sha256::digest(format!("{name}-secret")).into()),
+    };
     let tokens = vec![
         token("viewer", Role::Viewer),
         token("operator", Role::Operator),
