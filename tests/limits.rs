@@ -4,7 +4,9 @@
 
 mod support;
 
-use support::{Client, Gate, Gateway, Origin, Reply, within};
+use std::time::Duration;
+use support::{Client, Gate, Gateway, H2, Origin, Piece, Reply, within};
+use tokio::net::TcpStream;
 
 /// How often a bound was reached.
 async fn reached(gateway: &Gateway, bound: &str) -> u64 {
@@ -127,6 +129,44 @@ async fn fills() {
     gateway.settled().await;
     assert!(client.get("/a").await.cache_says("stored"));
     assert_eq!(reached(&gateway, "fills").await, 2);
+}
+
+/// One of two who share an answer too large to be kept takes a little of it now and then: too much for his stream to be given up,
+/// and too little for the other one.
+#[tokio::test]
+async fn write_stall_of_one_who_holds_up_another() {
+    let gate = Gate::closed();
+    let (held, body) = (gate.clone(), vec![b'x'; 8 << 20]);
+    let origin = Origin::start(move |_| {
+        let reply = Reply::status(200).chunked().body("begun").wait(&held).body(&body);
+        async move { reply }
+    })
+    .await;
+    let rest = "[server.limits]\nwrite_stall = \"1s\"\n[cache]\nmax_object_size = \"1MiB\"\n";
+    let gateway = Gateway::with(rest, &api(&origin)).await;
+    let mut quick = gateway.client().await.host("a.example");
+    quick.send("GET", "/a", &[], "").await;
+    assert_eq!(quick.answer_head().await.unwrap().status, 200);
+    let socket = TcpStream::connect(gateway.addr).await.unwrap();
+    let mut slow = H2::over(socket, "a.example", "http", h2::client::Builder::new()).await;
+    let request = slow.request_of("GET", "/a", &[]);
+    let (answer, _) = slow.open(request, true).await;
+    let mut slow_body = within("its head", answer).await.unwrap().into_body();
+    assert_eq!(origin.count(), 1, "they share it");
+    gate.open();
+    let trickle = async {
+        let mut pace = tokio::time::interval(Duration::from_millis(100));
+        while let Some(Ok(piece)) = slow_body.data().await {
+            pace.tick().await;
+            slow_body.flow_control().release_capacity(piece.len()).unwrap();
+        }
+    };
+    let all = 5 + (8 << 20);
+    let (got, ()) = tokio::join!(quick.at_least(all), trickle);
+    assert_eq!(got.len(), all);
+    assert_eq!(quick.piece().await, Piece::End(support::Fields::default()));
+    assert!(slow_body.data().await.is_none_or(|end| end.is_err()), "it was cut off");
+    assert_eq!(reached(&gateway, "write_stall").await, 1);
 }
 
 #[tokio::test]
