@@ -10,7 +10,7 @@ use crate::clock::Now;
 use crate::policy::{Asker, Keep, Routed, Scope, keep, part_key, variant_key};
 use crate::reached::Bound;
 use crate::rfc9110::range::ContentRange;
-use crate::store::{Asked as AskedAt, Charge, Content, Entry, Payer, Standing, Tallied, Tally};
+use crate::store::{Asked as AskedAt, Charge, Entry, Payer, Standing, Tallied, Tally};
 use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -404,7 +404,7 @@ impl Fills {
             if entry.status == StatusCode::PARTIAL_CONTENT {
                 self.put_part(question, &entry, body, shared);
             } else {
-                self.put_whole(question, &entry, Content { body, trailers, etag: None }, shared);
+                self.put_whole(question, &entry, body, trailers, shared);
             }
         }
         close();

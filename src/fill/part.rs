@@ -142,7 +142,7 @@ pub(super) fn joined(names: &Names, had: &Entry, got: &Entry, most: u64) -> Opti
     (span.part.len() <= most && had.held.len() <= MOST_SCOPES).then_some(())?;
     fields = together(&had_fields, &fields, &span);
     let content = OnceLock::new();
-    drop(content.set(Content { body, trailers: None, etag: None }));
+    drop(content.set(Content { body, ..Content::default() }));
     Some(Entry {
         status: if span.is_whole() { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT },
         reason: None,

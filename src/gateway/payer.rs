@@ -65,10 +65,13 @@ fn address_of(node: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
+    /// The peer, what it says, and whose word counts.
+    type Row = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>);
+
     #[test]
     fn the_last_that_no_trusted_proxy_is() {
         const XFF: &str = "x-forwarded-for";
-        let rows: &[(&str, &[(&str, &str)], Option<&str>)] = &[
+        let rows: &[Row] = &[
             ("192.0.2.1", &[(XFF, "198.51.100.1")], Some("192.0.2.1")),
             ("10.0.0.1", &[(XFF, "198.51.100.1")], Some("198.51.100.1")),
             ("::ffff:10.0.0.1", &[(XFF, "198.51.100.1")], Some("198.51.100.1")),

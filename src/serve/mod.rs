@@ -115,7 +115,7 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     }
     if let Some(listener) = sockets.admin {
         let settings = Arc::new(admin);
-        let (tls, around) = (certificates.admin.clone(), (background.clone(), clock, Arc::clone(&reached)));
+        let (tls, around) = (certificates.admin, (background.clone(), clock, Arc::clone(&reached)));
         background.spawn(admin::run(listener, rooms.clone(), settings, tls, around, admin_stop.clone()));
     }
     if let Some(listener) = sockets.probe {

@@ -47,10 +47,35 @@ pub struct Entry {
 pub struct Content {
     /// The bytes.
     pub body: Bytes,
+    /// What few have.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What comes with few contents.
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
     /// Trailer fields, when there were any.
     pub trailers: Option<Arc<HeaderMap>>,
-    /// An entity tag of our own (`etag = "generate"`), where the origin gave none; boxed, since few have one.
-    pub etag: Option<Box<HeaderValue>>,
+    /// An entity tag of our own (`etag = "generate"`), where the origin gave none.
+    pub etag: Option<HeaderValue>,
+}
+
+impl Content {
+    /// With these, if there are any.
+    pub fn new(body: Bytes, extra: Extra) -> Self {
+        let some = extra.trailers.is_some() || extra.etag.is_some();
+        Content { body, extra: some.then(|| Box::new(extra)) }
+    }
+
+    /// Trailer fields, when there were any.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.extra.as_ref()?.trailers.as_deref()
+    }
+
+    /// An entity tag of our own.
+    pub fn etag(&self) -> Option<&HeaderValue> {
+        self.extra.as_ref()?.etag.as_ref()
+    }
 }
 
 impl Entry {

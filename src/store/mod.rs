@@ -11,7 +11,7 @@ mod scopes;
 mod settings;
 
 pub use accounts::{Accounts, Charge, Payer};
-pub use entry::{Content, Entry, Tallied, Tally};
+pub use entry::{Content, Entry, Extra, Tallied, Tally};
 pub use fields::{Fields, Names};
 pub use scopes::{Asked, Epoch, Held, Scopes, Severity, Standing};
 pub use settings::{Eviction, Settings};
