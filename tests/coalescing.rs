@@ -791,7 +791,8 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
     let apis = Apis::new(loaded.config.apis);
     let mounted = apis.find("a.example", "/a").unwrap();
     let (clock, tasks) = (Clock::steppable(), Tasks::default());
-    let store = Arc::new(Store::new(&loaded.config.cache, 8));
+    let limits = freshgate::store::Limits { variants_per_path: 8, keys_per_caller: 8 };
+    let store = Arc::new(Store::new(&loaded.config.cache, limits, Arc::default()));
     let settings = Settings {
         max_object_size: 1 << 20,
         max_fill_time: Duration::from_secs(60),
@@ -799,7 +800,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
         waiting: 10,
         fills: 10,
     };
-    let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone());
+    let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone(), Arc::default());
     let asked = Arc::new(upstream::Origin::new(mounted.api.upstream.clone(), TlsClient::system(), tasks.clone()));
     let comer = Comer { began_at: 0, began_time: clock.now().mono };
     let question = || {
@@ -810,6 +811,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
             shared_key: None,
             routed: mounted.route(&Method::GET, "/a".into()),
             user: None,
+            payer: None,
             fields: HeaderMap::new(),
             sent: HeaderMap::new(),
             uri: "/a".parse().unwrap(),

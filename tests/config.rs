@@ -294,7 +294,6 @@ fn two_apis_in_one_place() {
 #[test]
 fn what_isnt_built_yet_says_so() {
     let top = [
-        "server.limits.keys_per_caller = 1",
         "cache.snapshot = \"x\"",
         "admin.audit_file = \"x\"",
         "telemetry.otlp = \"x\"",

@@ -3,12 +3,20 @@
 //! [`authenticate`] stands around every route that isn't public and around the answer to unknown paths, so that nobody
 //! without a token learns what there is. [`at_least`] stands around each route's handlers and holds the role, where
 //! the table of routes says it: a handler can't forget to ask.
+//!
+//! A token is taken from `Authorization` and from nowhere else, which is why pages from elsewhere can do nothing here. A browser
+//! adds that field to no request by itself, as it would a cookie; a page that wants to add it must be allowed to, and a preflight is
+//! refused like every request without a token. A page whose name was made to mean this address (DNS rebinding) needs no leave, and
+//! has no token either; so `Host` needn't be looked at. A certificate is shown by the browser itself, to whatever page asks: there it
+//! is looked at who has asked (`is_of_another_site`), and a borrowed name fails since the certificate of this port isn't for it. What needs neither
+//! (health, and metrics where they are public) changes nothing.
 
 use super::lockout::Lockout;
 use super::problem::Problem;
 use super::settings::{Role, Token};
 use super::tokens::{self, Caller, Shown};
 use crate::clock::Clock;
+use crate::reached::{Bound, Reached};
 use crate::tls::Certificate;
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -40,11 +48,12 @@ pub(super) struct Guard {
     tokens: Vec<Token>,
     lockout: Lockout,
     clock: Clock,
+    reached: Arc<Reached>,
 }
 
 impl Guard {
-    pub(super) fn new(tokens: &[Token], clock: Clock) -> Guard {
-        Guard { tokens: tokens.to_vec(), lockout: Lockout::default(), clock }
+    pub(super) fn new(tokens: &[Token], clock: Clock, reached: Arc<Reached>) -> Guard {
+        Guard { tokens: tokens.to_vec(), lockout: Lockout::default(), clock, reached }
     }
 
     /// Only a wrong token counts as a failure: to show none is no guess. Who shows none is known by the certificate, if that is
@@ -53,6 +62,7 @@ impl Guard {
         let now = self.clock.now();
         let address = peer.address;
         if let Some(seconds) = self.lockout.locked(address.ip(), now) {
+            self.reached.note(Bound::AdminFailures);
             return Err(too_many_failures(seconds));
         }
         let certified = || peer.certificate.as_ref().and_then(|shown| tokens::certified(&self.tokens, shown));

@@ -20,6 +20,7 @@ pub use house::{ApiView, House};
 pub use settings::{Proof, Role, Settings, Token};
 
 use crate::clock::Clock;
+use crate::reached::Reached;
 use crate::tasks::Tasks;
 use crate::tls;
 use guard::Guard;
@@ -33,21 +34,27 @@ pub fn may_purge(tokens: &[Token], secret: &[u8]) -> bool {
 }
 
 /// Serves the admin API on `listener`, encrypted with `tls`, until `stop` is cancelled, then lets requests under way finish (bounded).
-/// Connections run as tasks of `tasks`.
+/// Connections run as tasks of `tasks`; which bounds are reached is counted in `reached`.
 pub async fn run(
     listener: TcpListener,
     house: Arc<dyn House>,
     settings: Arc<Settings>,
     tls: Option<Arc<tls::Server>>,
-    (tasks, clock): (Tasks, Clock),
+    (tasks, clock, reached): (Tasks, Clock, Arc<Reached>),
     stop: CancellationToken,
 ) {
-    let guard = Arc::new(Guard::new(&settings.tokens, clock));
+    let guard = Arc::new(Guard::new(&settings.tokens, clock, Arc::clone(&reached)));
     let router = routes::admin(house, guard, settings.metrics_public);
-    server::serve(server::accepting(listener), router, tls, tasks, stop).await;
+    server::serve(server::accepting(listener), router, tls, tasks, reached, stop).await;
 }
 
 /// Serves health and metrics on `listener` (`admin.probe_listen`), without tokens, until `stop` is cancelled.
-pub async fn run_probe(listener: TcpListener, house: Arc<dyn House>, tasks: Tasks, stop: CancellationToken) {
-    server::serve(server::accepting(listener), routes::probe(house), None, tasks, stop).await;
+pub async fn run_probe(
+    listener: TcpListener,
+    house: Arc<dyn House>,
+    tasks: Tasks,
+    reached: Arc<Reached>,
+    stop: CancellationToken,
+) {
+    server::serve(server::accepting(listener), routes::probe(house), None, tasks, reached, stop).await;
 }

@@ -7,7 +7,7 @@ use super::settings::Role::{Administrator, Operator, Viewer};
 use super::{purge, read};
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
@@ -85,7 +85,18 @@ async fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail)
 }
 
-/// What holds for every answer: it comes in time, nobody keeps it, and browsers take its type as it is.
+/// What browsers are told with every answer. None of them is a page yet, so it loads nothing, is shown in no frame, is taken for nothing
+/// but its type, gives nothing away about where its reader goes, and is of no use to pages from elsewhere. The control panel will
+/// have to allow itself what it loads, and nothing more.
+const BROWSERS: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// What holds for every answer: it comes in time, nobody keeps it, and browsers are on their guard.
 fn dressed(routes: Routes) -> Routes {
     routes.layer(middleware::from_fn(|request: Request, next: Next| async move {
         let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
@@ -94,7 +105,7 @@ fn dressed(routes: Routes) -> Routes {
         };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.extend(BROWSERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
         Response::from(response)
     }))
 }

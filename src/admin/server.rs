@@ -6,6 +6,7 @@
 //! lifetime.
 
 use super::guard::Peer;
+use crate::reached::{Bound, Reached};
 use crate::tasks::Tasks;
 use crate::tls;
 use axum::Router;
@@ -60,10 +61,14 @@ pub(super) async fn serve(
     router: Router,
     tls: Option<Arc<tls::Server>>,
     tasks: Tasks,
+    reached: Arc<Reached>,
     stop: CancellationToken,
 ) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let accept_one = async || {
+        if connections.available_permits() == 0 {
+            reached.note(Bound::AdminConnections);
+        }
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return None };
         Some((accept().await, permit))
     };
@@ -160,7 +165,7 @@ mod tests {
         };
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
         let router = Router::new().route("/", get(|| async { "here" }));
-        tasks.spawn(serve(accept, router, None, tasks.clone(), stop.clone()));
+        tasks.spawn(serve(accept, router, None, tasks.clone(), Arc::default(), stop.clone()));
         let mut socket = TcpStream::connect(address).await.unwrap();
         socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
         let mut text = String::new();

@@ -45,6 +45,7 @@ pub(super) const WRITE_STALL: Durations = times(MS, 100)..=HOUR;
 pub(super) const H2_STREAMS: Counts = 1..=1000;
 pub(super) const WAITING_REQUESTS: Counts = 1..=1_000_000;
 pub(super) const VARIANTS_PER_PATH: Counts = 1..=10_000;
+pub(super) const KEYS_PER_CALLER: Counts = 1..=10_000_000;
 pub(super) const FILLS: Counts = 1..=100_000;
 pub(super) const DRAIN: Durations = Duration::ZERO..=HOUR;
 

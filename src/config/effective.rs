@@ -53,6 +53,7 @@ fn server(s: &listener::Settings) -> Value {
             "h2_streams": l.h2_streams,
             "waiting_requests": l.waiting_requests,
             "variants_per_path": l.variants_per_path,
+            "keys_per_caller": l.keys_per_caller,
             "fills": l.fills,
         },
         "drain": { "delay": show_duration(s.drain_delay), "deadline": show_duration(s.drain_deadline) },

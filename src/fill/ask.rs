@@ -7,9 +7,10 @@ use super::recording::{Ending, Recording, Room};
 use super::{Comer, Fills, may_take};
 use crate::body::{Body, BodyError};
 use crate::clock::Now;
-use crate::policy::{Asker, Keep, Routed, Scope, keep, variant_key};
+use crate::policy::{Asker, Keep, Routed, Scope, keep, part_key, variant_key};
+use crate::reached::Bound;
 use crate::rfc9110::range::ContentRange;
-use crate::store::{Asked as AskedAt, Content, Entry, Standing, Tallied, Tally};
+use crate::store::{Asked as AskedAt, Charge, Entry, Payer, Standing, Tallied, Tally};
 use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -29,6 +30,8 @@ pub struct Question {
     pub routed: Routed,
     /// The authenticated caller.
     pub user: Option<Arc<str>>,
+    /// To whom the answer is charged; `None` where one can't tell.
+    pub payer: Option<Payer>,
     /// The request's fields as the client sent them; `Vary` is about these.
     pub fields: HeaderMap,
     /// GET, or QUERY.
@@ -68,7 +71,7 @@ pub struct Shared {
     pub origin_ms: u64,
     /// Fields for the one who asked alone; they aren't kept, and those who joined don't get them.
     pub personal: Arc<HeaderMap>,
-    /// Why it isn't kept though it is shared with nobody but the one who asked.
+    /// Why it isn't kept. Where there is nothing to read on it is for the one who asked alone; else those who wait get it too.
     pub unkept: Option<&'static str>,
 }
 
@@ -100,8 +103,20 @@ pub(super) struct Recorder {
     recording: Ending,
     body: Body,
     shared: bool,
+    /// Whether it is to be stored at its end.
+    keeps: bool,
     running: Counted,
 }
+
+/// What an answer needs in order to be recorded, and in order to be kept.
+struct Permit {
+    running: Counted,
+    /// Its place in its asker's account, or in nobody's; `None` when there is none for it.
+    charge: Option<Charge>,
+}
+
+/// The asker has as many keys as it may (`limits.keys_per_caller`).
+const KEYS_PER_CALLER: &str = "keys-per-caller";
 
 /// For how long some have waited for others while the last window's worth of bytes came.
 #[derive(Default)]
@@ -120,7 +135,7 @@ impl Question {
     /// Whether the answer to somebody else's question answers this one (DESIGN rules 5 and 6; partitions are apart by their keys).
     pub(super) fn may_take(&self, shared: &Shared, comer: &Comer) -> bool {
         let e = &*shared.entry;
-        shared.unkept.is_none()
+        (shared.unkept.is_none() || shared.live.is_some())
             && self.is_answered_by(shared)
             && may_take(&e.held, e.asked_at, e.confirmed_at, e.asked_time, comer)
     }
@@ -221,22 +236,50 @@ impl Fills {
                 Asked::Own { response, reason, origin_ms }
             }
             Ok(mut keep) => {
-                let Some(running) = Counted::up_to(&self.running, self.settings.fills) else {
+                let Some(permit) = self.permit(question, response.status(), keep.shared, beginning) else {
                     return Asked::Own { response, reason: "too-many-fills", origin_ms };
                 };
                 let personal = Arc::new(std::mem::take(&mut keep.personal));
-                let (entry, recorder) = self.begin(question, at, &mut response, keep, beginning, running);
+                let (entry, recorder) = self.begin(question, at, &mut response, keep, beginning, permit);
+                let unkept = (!recorder.keeps).then_some(KEYS_PER_CALLER);
                 let live = Some(Arc::clone(&recorder.recording.0));
                 let status = beginning.map_or(response.status(), |_| StatusCode::PARTIAL_CONTENT);
                 Asked::Shared(
-                    Shared { entry, live, revalidated: false, status, origin_ms, personal, unkept: None },
+                    Shared { entry, live, revalidated: false, status, origin_ms, personal, unkept },
                     Some((response.into_body(), recorder)),
                 )
             }
         }
     }
 
-    /// Begins to keep an answer: the entry, and what is left to do. The one who asked reads on from what is recorded.
+    /// Leave to record an answer; `None` when too many are being recorded. What begins with a stored part takes that one's place.
+    fn permit(
+        &self,
+        question: &Question,
+        status: StatusCode,
+        shared: bool,
+        beginning: Option<&Entry>,
+    ) -> Option<Permit> {
+        let Some(running) = Counted::up_to(&self.running, self.settings.fills) else {
+            self.reached.note(Bound::Fills);
+            return None;
+        };
+        let charged = |payer| {
+            let key = question.key_for(shared);
+            match status {
+                StatusCode::PARTIAL_CONTENT => self.store.charge(payer, &part_key(key), &question.fields),
+                _ => self.store.charge(payer, key, &question.fields),
+            }
+        };
+        let charge = match (beginning, question.payer) {
+            (Some(of), _) => Some(of.tally.charge().clone()),
+            (None, Some(payer)) => charged(payer),
+            (None, None) => Some(Charge::default()),
+        };
+        Some(Permit { running, charge })
+    }
+
+    /// Begins to record an answer: the entry, and what is left to do. The one who asked reads on from what is recorded.
     fn begin(
         &self,
         question: &Question,
@@ -244,7 +287,7 @@ impl Fills {
         response: &mut Response<Body>,
         keep: Keep,
         beginning: Option<&Entry>,
-        running: Counted,
+        permit: Permit,
     ) -> (Arc<Entry>, Recorder) {
         let length = response.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let (recording, own) = Recording::new(length);
@@ -252,7 +295,10 @@ impl Fills {
         // What is made of a beginning and a caller's end is as narrow as both, and who tells how narrow the end is?
         let shared = keep.shared && (beginning.is_none() || question.shared_key.is_none());
         let reason = response.extensions().get::<ReasonPhrase>().cloned().map(Box::new);
-        let mut entry = Entry { reason, ..self.entry(question, at, response.status(), keep) };
+        let Permit { running, charge } = permit;
+        let keeps = charge.is_some();
+        let tally = Tallied::charged(Arc::clone(&question.tally), charge.unwrap_or_default());
+        let mut entry = Entry { reason, tally, ..self.entry(question, at, response.status(), keep) };
         if let Some(of) = beginning {
             entry.held = entry.held.union(&of.held);
             entry.asked_at = entry.asked_at.min(of.asked_at);
@@ -261,7 +307,8 @@ impl Fills {
             entry.selection = entry.selection.and(&of.selection);
         }
         let entry = Arc::new(entry);
-        let recorder = Recorder { entry: Arc::clone(&entry), recording: Ending(recording), body, shared, running };
+        let recorder =
+            Recorder { entry: Arc::clone(&entry), recording: Ending(recording), body, shared, keeps, running };
         (entry, recorder)
     }
 
@@ -277,9 +324,10 @@ impl Fills {
     ) {
         let judged = self.judge(&question, at, response.status(), response.headers(), times);
         let stated = judged.ok().filter(|keep| keep.facts.source.is_explicit() && keep.tags.is_empty());
-        let running = || Counted::up_to(&self.running, self.settings.fills);
-        let Some((keep, running)) = stated.and_then(|keep| Some((keep, running()?))) else { return };
-        let (_, recorder) = self.begin(&question, at, response, keep, None, running);
+        let Some(keep) = stated else { return };
+        let permit = self.permit(&question, response.status(), keep.shared, None);
+        let Some(permit) = permit.filter(|permit| permit.charge.is_some()) else { return };
+        let (_, recorder) = self.begin(&question, at, response, keep, None, permit);
         let (fills, question) = (Arc::clone(self), Arc::new(question));
         self.tasks.spawn(async move { fills.record(&question, recorder, || ()).await });
     }
@@ -328,7 +376,7 @@ impl Fills {
 
     /// Reads the content to its end and stores the entry; `close` is called when nobody may join any more.
     pub(super) async fn record(&self, question: &Arc<Question>, recorder: Recorder, close: impl Fn()) {
-        let Recorder { entry, recording: ending, mut body, shared, running } = recorder;
+        let Recorder { entry, recording: ending, mut body, shared, keeps, running } = recorder;
         let recording = &*ending.0;
         let (mut keeping, mut pace) = (true, Pace::default());
         let ended = loop {
@@ -350,12 +398,13 @@ impl Fills {
                 break Err(BodyError::Lagged);
             }
         };
-        if ended.is_ok() && keeping && !self.is_too_old(&entry) && !entry.held.settles(entry.asked_time) {
+        let keeps = keeps && keeping;
+        if ended.is_ok() && keeps && !self.is_too_old(&entry) && !entry.held.settles(entry.asked_time) {
             let (body, trailers) = recording.whole();
             if entry.status == StatusCode::PARTIAL_CONTENT {
                 self.put_part(question, &entry, body, shared);
             } else {
-                self.put_whole(question, &entry, Content { body, trailers, etag: None }, shared);
+                self.put_whole(question, &entry, body, trailers, shared);
             }
         }
         close();
@@ -380,7 +429,8 @@ impl Fills {
             let patience = self.settings.write_stall.saturating_sub(pace.held_up);
             let waited = tokio::time::timeout(patience, recording.wait_for_room(most)).await;
             if waited.is_err() {
-                recording.cut_slowest();
+                let cut = recording.cut_slowest();
+                (0..cut).for_each(|_| self.reached.note(Bound::WriteStall));
             }
             let held_up = waited.is_ok() && recording.holds_up();
             pace.held_up = if held_up { pace.held_up + began.elapsed() } else { Duration::ZERO };

@@ -24,6 +24,7 @@ pub use recording::{Recording, Room};
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::policy::{may_use_shared, unshared_for};
+use crate::reached::{Bound, Reached};
 use crate::store::{Entry, Standing, Store};
 use crate::tasks::Tasks;
 use crate::upstream::AskError;
@@ -64,6 +65,7 @@ pub struct Fills {
     clock: Clock,
     waiting: Arc<AtomicUsize>,
     running: Arc<AtomicUsize>,
+    reached: Arc<Reached>,
 }
 
 /// Where those who joined await the answer.
@@ -111,8 +113,8 @@ pub enum Got {
 }
 
 impl Fills {
-    /// Nothing in flight.
-    pub fn new(store: Arc<Store>, settings: Settings, tasks: Tasks, clock: Clock) -> Arc<Self> {
+    /// Nothing in flight. Which of its bounds are reached is counted in `reached`.
+    pub fn new(store: Arc<Store>, settings: Settings, tasks: Tasks, clock: Clock, reached: Arc<Reached>) -> Arc<Self> {
         Arc::new(Fills {
             store,
             flights: Flights::default(),
@@ -122,6 +124,7 @@ impl Fills {
             clock,
             waiting: Arc::default(),
             running: Arc::default(),
+            reached,
         })
     }
 
@@ -154,6 +157,7 @@ impl Fills {
                 Turn::Join(flight) => flight,
             };
             let Some(counted) = Counted::up_to(&self.waiting, self.settings.waiting) else {
+                self.reached.note(Bound::WaitingRequests);
                 return Got::Overloaded;
             };
             let answer = wait(&flight).await;
@@ -260,7 +264,7 @@ impl Fills {
         self.tasks.spawn(async move {
             let guard = Closing { fills: &fills, flight: &flight };
             let (told, got, recorder) = match fills.ask(&question, &flight.asked).await {
-                ask::Asked::Shared(shared, _) if shared.unkept.is_some() => {
+                ask::Asked::Shared(shared, None) if shared.unkept.is_some() => {
                     // What nobody else may take is said at once: they would refuse it one after the other.
                     fills.remember_unshared(&question, shared.entry.status);
                     (Answer::Unshared, Got::Shared { shared, body: None, joined: false }, None)

@@ -12,7 +12,7 @@ use crate::body::Body;
 use crate::rfc9110::fields::{OF_ONE_CONTENT, remove_all};
 use crate::rfc9110::range::ContentRange;
 use crate::rfc9111;
-use crate::store::{Content, Entry, Names, Standing, Tallied};
+use crate::store::{Content, Entry, Names, Standing};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -127,7 +127,7 @@ pub(super) fn as_whole(names: &Names, part: &Entry) -> Option<Entry> {
         confirmed_at: part.confirmed_at,
         asked_time: part.asked_time,
         content,
-        tally: Tallied::new(Arc::clone(part.tally.tally())),
+        tally: part.tally.again(),
     })
 }
 
@@ -142,7 +142,7 @@ pub(super) fn joined(names: &Names, had: &Entry, got: &Entry, most: u64) -> Opti
     (span.part.len() <= most && had.held.len() <= MOST_SCOPES).then_some(())?;
     fields = together(&had_fields, &fields, &span);
     let content = OnceLock::new();
-    drop(content.set(Content { body, trailers: None, etag: None }));
+    drop(content.set(Content { body, ..Content::default() }));
     Some(Entry {
         status: if span.is_whole() { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT },
         reason: None,
@@ -155,7 +155,7 @@ pub(super) fn joined(names: &Names, had: &Entry, got: &Entry, most: u64) -> Opti
         confirmed_at: had.confirmed_at.min(got.confirmed_at),
         asked_time: got.asked_time,
         content,
-        tally: Tallied::new(Arc::clone(got.tally.tally())),
+        tally: got.tally.again(),
     })
 }
 

@@ -6,7 +6,7 @@ use super::ask::Question;
 use super::part::{as_whole, joined, span};
 use crate::policy::{equivalent_key, part_key, rule_key};
 use crate::rfc9111::{NO_VARY_SEARCH, UrlVariation};
-use crate::store::{Content, Entry, Rare, Tallied};
+use crate::store::{Content, Entry, Extra, Rare, Tallied};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -54,14 +54,21 @@ impl Fills {
         }
     }
 
-    pub(super) fn put_whole(&self, question: &Question, entry: &Arc<Entry>, mut content: Content, shared: bool) {
+    pub(super) fn put_whole(
+        &self,
+        question: &Question,
+        entry: &Arc<Entry>,
+        body: Bytes,
+        trailers: Option<Arc<HeaderMap>>,
+        shared: bool,
+    ) {
         let told = entry.fields.get(&CONTENT_LENGTH);
-        if told.is_some_and(|told| told != content.body.len().to_string().as_bytes()) {
+        if told.is_some_and(|told| told != body.len().to_string().as_bytes()) {
             return; // an end that isn't as long as it said
         }
         let generate = question.routed.rules.generate_etag && entry.etag().is_none();
-        content.etag = generate.then(|| generated_etag(&content.body)).flatten().map(Box::new);
-        drop(entry.content.set(content));
+        let etag = generate.then(|| generated_etag(&body)).flatten();
+        drop(entry.content.set(Content::new(body, Extra { trailers, etag })));
         self.put(question, entry, shared);
         if question.is_for_rest() {
             self.store.forget(&part_key(question.key_for(shared)));

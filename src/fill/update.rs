@@ -7,7 +7,7 @@ use crate::clock::Now;
 use crate::policy::{Keep, Rules, SetCookie, equivalent_key};
 use crate::rfc9110::fields::has_token;
 use crate::rfc9111::{self, Facts, Heard, UrlVariation};
-use crate::store::{Asked as AskedAt, Entry};
+use crate::store::{Asked as AskedAt, Entry, Tallied};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
@@ -41,6 +41,7 @@ impl Fills {
         let mut entry = self.entry(question, at, stored.status, keep);
         entry.reason.clone_from(&stored.reason);
         entry.held = entry.held.union(&stored.held);
+        entry.tally = in_place_of(stored, question);
         // Tags, new and old, may be settling where what was known before isn't.
         let unkept = unkept.or_else(|| entry.held.settles(at.time).then_some("settling"));
         // Confirmed, but no younger than its question: the tags of many an origin don't change with a write in the same second, and
@@ -93,6 +94,7 @@ impl Fills {
         let mut entry = self.entry(question, &at, stored.status, keep);
         entry.reason.clone_from(&stored.reason);
         entry.held = entry.held.union(&stored.held);
+        entry.tally = in_place_of(stored, question);
         entry.confirmed_at = stored.confirmed_at;
         if let Some(content) = stored.content.get() {
             drop(entry.content.set(content.clone()));
@@ -107,6 +109,11 @@ impl Fills {
             }
         }
     }
+}
+
+/// Charged to the one who has asked for what is stored.
+fn in_place_of(stored: &Entry, question: &Question) -> Tallied {
+    Tallied::charged(Arc::clone(&question.tally), stored.tally.charge().clone())
 }
 
 fn age_of(stored: &Entry) -> AskedAt {

@@ -80,7 +80,7 @@ pub(super) fn within_rate(admitted: &Admitted, address: IpAddr, now: Now) -> Res
 }
 
 /// An address, or the 64 bits of IPv6 that one customer has.
-fn network(address: IpAddr) -> u128 {
+pub(super) fn network(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),
         IpAddr::V6(address) => address.to_bits() >> 64 << 64,

@@ -69,7 +69,7 @@ fn as_asked(
         fields.insert(AGE, HeaderValue::from(age));
     }
     let content = entry.content.get();
-    if let Some(tag) = content.and_then(|c| c.etag.as_deref()) {
+    if let Some(tag) = content.and_then(Content::etag) {
         fields.entry(ETAG).or_insert_with(|| tag.clone());
     }
     let asks = has_any(asked.fields, &[IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE]);
@@ -120,13 +120,13 @@ fn whole(
     cache: &Status,
 ) -> Response<Body> {
     let length = content.body.len();
-    let body = match (&content.trailers, *asked.method == Method::HEAD) {
+    let body = match (content.trailers(), *asked.method == Method::HEAD) {
         (_, true) => Body::empty(),
         (None, false) => Body::full(content.body.clone()),
-        (Some(trailers), false) => Body::with_trailers(content.body.clone(), (**trailers).clone()),
+        (Some(trailers), false) => Body::with_trailers(content.body.clone(), trailers.clone()),
     };
     let silent = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
-    if content.trailers.is_none() && !silent {
+    if content.trailers().is_none() && !silent {
         fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     finish(asked, status, fields, body, cache)

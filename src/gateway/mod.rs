@@ -6,6 +6,7 @@ mod deliver;
 mod find;
 mod forward;
 mod outcome;
+mod payer;
 mod problem;
 mod purge_method;
 mod query;
@@ -22,13 +23,14 @@ use crate::client::Client;
 use crate::clock::{Clock, Now};
 use crate::fill::{Comer, Fills};
 use crate::policy::{Apis, Mounted};
+use crate::reached::{Bound, Reached};
 use crate::rfc9111;
-use crate::store::{Store, Tally};
+use crate::store::{Payer, Store, Tally};
 use crate::tasks::Tasks;
-use crate::upstream::Origin;
+use crate::upstream::{AskError, Origin};
 use admit::{Admitted, admit, is_query};
 use authenticate::{accept, authenticate, within_rate};
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use problem::Problem;
 use status::{Fwd, Status};
 use std::net::IpAddr;
@@ -47,6 +49,8 @@ pub struct Settings {
     pub request_body: Option<u64>,
     /// Bytes that the content of a QUERY may have to be part of a key.
     pub query_body: u64,
+    /// Counts which bounds are reached.
+    pub reached: Arc<Reached>,
     /// Whether a token may purge by the method PURGE; `None` forwards PURGE like any other method.
     pub may_purge: Option<MayPurge>,
 }
@@ -94,6 +98,7 @@ impl Gateway {
         let (mut admitted, body) = match admit(request, &self.apis, &self.settings) {
             Ok(admitted) => admitted,
             Err(problem) => {
+                let problem = self.noted(problem);
                 return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, None)));
             }
         };
@@ -148,11 +153,29 @@ impl Gateway {
         &self.served[mounted.number]
     }
 
+    /// To whom an answer to this request is charged.
+    fn payer(&self, admitted: &Admitted, client: &Client) -> Option<Payer> {
+        payer::payer(&self.store.accounts, admitted, client.address.ip(), &self.settings.trusts)
+    }
+
+    /// What a client is told of a failure that its own body may be the cause of.
+    fn problem(&self, error: &AskError) -> Problem {
+        self.noted(Problem::of(error))
+    }
+
+    fn noted(&self, problem: Problem) -> Problem {
+        if problem.status == StatusCode::PAYLOAD_TOO_LARGE {
+            self.settings.reached.note(Bound::RequestBody);
+        }
+        problem
+    }
+
     /// Carries a write; the client's leaving doesn't stop it.
     async fn change(self: &Arc<Self>, mut admitted: Admitted, body: Body, client: &Client) -> Answered {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
         let reading = (admitted.method == Method::POST).then(|| admitted.read_of_target());
         let reading = reading.filter(|reading| reading.routed.rules.cache && !reading.routed.place().is_too_deep());
+        let payer = reading.is_some().then(|| self.payer(&admitted, client)).flatten();
         let Some(request) = self.request(&mut admitted, client, body) else {
             let problem = Problem::unsendable();
             return (problem.response(Status::default()), problem.outcome(Kind::Refused, api));
@@ -164,6 +187,7 @@ impl Gateway {
             request,
             to: forward::host(&admitted),
             reading,
+            payer,
             interim: read::interim(client),
         };
         let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -185,7 +209,7 @@ impl Gateway {
                 (deliver::own(read::asked(&admitted), response, &status), outcome)
             }
             Err(error) => {
-                let problem = Problem::of(&error);
+                let problem = self.problem(&error);
                 let outcome = Outcome { kind: Kind::Failed, reason: Some(problem.name), ..outcome };
                 (problem.response(status), outcome)
             }

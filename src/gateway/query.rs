@@ -6,12 +6,12 @@
 use super::Gateway;
 use super::admit::Admitted;
 use super::outcome::{Answered, Kind};
-use super::problem::Problem;
 use super::read::TOO_LONG;
 use super::status::Status;
 use crate::body::{Body, BodyError};
 use crate::client::Client;
 use crate::fill::Comer;
+use crate::reached::Bound;
 use crate::upstream::AskError;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -20,7 +20,9 @@ use std::sync::Arc;
 /// What became of a content that was to be read whole.
 enum Gathered {
     Whole(Bytes),
-    /// It is longer than a key may be, or has trailer fields, which no key has: all of it.
+    /// It is longer than a key may be: all of it.
+    TooLong(Body),
+    /// It has trailer fields, which no key has: all of it.
     Other(Body),
 }
 
@@ -38,9 +40,13 @@ impl Gateway {
                 admitted.content = Some(content.clone());
                 self.read(admitted, Body::full(content), client, comer, self.clock.now()).answered().await
             }
+            Ok(Gathered::TooLong(body)) => {
+                self.settings.reached.note(Bound::QueryBody);
+                self.pass(admitted, body, client, TOO_LONG, None).await
+            }
             Ok(Gathered::Other(body)) => self.pass(admitted, body, client, TOO_LONG, None).await,
             Err(error) => {
-                let problem = Problem::of(&AskError::of_client(error));
+                let problem = self.problem(&AskError::of_client(error));
                 let api = Some(Arc::clone(&admitted.routed.mounted.id));
                 (problem.response(Status::default()), problem.outcome(Kind::Failed, api))
             }
@@ -59,7 +65,7 @@ async fn gathered(mut body: Body, most: u64) -> Result<Gathered, BodyError> {
             }
         }
         if content.len() as u64 > most {
-            return Ok(Gathered::Other(Body::chained(content.freeze(), body)));
+            return Ok(Gathered::TooLong(Body::chained(content.freeze(), body)));
         }
     }
     Ok(Gathered::Whole(content.freeze()))

@@ -15,7 +15,7 @@ use crate::fill::{Candidates, Comer, Got, Question, Shared, Wanted};
 use crate::policy::{Names, canonical_query};
 use crate::rfc9110::conditional;
 use crate::rfc9111::{RequestDirectives, strip_conditionals, usable_on_error};
-use crate::store::{Entry, Rare, Standing};
+use crate::store::{Entry, Payer, Rare, Standing};
 use crate::upstream::{AskError, InterimFn};
 use bytes::Bytes;
 use http::header::{COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
@@ -205,7 +205,7 @@ impl Gateway {
                 (deliver::own(asked(&admitted), response, &status), outcome)
             }
             Err(error) => {
-                let problem = Problem::of(&error);
+                let problem = self.problem(&error);
                 (problem.response(status), Outcome { origin_ms, ..problem.outcome(Kind::Failed, api) })
             }
         }
@@ -225,7 +225,7 @@ impl Gateway {
     /// The question that a write's own answer answers; it is never asked. `None` where a read of the same client would have
     /// asked less: a write is sent with all its cookies and with its query as written, and its answer may depend on those
     /// that the key leaves out.
-    pub(super) fn answered_by_write(&self, admitted: Admitted) -> Option<Question> {
+    pub(super) fn answered_by_write(&self, admitted: Admitted, payer: Option<Payer>) -> Option<Question> {
         let rules = &admitted.routed.rules.key;
         let query = canonical_query(rules, admitted.uri.query());
         let cookies = rules.cookies == Names::All || !admitted.fields.contains_key(COOKIE);
@@ -238,6 +238,7 @@ impl Gateway {
             key,
             shared_key,
             user: admitted.user.clone(),
+            payer,
             method: Method::GET,
             content: Bytes::new(),
             sent: HeaderMap::new(),
@@ -269,6 +270,7 @@ impl Gateway {
             shared_key: reading.lookup.shared_key.clone(),
             routed: admitted.routed.clone(),
             user: admitted.user.clone(),
+            payer: self.payer(admitted, reading.client),
             fields: admitted.fields.clone(),
             method: if admitted.content.is_some() { admitted.method.clone() } else { Method::GET },
             content: admitted.content.clone().unwrap_or_default(),

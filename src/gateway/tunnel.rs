@@ -51,7 +51,7 @@ impl Gateway {
             }
             Ok(response) => (deliver::own(read::asked(&admitted), response, &status), outcome),
             Err(error) => {
-                let problem = Problem::of(&error);
+                let problem = self.problem(&error);
                 let failed = problem.outcome(Kind::Failed, outcome.api);
                 (problem.response(status), failed)
             }

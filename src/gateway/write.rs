@@ -11,7 +11,7 @@ use crate::body::Body;
 use crate::fill::Question;
 use crate::policy::{Apis, Mounted, Named, Place, Routed, Scope, canonical_path, named};
 use crate::rfc9111::{self, RequestDirectives};
-use crate::store::{Asked, Epoch, Held, Severity};
+use crate::store::{Asked, Epoch, Held, Payer, Severity};
 use crate::upstream::{AskError, HostChoice, InterimFn};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{Method, Request, Response, StatusCode};
@@ -28,6 +28,8 @@ pub(super) struct Write {
     pub(super) to: HostChoice,
     /// The GET of the same target, where the answer to this write may be its answer.
     pub(super) reading: Option<Admitted>,
+    /// To whom that answer is charged.
+    pub(super) payer: Option<Payer>,
     pub(super) interim: Option<InterimFn>,
 }
 
@@ -80,7 +82,7 @@ impl Gateway {
             let epoch = self.invalidate(&held, settle);
             if let (Ok(response), Some((touched, own, reading))) = (&mut answer, own)
                 && own.touched() == touched + own.touched_by(&held)
-                && let Some(question) = self.reads_same(reading, &write.host, response)
+                && let Some(question) = self.reads_same(reading, write.payer, &write.host, response)
             {
                 // It is as old as its own invalidation, since there was no other one.
                 let at = Asked { held: own, at: epoch, time: began.mono };
@@ -91,7 +93,13 @@ impl Gateway {
     }
 
     /// The question to which a write's answer says to be the answer (RFC 9110 §9.3.3).
-    fn reads_same(&self, reading: Admitted, host: &str, response: &Response<Body>) -> Option<Question> {
+    fn reads_same(
+        &self,
+        reading: Admitted,
+        payer: Option<Payer>,
+        host: &str,
+        response: &Response<Body>,
+    ) -> Option<Question> {
         let fields = response.headers();
         let wishes = || RequestDirectives::parse(&reading.fields);
         let forbidden = || reading.routed.rules.client_directives && wishes().no_store;
@@ -105,7 +113,7 @@ impl Gateway {
         let same = ["http", "https"].into_iter().any(|s| rfc9111::is_of_target(s, host, public, fields))
             || endpoints.iter().any(|e| rfc9111::is_of_target(scheme(e.tls), &e.authority(), &sent, fields));
         same.then_some(())?;
-        self.answered_by_write(reading)
+        self.answered_by_write(reading, payer)
     }
 
     /// What an answer names.

@@ -13,7 +13,7 @@ use crate::gateway::{self, Gateway, Served};
 use crate::listener::{self, Gate, Stopper};
 use crate::policy::Apis;
 use crate::reached::Reached;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry};
 use crate::upstream::{Origin, TlsClient};
@@ -114,7 +114,7 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
         drain_delay: server.drain_delay,
         drain_deadline: server.drain_deadline,
     };
-    let gate = Gate::new(&server.limits, reached);
+    let gate = Gate::new(&server.limits, Arc::clone(&reached));
     let server = Arc::new(server);
     for listener in sockets.data {
         let (gate, server, clients) = (Arc::clone(&gate), Arc::clone(&server), clients.clone());
@@ -123,11 +123,11 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     }
     if let Some(listener) = sockets.admin {
         let settings = Arc::new(admin);
-        let (tls, around) = (certificates.admin.clone(), (background.clone(), clock));
+        let (tls, around) = (certificates.admin, (background.clone(), clock, Arc::clone(&reached)));
         background.spawn(admin::run(listener, rooms.clone(), settings, tls, around, admin_stop.clone()));
     }
     if let Some(listener) = sockets.probe {
-        background.spawn(admin::run_probe(listener, rooms.clone(), background.clone(), admin_stop));
+        background.spawn(admin::run_probe(listener, rooms.clone(), background.clone(), reached, admin_stop));
     }
     rooms.set_ready(true);
     Ok(running)
@@ -183,8 +183,9 @@ fn join(
 ) -> (Front, Arc<Rooms>) {
     let Config { server, cache, admin, log, apis } = config;
     let Outside { clock, tasks: background, .. } = outside;
-    let store = Arc::new(Store::new(cache, server.limits.variants_per_path));
-    let fills = Fills::new(Arc::clone(&store), fill_settings(cache, &server.limits), background.clone(), clock.clone());
+    let store = Arc::new(Store::new(cache, store_limits(&server.limits), Arc::clone(reached)));
+    let settings = fill_settings(cache, &server.limits);
+    let fills = Fills::new(Arc::clone(&store), settings, background.clone(), clock.clone(), Arc::clone(reached));
     let apis = Apis::new(apis.clone());
     let served = serve_apis(&apis, outside);
     let telemetry = Arc::new(Telemetry::new(log, apis.iter().map(|m| Arc::clone(&m.id)), lines, clock.clone()));
@@ -194,6 +195,7 @@ fn join(
         header_count: server.limits.header_count,
         request_body: server.limits.request_body,
         query_body: server.limits.query_body,
+        reached: Arc::clone(reached),
         may_purge: may_purge(server, admin),
     };
     let parts = (Arc::clone(&store), Arc::clone(&fills));
@@ -259,7 +261,11 @@ fn may_purge(server: &listener::Settings, admin: &admin::Settings) -> Option<gat
     server.purge_method.then(|| Box::new(move |secret: &[u8]| admin::may_purge(&tokens, secret)) as Box<_>)
 }
 
-fn fill_settings(cache: &crate::store::Settings, limits: &listener::Limits) -> fill::Settings {
+fn store_limits(limits: &listener::Limits) -> store::Limits {
+    store::Limits { variants_per_path: limits.variants_per_path, keys_per_caller: limits.keys_per_caller }
+}
+
+fn fill_settings(cache: &store::Settings, limits: &listener::Limits) -> fill::Settings {
     fill::Settings {
         max_object_size: cache.max_object_size,
         max_fill_time: cache.max_fill_time,

@@ -1,5 +1,6 @@
 //! One stored answer.
 
+use super::accounts::Charge;
 use super::fields::Fields;
 use super::scopes::{Epoch, Held, Standing};
 use crate::clock::Now;
@@ -37,7 +38,7 @@ pub struct Entry {
     pub asked_time: u64,
     /// Content and trailers, once they have come whole.
     pub content: OnceLock<Content>,
-    /// The API's count of what is stored.
+    /// The API's count of what is stored, and the account that it is charged to.
     pub tally: Tallied,
 }
 
@@ -46,10 +47,35 @@ pub struct Entry {
 pub struct Content {
     /// The bytes.
     pub body: Bytes,
+    /// What few have.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What comes with few contents.
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
     /// Trailer fields, when there were any.
     pub trailers: Option<Arc<HeaderMap>>,
-    /// An entity tag of our own (`etag = "generate"`), where the origin gave none; boxed, since few have one.
-    pub etag: Option<Box<HeaderValue>>,
+    /// An entity tag of our own (`etag = "generate"`), where the origin gave none.
+    pub etag: Option<HeaderValue>,
+}
+
+impl Content {
+    /// With these, if there are any.
+    pub fn new(body: Bytes, extra: Extra) -> Self {
+        let some = extra.trailers.is_some() || extra.etag.is_some();
+        Content { body, extra: some.then(|| Box::new(extra)) }
+    }
+
+    /// Trailer fields, when there were any.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.extra.as_ref()?.trailers.as_deref()
+    }
+
+    /// An entity tag of our own.
+    pub fn etag(&self) -> Option<&HeaderValue> {
+        self.extra.as_ref()?.etag.as_ref()
+    }
 }
 
 impl Entry {
@@ -132,18 +158,35 @@ impl Tally {
     }
 }
 
-/// Counts an entry in while it is stored and out when it goes, by whatever way.
+/// Counts an entry in while it is stored and out when it goes, by whatever way; for its API, and for the one who asked for it.
 #[derive(Debug)]
 pub struct Tallied {
     tally: Arc<Tally>,
+    charge: Charge,
     /// The bytes that were counted in; 0 before.
     counted: AtomicI64,
 }
 
 impl Tallied {
-    /// Not counted yet.
+    /// Not counted yet, and charged to nobody.
     pub fn new(tally: Arc<Tally>) -> Self {
-        Tallied { tally, counted: AtomicI64::new(0) }
+        Tallied::charged(tally, Charge::default())
+    }
+
+    /// Not counted yet.
+    pub fn charged(tally: Arc<Tally>, charge: Charge) -> Self {
+        Tallied { tally, charge, counted: AtomicI64::new(0) }
+    }
+
+    /// For an entry that is made of this one and takes its place.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Tallied::charged(Arc::clone(&self.tally), self.charge.clone())
+    }
+
+    /// Whose place it takes in an account.
+    pub fn charge(&self) -> &Charge {
+        &self.charge
     }
 
     /// The tally it is counted in.

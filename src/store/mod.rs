@@ -4,17 +4,20 @@
 //! by recent use (or by frequency) within `max_size`; whether an answer may still be used is never its business but
 //! that of the `scopes` and of RFC 9111. What is dead is taken out by [`Store::sweep`], from a thread of its own.
 
+mod accounts;
 mod entry;
 mod fields;
 mod scopes;
 mod settings;
 
-pub use entry::{Content, Entry, Tallied, Tally};
+pub use accounts::{Accounts, Charge, Payer};
+pub use entry::{Content, Entry, Extra, Tallied, Tally};
 pub use fields::{Fields, Names};
 pub use scopes::{Asked, Epoch, Held, Scopes, Severity, Standing};
 pub use settings::{Eviction, Settings};
 
 use crate::clock::Now;
+use crate::reached::{Bound, Reached};
 use http::HeaderMap;
 use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
@@ -37,10 +40,22 @@ pub struct Store {
     pub scopes: Scopes,
     /// The names of fields that entries share.
     pub names: Names,
+    /// Who has how many keys.
+    pub accounts: Accounts,
     max_variants: usize,
+    reached: Arc<Reached>,
     swept_at: AtomicU64,
     rare: AtomicU8,
     evicted: Arc<AtomicU64>,
+}
+
+/// How much of the store one path, or one caller, may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// `limits.variants_per_path`: answers under one key.
+    pub variants_per_path: usize,
+    /// `limits.keys_per_caller`: answers that one caller has asked for.
+    pub keys_per_caller: usize,
 }
 
 /// What lies under keys of its own and is seldom there at all: who misses an answer needn't look for it before it first was.
@@ -62,8 +77,8 @@ pub enum NotKept {
 }
 
 impl Store {
-    /// An empty store that keeps at most `max_variants` answers under one key.
-    pub fn new(settings: &Settings, max_variants: usize) -> Self {
+    /// An empty store. Which of its bounds are reached is counted in `reached`.
+    pub fn new(settings: &Settings, limits: Limits, reached: Arc<Reached>) -> Self {
         let policy = match settings.eviction {
             Eviction::Lru => EvictionPolicy::lru(),
             Eviction::TinyLfu => EvictionPolicy::tiny_lfu(),
@@ -84,7 +99,9 @@ impl Store {
             kept,
             scopes: Scopes::default(),
             names: Names::default(),
-            max_variants: max_variants.max(1),
+            accounts: Accounts::new(limits.keys_per_caller),
+            max_variants: limits.variants_per_path.max(1),
+            reached,
             swept_at: AtomicU64::new(0),
             rare: AtomicU8::new(0),
             evicted,
@@ -102,21 +119,38 @@ impl Store {
         if entry.standing() == Standing::Invalidated {
             return Err(NotKept::Invalidated);
         }
-        let mut kept = Ok(());
+        let mut kept = Ok(false);
         self.kept.entry(key.into()).and_compute_with(|old| {
             let old = old.map(moka::Entry::into_value);
             match joined(old.as_deref().unwrap_or_default(), entry, request, self.max_variants) {
-                Some(variants) => Op::Put(variants),
+                Some((variants, pushed_out)) => {
+                    kept = Ok(pushed_out);
+                    Op::Put(variants)
+                }
                 None => {
                     kept = Err(NotKept::OlderThanStored);
                     Op::Nop
                 }
             }
         });
-        if kept.is_ok() {
-            entry.tally.count(entry.size() + key.len() + BOOKKEEPING);
+        if kept? {
+            self.reached.note(Bound::VariantsPerPath);
         }
-        kept
+        entry.tally.count(entry.size() + key.len() + BOOKKEEPING);
+        Ok(())
+    }
+
+    /// A place in the account of `payer` for an answer to `request` that is to come under `key`; `None` when it has as many as it may.
+    pub fn charge(&self, payer: Payer, key: &[u8], request: &HeaderMap) -> Option<Charge> {
+        let own = |payer| {
+            let replaced = |entry: &Arc<Entry>| entry.selection.matches(request) && entry.tally.charge().is_to(payer);
+            self.find(key).is_some_and(|variants| variants.iter().any(replaced))
+        };
+        let charge = self.accounts.charge(payer, own);
+        if charge.is_none() {
+            self.reached.note(Bound::KeysPerCaller);
+        }
+        charge
     }
 
     /// Puts `new` in the place of `old` under `key`, if that is still there.
@@ -198,8 +232,9 @@ impl Store {
     }
 }
 
-/// The variants with `entry` among them; `None` when the store already has an answer to this request that was asked for later.
-fn joined(old: &[Arc<Entry>], entry: &Arc<Entry>, request: &HeaderMap, most: usize) -> Option<Variants> {
+/// The variants with `entry` among them, and whether another one had to go for that; `None` when the store already has an answer to
+/// this request that was asked for later.
+fn joined(old: &[Arc<Entry>], entry: &Arc<Entry>, request: &HeaderMap, most: usize) -> Option<(Variants, bool)> {
     let age = |e: &Entry| (e.asked_at, e.confirmed_at);
     let mut variants = Vec::with_capacity(old.len() + 1);
     variants.push(Arc::clone(entry));
@@ -217,8 +252,9 @@ fn joined(old: &[Arc<Entry>], entry: &Arc<Entry>, request: &HeaderMap, most: usi
     if variants.len() > 1 {
         variants.sort_by_cached_key(|e| std::cmp::Reverse((age(e), e.date())));
     }
+    let pushed_out = variants.len() > most;
     variants.truncate(most);
-    Some(variants.into())
+    Some((variants.into(), pushed_out))
 }
 
 fn weight(key: &[u8], variants: &[Arc<Entry>]) -> u32 {
@@ -273,7 +309,8 @@ mod tests {
     /// An answer without `Vary` that came late would be given to those for whom a younger one is stored.
     #[test]
     fn of_several_that_match_the_youngest_is_first() {
-        let store = Store::new(&Settings::default(), 8);
+        let limits = Limits { variants_per_path: 8, keys_per_caller: 8 };
+        let store = Store::new(&Settings::default(), limits, Arc::default());
         let english = entry(9, Selection::capture(&[ACCEPT_LANGUAGE], &speaking("en")));
         store.put(b"k", &english, &speaking("en")).unwrap();
         store.put(b"k", &entry(5, Selection::default()), &speaking("de")).unwrap();

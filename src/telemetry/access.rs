@@ -76,7 +76,7 @@ impl Page<'_> {
         let _ = write!(self.line, r#"{{"ts":"{}","method":""#, timestamp::rfc3339(now.unix));
         escape_json(record.method.as_str().as_bytes(), self.line);
         self.line.push('"');
-        self.member("host", record.host.as_ref().map(HeaderValue::as_bytes));
+        self.member("host", record.host.as_ref().map(|host| redact::host(host.as_bytes())));
         self.member("path", record.target.as_ref().map(|target| target.path().as_bytes()));
         if let Some(query) = record.target.as_ref().and_then(|target| target.query()) {
             self.text.clear();
@@ -141,7 +141,7 @@ impl Page<'_> {
         let _ = write!(self.line, "{ms:>9.3} ms {:>9} B  ", record.bytes_out);
         escape_text(record.method.as_str().as_bytes(), self.line);
         self.line.push(' ');
-        escape_text(record.host.as_ref().map_or(&b""[..], HeaderValue::as_bytes), self.line);
+        escape_text(record.host.as_ref().map_or(&b""[..], |host| redact::host(host.as_bytes())), self.line);
         self.target(record);
         if let Some(reason) = outcome.reason {
             let _ = write!(self.line, "  ({reason})");

@@ -1,4 +1,4 @@
-//! What is not logged: the values of named query parameters, and who signed in to a referring page.
+//! What is not logged: the values of named query parameters, and who signs in by a URL (`user:password@host`).
 
 use percent_encoding::percent_decode_str;
 
@@ -25,6 +25,11 @@ pub(super) fn query(query: &str, names: &[String], out: &mut String) {
 fn is_hidden(name: &str, names: &[String]) -> bool {
     let name: Vec<u8> = percent_decode_str(name).map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
     names.iter().any(|hidden| hidden.as_bytes().eq_ignore_ascii_case(name.trim_ascii()))
+}
+
+/// A host as it is logged: without user information. A request that has any is refused, and leaves a line all the same.
+pub(super) fn host(written: &[u8]) -> &[u8] {
+    written.rsplit(|byte| *byte == b'@').next().unwrap_or_default()
 }
 
 /// Appends `referer` to `out` without user information and fragment, its query redacted.
@@ -81,6 +86,14 @@ mod tests {
         ] {
             assert_eq!(redacted(written), logged, "{written}");
         }
+    }
+
+    #[test]
+    fn a_host_keeps_no_user() {
+        assert_eq!(host(b"a.example:80"), b"a.example:80");
+        assert_eq!(host(b"user:pass@a.example"), b"a.example");
+        assert_eq!(host(b"a@b:c@a.example"), b"a.example");
+        assert_eq!(host(b"@"), b"");
     }
 
     #[test]

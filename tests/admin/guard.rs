@@ -29,8 +29,17 @@ const CALLS: [(&str, &str, &str, u16); 20] = [
     ("HEAD", "/v1/apis", "viewer", 200),
 ];
 
+/// Whether an answer has what each has: nobody keeps it, and browsers are on their guard.
 fn dressed(answer: &Answer) -> bool {
-    answer.field("cache-control") == Some("no-store") && answer.field("x-content-type-options") == Some("nosniff")
+    let each = [
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("x-frame-options", "deny"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ];
+    each.iter().all(|(name, value)| answer.field(name) == Some(value))
 }
 
 #[tokio::test]

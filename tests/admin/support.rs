@@ -3,6 +3,7 @@
 use freshgate::admin::{self, ApiView, House, Proof, Role, Settings, Token};
 use freshgate::clock::Clock;
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
+use freshgate::reached::Reached;
 use freshgate::tasks::Tasks;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -95,6 +96,7 @@ pub(crate) struct Port {
     pub(crate) double: Arc<Double>,
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
+    pub(crate) reached: Arc<Reached>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -122,13 +124,15 @@ pub(crate) async fn port_with(metrics_public: bool) -> Port {
     let settings = Arc::new(Settings { metrics_public, tokens, ..Settings::default() });
     let (port, listener) = bound().await;
     let (tasks, clock, stop) = (port.tasks.clone(), port.clock.clone(), port.stop.clone());
-    port.tasks.spawn(admin::run(listener, port.double.clone(), settings, None, (tasks, clock), stop));
+    let around = (tasks, clock, port.reached.clone());
+    port.tasks.spawn(admin::run(listener, port.double.clone(), settings, None, around, stop));
     port
 }
 
 pub(crate) async fn probe() -> Port {
     let (port, listener) = bound().await;
-    port.tasks.spawn(admin::run_probe(listener, port.double.clone(), port.tasks.clone(), port.stop.clone()));
+    let (tasks, reached, stop) = (port.tasks.clone(), port.reached.clone(), port.stop.clone());
+    port.tasks.spawn(admin::run_probe(listener, port.double.clone(), tasks, reached, stop));
     port
 }
 
@@ -167,7 +171,7 @@ async fn bound() -> (Port, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (clock, stop) = (Clock::steppable(), CancellationToken::new());
-    (Port { address, double: Arc::default(), clock, tasks: Tasks::default(), stop }, listener)
+    (Port { address, double: Arc::default(), clock, tasks: Tasks::default(), reached: Arc::default(), stop }, listener)
 }
 
 /// An answer, taken apart.

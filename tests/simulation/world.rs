@@ -9,7 +9,7 @@ use freshgate::clock::Now;
 use freshgate::fill::{Flight, Flights};
 use freshgate::rfc9111::Facts;
 use freshgate::rfc9111::freshness::Source;
-use freshgate::store::{Held, Settings, Severity, Store, Tally};
+use freshgate::store::{Held, Limits, Settings, Severity, Store, Tally};
 use http::header::ACCEPT_LANGUAGE;
 use http::{HeaderMap, HeaderValue};
 use std::collections::{HashMap, VecDeque};
@@ -90,11 +90,12 @@ impl World {
         let origin = Origin { salt: mixed(seed), validators };
         // A store too small for all that is asked for evicts, when moka sees fit.
         let max_size = if rng.once_in(3) { 6 << 10 } else { 64 << 20 };
+        let limits = Limits { variants_per_path: 4, keys_per_caller: 1 };
         let calm = [1, 4, 16][rng.below(3)];
         let speaking = |language| HeaderMap::from_iter([(ACCEPT_LANGUAGE, HeaderValue::from_static(language))]);
         World {
             bent,
-            store: Store::new(&Settings { max_size, ..Settings::default() }, 4),
+            store: Store::new(&Settings { max_size, ..Settings::default() }, limits, Arc::default()),
             flights: Flights::with_hasher(std::hash::RandomState::new(), 2),
             origin,
             naive: Naive::default(),

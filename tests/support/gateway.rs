@@ -70,6 +70,7 @@ impl Gateway {
         let sha = sha256(TOKEN);
         let text = format!(
             "[server]\nlisten = [\"127.0.0.1:0\"]\n{server}[admin]\nlisten = \"127.0.0.1:0\"\n{admin}\
+             probe_listen = \"127.0.0.1:0\"\n\
              [[admin.tokens]]\nname = \"test\"\nrole = \"administrator\"\nsha256 = \"{sha}\"\n{rest}\n{apis}"
         );
         let around = Surroundings { env: &|_| None, memory_limit: None };

@@ -12,7 +12,7 @@ use freshgate::clock::Now;
 use freshgate::config::{self, Surroundings};
 use freshgate::policy::{Apis, Asker, Mounted, keep};
 use freshgate::purge::{self, Purged, Selector, Target};
-use freshgate::store::{Content, Entry, Settings, Store, Tallied, Tally};
+use freshgate::store::{Content, Entry, Limits, Settings, Store, Tallied, Tally};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::{Arc, OnceLock};
 
@@ -33,7 +33,8 @@ impl Stored {
         let around = Surroundings { env: &|_| None, memory_limit: None };
         let text = api("one") + &api("two");
         let loaded = config::parse(&text, "test.toml", &around).unwrap_or_else(|faults| panic!("{faults}"));
-        let store = Store::new(&Settings { max_size, ..Settings::default() }, 16);
+        let limits = Limits { variants_per_path: 16, keys_per_caller: 1 };
+        let store = Store::new(&Settings { max_size, ..Settings::default() }, limits, Arc::default());
         Stored { store, apis: Apis::new(loaded.config.apis), tallies: Default::default() }
     }
 
