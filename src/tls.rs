@@ -6,8 +6,10 @@
 //!
 //! A client's certificate tells who is calling only by what an authority has signed, so it is looked at only where
 //! `client_ca` says which authority counts. Sessions are resumed within one reading of the files: once an authority is
-//! taken out, no session that it had vouched for comes back.
+//! taken out, no session that it had vouched for comes back, and on connections that are open its certificates tell nothing
+//! any more. Nor does one whose time is over.
 
+use crate::clock::Now;
 use crate::secret::{Digest, digest};
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject;
@@ -64,6 +66,15 @@ struct Shown {
     files: Digest,
     /// Seconds since 1970.
     expires: i64,
+    authorities: Authorities,
+}
+
+/// What `client_ca` holds.
+#[derive(Clone)]
+struct Authorities {
+    file: Option<Digest>,
+    /// Whether it still holds that.
+    count: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -101,7 +112,15 @@ impl Server {
         if files.digest() == self.current.load().files {
             return Ok(false);
         }
-        self.current.store(Arc::new(files.shown(&self.settings, &self.protocols)?));
+        let (mut next, last) = (files.shown(&self.settings, &self.protocols)?, self.current.load_full());
+        if next.authorities.file == last.authorities.file {
+            next.authorities = last.authorities.clone();
+        }
+        let others = !Arc::ptr_eq(&next.authorities.count, &last.authorities.count);
+        self.current.store(Arc::new(next));
+        if others {
+            last.authorities.count.store(false, Relaxed);
+        }
         Ok(true)
     }
 
@@ -110,13 +129,16 @@ impl Server {
         self.current.load().expires
     }
 
-    /// The handshake.
+    /// The handshake, and the certificate that the client has shown in it, if it was asked for one.
     ///
     /// # Errors
     /// What went wrong with it; the client has been told.
-    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let config = Arc::clone(&self.current.load().config);
-        TlsAcceptor::from(config).accept(stream).await
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Option<Certificate>)> {
+        let shown = self.current.load_full();
+        let stream = TlsAcceptor::from(Arc::clone(&shown.config)).accept(stream).await?;
+        let theirs = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let certificate = theirs.map(|der| Certificate::read(der, Arc::clone(&shown.authorities.count)));
+        Ok((stream, certificate))
     }
 }
 
@@ -177,7 +199,9 @@ impl Files {
             format!("{} and {} don't go together: {error}", settings.cert.display(), settings.key.display())
         })?;
         config.alpn_protocols = protocols.to_vec();
-        Ok(Shown { config: Arc::new(config), files: self.digest(), expires })
+        let file = self.client_ca.as_ref().map(|bytes| digest(bytes));
+        let authorities = Authorities { file, count: Arc::new(AtomicBool::new(true)) };
+        Ok(Shown { config: Arc::new(config), files: self.digest(), expires, authorities })
     }
 }
 
@@ -203,8 +227,8 @@ fn expires(certificate: &[u8]) -> i64 {
     X509Certificate::from_der(certificate).map_or(0, |(_, parsed)| parsed.validity().not_after.timestamp())
 }
 
-/// What a client's certificate says of it; an authority that counts has signed it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a client's certificate says of it; an authority that counted at the handshake has signed it.
+#[derive(Clone, Debug, Default)]
 pub struct Certificate {
     /// The common name of its subject, if it has exactly one.
     pub common_name: Option<String>,
@@ -214,22 +238,26 @@ pub struct Certificate {
     pub uri: Vec<String>,
     /// Those that are mail addresses.
     pub email: Vec<String>,
+    /// When it ends, in seconds since 1970.
+    pub expires: i64,
+    counts: Arc<AtomicBool>,
 }
 
 impl Certificate {
-    /// Of the certificate that was shown in this handshake.
-    pub fn of(stream: &TlsStream<TcpStream>) -> Option<Certificate> {
-        stream.get_ref().1.peer_certificates()?.first().map(|shown| Certificate::read(shown))
+    /// Whether it counts at `now`: its time isn't over, and its authority hasn't been taken out.
+    pub fn counts(&self, now: Now) -> bool {
+        self.counts.load(Relaxed) && i64::try_from(now.unix / 1000).is_ok_and(|seconds| seconds <= self.expires)
     }
 
-    fn read(der: &[u8]) -> Certificate {
+    fn read(der: &[u8], counts: Arc<AtomicBool>) -> Certificate {
         let Ok((_, parsed)) = X509Certificate::from_der(der) else { return Certificate::default() };
         let mut names = parsed.subject().iter_common_name();
         let common_name = match (names.next(), names.next()) {
             (Some(only), None) => only.as_str().ok().map(String::from),
             (_, Some(_)) | (None, None) => None,
         };
-        let mut certificate = Certificate { common_name, ..Certificate::default() };
+        let expires = parsed.validity().not_after.timestamp();
+        let mut certificate = Certificate { common_name, expires, counts, ..Certificate::default() };
         let Ok(Some(alternative)) = parsed.subject_alternative_name() else { return certificate };
         let names = &alternative.value.general_names;
         let texts = |pick: fn(&GeneralName<'_>) -> Option<String>| names.iter().filter_map(pick).collect();
@@ -253,13 +281,17 @@ mod tests {
         params.subject_alt_names.push(SanType::URI("spiffe://example/a".try_into().unwrap()));
         params.subject_alt_names.push(SanType::Rfc822Name("a@example".try_into().unwrap()));
         let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        let read = Certificate::read(made.der());
+        let now = |unix| Now { mono: 0, unix };
+        let read = Certificate::read(made.der(), Arc::new(AtomicBool::new(true)));
+        let end = u64::try_from(read.expires).unwrap() * 1000;
+        assert!(read.counts(now(end)) && !read.counts(now(end + 1000)));
+        assert_eq!(read.expires, expires(made.der()));
         assert_eq!(read.common_name.as_deref(), Some("alice"));
         assert_eq!(
             (read.dns, read.uri, read.email),
             (vec!["a.example".into()], vec!["spiffe://example/a".into()], vec!["a@example".into()])
         );
-        assert_eq!(Certificate::read(b"no certificate"), Certificate::default());
+        assert!(!Certificate::read(b"no certificate", Arc::new(AtomicBool::new(true))).counts(now(0)));
         assert!(expires(made.der()) > 1_700_000_000);
     }
 }

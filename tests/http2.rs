@@ -292,6 +292,27 @@ async fn a_slow_upload_ends_and_its_neighbours_do_not() {
 }
 
 #[tokio::test]
+async fn what_nobody_reads_of_an_upload_doesnt_use_up_the_connection() {
+    let origin = kept().await;
+    let gateway = Gateway::before(&origin, "auth = { kind = \"api-key\", keys = [] }").await;
+    let mut client = H2::connect(gateway.addr).await;
+    let body = "x".repeat(60_000);
+    // In all three times what the connection's window has room for.
+    for _ in 0..50 {
+        let request = client.request_of("PUT", "/a", &[]);
+        let (answer, mut stream) = client.open(request, false).await;
+        stream.reserve_capacity(body.len());
+        let room = std::future::poll_fn(|cx| stream.poll_capacity(cx));
+        // A stream that was answered and reset has no use for more.
+        if let Some(Ok(room)) = within("room", room).await {
+            let _ = stream.send_data(Bytes::copy_from_slice(&body.as_bytes()[..room]), true);
+        }
+        assert_eq!(receive(answer).await.unwrap().status, 401);
+    }
+    assert_eq!(origin.count(), 0);
+}
+
+#[tokio::test]
 async fn who_takes_nothing_of_an_answer_loses_that_stream_only() {
     let origin = Origin::start(|request| {
         let body = if request.target == "/large" { "x".repeat(200_000) } else { "small".to_owned() };
@@ -348,6 +369,30 @@ async fn rapid_resets_cost_the_origin_no_more_than_the_streams_that_may_be_open(
     assert_eq!(gateway.client().await.get("/after").await.status, 200);
     assert!(origin.count() <= 31, "{}", origin.count());
     assert_eq!(gateway.reached("h2_resets").await, 1);
+}
+
+#[tokio::test]
+async fn who_makes_us_reset_streams_is_sent_away_as_well() {
+    let origin = kept().await;
+    let gateway = Gateway::before(&origin, "").await;
+    let mut client = raw(&gateway).await;
+    let (mut read, mut write) = client.split();
+    let attack = async {
+        for n in 0..5_000u32 {
+            let stream = 2 * n + 1;
+            // A window that grows by nothing is a fault of its stream (RFC 9113 §6.9).
+            let both = [frame(1, 0x5, stream, &get_block(&format!("/{n}"))), frame(8, 0, stream, &[0; 4])].concat();
+            if write.write_all(&both).await.is_err() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("all were taken");
+    };
+    let mut space = [0; 4096];
+    let gone = async { while read.read(&mut space).await.is_ok_and(|n| n > 0) {} };
+    within("the end of the connection", async { tokio::join!(attack, gone) }).await;
+    assert!(origin.count() <= 101, "{}", origin.count());
 }
 
 #[tokio::test]

@@ -258,6 +258,23 @@ async fn callers_are_who_their_certificates_say() {
         }
     }
     assert_eq!(origin.count(), 4, "the second time from memory, each from its own partition");
+    let mut open = client(&gateway, &authority, Some(&alice)).await;
+    assert!(open.get("/a").await.cache_says("hit"));
+    // Another certificate of ours changes nothing for callers; another authority does, for open connections as well.
+    authority.install(&authority.pair("the next"));
+    gateway.running.look_at_files();
+    assert!(open.get("/a").await.cache_says("hit"));
+    let taken_out = authority.write("ca.pem", &Authority::new().pem());
+    gateway.running.look_at_files();
+    assert!(open.get("/a").await.cache_says("detail=token-expired"));
+    authority.write("ca.pem", &authority.pem());
+    gateway.running.look_at_files();
+    assert!(open.get("/a").await.cache_says("detail=token-expired"), "{taken_out:?} was there meanwhile");
+    let mut late = client(&gateway, &authority, Some(&alice)).await;
+    assert!(late.get("/a").await.cache_says("hit"));
+    gateway.clock.step(std::time::Duration::from_secs(3600 * 24 * 365 * 3000));
+    assert!(late.get("/a").await.cache_says("detail=token-expired"), "its time is over");
+
     let mut nobody = client(&gateway, &authority, None).await;
     let refused = nobody.get("/a").await;
     assert_eq!((refused.status, refused.get("www-authenticate")), (401, Some("ClientCertificate")));

@@ -65,7 +65,8 @@ impl Guard {
             self.reached.note(Bound::AdminFailures);
             return Err(too_many_failures(seconds));
         }
-        let certified = || peer.certificate.as_ref().and_then(|shown| tokens::certified(&self.tokens, shown));
+        let shown = peer.certificate.as_ref().filter(|shown| shown.counts(now));
+        let certified = || shown.and_then(|shown| tokens::certified(&self.tokens, shown));
         match tokens::shown(headers) {
             Shown::Nothing if is_of_another_site(headers) => Err(Problem::unauthorized(
                 "a certificate doesn't count for a request that another site's page has made",

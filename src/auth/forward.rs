@@ -254,7 +254,7 @@ fn told(mut fields: HeaderMap, request: &Presented<'_>) -> HeaderMap {
     let told = [
         ("x-forwarded-method", request.method.as_str()),
         ("x-forwarded-host", request.host),
-        ("x-forwarded-proto", "http"),
+        ("x-forwarded-proto", request.scheme),
         ("x-forwarded-uri", &target),
     ];
     let field = |(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?));
@@ -265,7 +265,8 @@ fn told(mut fields: HeaderMap, request: &Presented<'_>) -> HeaderMap {
 /// The name of a question: all that its answer may depend on.
 fn name(credential: &HeaderMap, request: &Presented<'_>) -> Digest {
     let mut text = written(credential);
-    for part in [request.method.as_str(), request.host, request.path, request.query.unwrap_or("\n")] {
+    let query = request.query.unwrap_or("\n");
+    for part in [request.method.as_str(), request.scheme, request.host, request.path, query] {
         measured(&mut text, part.as_bytes());
     }
     digest(&text)

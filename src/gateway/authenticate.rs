@@ -33,7 +33,8 @@ pub(super) fn authenticate(
         Checked::Now(Ok(None))
     } else {
         let certificate = client.certificate.as_deref();
-        rules.auth.check(&Presented { method, host, path, query, fields, certificate, trusted, now })
+        let scheme = admitted.scheme;
+        rules.auth.check(&Presented { method, scheme, host, path, query, fields, certificate, trusted, now })
     };
     drop_told(admitted, trusted);
     checked

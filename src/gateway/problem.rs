@@ -46,7 +46,7 @@ impl Problem {
             Denied::Missing => "this API wants to know who is calling",
             Denied::Malformed => "the credentials are given twice or can't be read",
             Denied::Unknown => "nobody is known by these credentials",
-            Denied::Expired => "the token has expired",
+            Denied::Expired => "the token, or the certificate, no longer counts",
             Denied::NotYet => "the token isn't valid yet",
             Denied::Issuer => "the token isn't from the issuer that is asked for",
             Denied::Audience => "the token is for somebody else",

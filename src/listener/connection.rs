@@ -80,7 +80,7 @@ impl<H: Handler> Server<H> {
             opened = opening => opened,
             () = stop.draining() => return, // it hasn't asked for anything yet
         };
-        let (socket, protocol) = match opened {
+        let (mut socket, protocol) = match opened {
             Ok(Ok(Some(opened))) => opened,
             Ok(Ok(None)) => return,
             Ok(Err(error)) => return tracing::debug!(%error, %peer, "a client's connection broke at its beginning"),
@@ -89,7 +89,7 @@ impl<H: Handler> Server<H> {
         let line = Arc::new(Line::new(Arc::clone(&self.reached)));
         let mut client = Client::new(peer, local, Interim::new(line.hints.clone(), 0));
         if socket.is_secure() {
-            client = client.over_tls(socket.certificate());
+            client = client.over_tls(socket.take_certificate());
         }
         let service = service(self.handler.clone(), line.clone(), self.upload, client);
         let ended = match protocol {

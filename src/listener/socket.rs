@@ -27,6 +27,8 @@ pub(super) struct Socket {
     /// Read to tell the protocol and not handed on yet: up to `PREFACE` and how much of it, and how much is handed on.
     begun: Option<Begun>,
     kind: Kind,
+    /// What the client has shown in the handshake.
+    certificate: Option<Certificate>,
 }
 
 struct Begun {
@@ -52,13 +54,15 @@ impl Socket {
         http2: bool,
     ) -> io::Result<Option<(Socket, Protocol)>> {
         if let Some(tls) = tls {
-            let stream = tls.accept(stream).await?;
+            let (stream, certificate) = tls.accept(stream).await?;
             let told = stream.get_ref().1.alpn_protocol();
             let protocol = if told == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
-            return Ok(Some((Socket { begun: None, kind: Kind::Secure(Box::new(stream)) }, protocol)));
+            let kind = Kind::Secure(Box::new(stream));
+            return Ok(Some((Socket { begun: None, kind, certificate }, protocol)));
         }
         if !http2 {
-            return Ok(Some((Socket { begun: None, kind: Kind::Plain(stream) }, Protocol::Http1)));
+            let kind = Kind::Plain(stream);
+            return Ok(Some((Socket { begun: None, kind, certificate: None }, Protocol::Http1)));
         }
         Socket::look(stream).await
     }
@@ -81,7 +85,7 @@ impl Socket {
                 break Protocol::Http1; // a beginning without an end: its parser has words for that
             }
         };
-        Ok(Some((Socket { begun: Some(begun), kind: Kind::Plain(stream) }, protocol)))
+        Ok(Some((Socket { begun: Some(begun), kind: Kind::Plain(stream), certificate: None }, protocol)))
     }
 
     /// Whether nobody on the way can read along.
@@ -89,12 +93,9 @@ impl Socket {
         matches!(self.kind, Kind::Secure(_))
     }
 
-    /// What the client's certificate says of it.
-    pub(super) fn certificate(&self) -> Option<Certificate> {
-        match &self.kind {
-            Kind::Plain(_) => None,
-            Kind::Secure(stream) => Certificate::of(stream),
-        }
+    /// What the client's certificate says of it; it can be taken once.
+    pub(super) fn take_certificate(&mut self) -> Option<Certificate> {
+        self.certificate.take()
     }
 
     /// Makes the end of the connection a TCP reset.

@@ -34,6 +34,11 @@ impl Authority {
         authority
     }
 
+    /// Its own certificate.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
     /// A certificate for the common name `name`, and for `localhost`.
     pub fn pair(&self, name: &str) -> Pair {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
