@@ -67,10 +67,10 @@ class House:
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
     def connections(self, client="0100007F"):
-        """Open connections to the gateway from 127.0.0.1, as the gateway's system sees them."""
+        """Open connections that the gateway has accepted from 127.0.0.1; those that wait to be accepted have no inode yet."""
         wanted = f":{self.port:04X}"
         rows = (line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:])
-        return sum(row[1].endswith(wanted) and row[2].startswith(client) and row[3] == "01" for row in rows)
+        return sum(row[1].endswith(wanted) and row[2].startswith(client) and row[3] == "01" and row[9] != "0" for row in rows)
 
     def origin_requests(self):
         with socket.create_connection(("127.0.0.1", self.origin_port), 10) as s:
