@@ -106,7 +106,7 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
         data: sockets.data.iter().filter_map(|l| l.local_addr().ok()).collect(),
         admin: sockets.admin.as_ref().and_then(|l| l.local_addr().ok()),
         probe: sockets.probe.as_ref().and_then(|l| l.local_addr().ok()),
-        _sweeper: Sweeper::start(Arc::clone(&rooms.store), clock.clone()),
+        _sweeper: Sweeper::start(Arc::clone(&rooms.store), clock),
         watch: Watch::start(looks),
         rooms: Arc::clone(&rooms),
         clients: clients.clone(),
