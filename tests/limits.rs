@@ -207,3 +207,28 @@ async fn connections_of_the_probe_port() {
     .await;
     assert_eq!(reached(&gateway, "admin_connections").await, 1);
 }
+
+/// PURGE on the data port takes the tokens of the admin port, and would else be the place to guess them: both ports count together.
+#[tokio::test]
+async fn wrong_tokens_of_purge() {
+    let origin = Origin::always(Reply::ok("x")).await;
+    let gateway = Gateway::from_parts("purge_method = true\n", "", &api(&origin)).await;
+    let purge =
+        async |token: &str| gateway.client().await.request("PURGE", "/a", &[("freshgate-token", token)], "").await;
+    for _ in 0..10 {
+        assert_eq!(purge("wrong").await.status, 401);
+        assert_eq!(
+            Client::connect(gateway.admin).await.get_with("/v1/apis", &[("authorization", "Bearer no")]).await.status,
+            401
+        );
+    }
+    for _ in 0..2 {
+        let answer = purge(support::TOKEN).await;
+        assert_eq!((answer.status, answer.cache_says("detail=too-many-failures")), (429, true));
+        assert!((1..=60).contains(&answer.get("retry-after").unwrap().parse::<u64>().unwrap()));
+    }
+    assert_eq!(gateway.client().await.get("/a").await.status, 200, "nothing else waits for that");
+    gateway.step(60);
+    assert_eq!(purge(support::TOKEN).await.status, 200);
+    assert_eq!(reached(&gateway, "admin_failures").await, 2);
+}

@@ -270,7 +270,7 @@ fn is_access_line(format: &str, line: &str) -> bool {
             assert!(value.is_object(), "{line}");
             value.get("level").is_none()
         }
-        "combined" => line.starts_with("127.0.0.1 - - ["),
+        "combined" => line.starts_with("127.0.0.1 - "),
         _ => line.contains("a.example/") || line.contains(" 127.0.0.1:"),
     }
 }

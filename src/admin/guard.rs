@@ -24,7 +24,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::MethodRouter;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// The client's end of the connection; the server puts it into every request.
@@ -42,9 +42,9 @@ impl Peer {
     }
 }
 
-/// The tokens, and who has been guessing.
+/// The tokens, and who has been guessing, here or by PURGE on the data port.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub struct Guard {
     tokens: Vec<Token>,
     lockout: Lockout,
     clock: Clock,
@@ -52,20 +52,17 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(tokens: &[Token], clock: Clock, reached: Arc<Reached>) -> Guard {
+    /// Nobody has guessed yet. Who has to wait is counted in `reached`.
+    pub fn new(tokens: &[Token], clock: Clock, reached: Arc<Reached>) -> Guard {
         Guard { tokens: tokens.to_vec(), lockout: Lockout::default(), clock, reached }
     }
 
     /// Only a wrong token counts as a failure: to show none is no guess. Who shows none is known by the certificate, if that is
     /// one of the file's; but not where another site's page has made the browser show it.
     fn caller(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Problem> {
-        let now = self.clock.now();
-        let address = peer.address;
-        if let Some(seconds) = self.lockout.locked(address.ip(), now) {
-            self.reached.note(Bound::AdminFailures);
-            return Err(too_many_failures(seconds));
-        }
-        let shown = peer.certificate.as_ref().filter(|shown| shown.counts(now));
+        let address = peer.address.ip();
+        self.listens_to(address).map_err(too_many_failures)?;
+        let shown = peer.certificate.as_ref().filter(|shown| shown.counts(self.clock.now()));
         let certified = || shown.and_then(|shown| tokens::certified(&self.tokens, shown));
         match tokens::shown(headers) {
             Shown::Nothing if is_of_another_site(headers) => Err(Problem::unauthorized(
@@ -73,12 +70,39 @@ impl Guard {
             )),
             Shown::Nothing => certified().ok_or_else(|| Problem::unauthorized("send `Authorization: Bearer <token>`")),
             Shown::Malformed => Err(Problem::unauthorized("there must be one Authorization field with one token")),
-            Shown::Token(secret) => tokens::check(&self.tokens, secret).ok_or_else(|| {
-                self.lockout.failed(address.ip(), now);
-                tracing::warn!(target: "audit", peer = %address, "wrong token");
-                Problem::unauthorized("the token is not one of this gateway's")
-            }),
+            Shown::Token(secret) => self
+                .known(secret, address)
+                .ok_or_else(|| Problem::unauthorized("the token is not one of this gateway's")),
         }
+    }
+
+    /// Whether `secret`, which somebody at `address` shows, is a token that may purge. The data port asks too (`purge_method`), and
+    /// mustn't be the place where tokens can be guessed at leisure.
+    ///
+    /// # Errors
+    /// Seconds until that address is listened to again.
+    pub fn may_purge(&self, secret: &[u8], address: IpAddr) -> Result<bool, u64> {
+        self.listens_to(address)?;
+        Ok(self.known(secret, address).is_some_and(|caller| caller.role >= Role::Operator))
+    }
+
+    fn listens_to(&self, address: IpAddr) -> Result<(), u64> {
+        match self.lockout.locked(address, self.clock.now()) {
+            Some(seconds) => {
+                self.reached.note(Bound::AdminFailures);
+                Err(seconds)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn known(&self, secret: &[u8], address: IpAddr) -> Option<Caller> {
+        let caller = tokens::check(&self.tokens, secret);
+        if caller.is_none() {
+            self.lockout.failed(address, self.clock.now());
+            tracing::warn!(target: "audit", peer = %address, "wrong token");
+        }
+        caller
     }
 }
 

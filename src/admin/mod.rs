@@ -16,35 +16,28 @@ mod server;
 mod settings;
 mod tokens;
 
+pub use guard::Guard;
 pub use house::{ApiView, House};
 pub use settings::{Proof, Role, Settings, Token};
 
-use crate::clock::Clock;
 use crate::reached::Reached;
 use crate::tasks::Tasks;
 use crate::tls;
-use guard::Guard;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Whether `secret` is a token that may purge; compared in constant time.
-pub fn may_purge(tokens: &[Token], secret: &[u8]) -> bool {
-    tokens::check(tokens, secret).is_some_and(|caller| caller.role >= Role::Operator)
-}
-
-/// Serves the admin API on `listener`, encrypted with `tls`, until `stop` is cancelled, then lets requests under way finish (bounded).
+/// Serves the admin API on `listener` to those whom `guard` knows, encrypted with `tls`, until `stop` is cancelled, then lets requests under way finish (bounded).
 /// Connections run as tasks of `tasks`; which bounds are reached is counted in `reached`.
 pub async fn run(
     listener: TcpListener,
     house: Arc<dyn House>,
-    settings: Arc<Settings>,
+    (guard, metrics_public): (Arc<Guard>, bool),
     tls: Option<Arc<tls::Server>>,
-    (tasks, clock, reached): (Tasks, Clock, Arc<Reached>),
+    (tasks, reached): (Tasks, Arc<Reached>),
     stop: CancellationToken,
 ) {
-    let guard = Arc::new(Guard::new(&settings.tokens, clock, Arc::clone(&reached)));
-    let router = routes::admin(house, guard, settings.metrics_public);
+    let router = routes::admin(house, guard, metrics_public);
     server::serve(server::accepting(listener), router, tls, tasks, reached, stop).await;
 }
 

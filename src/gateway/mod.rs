@@ -36,8 +36,8 @@ use status::{Fwd, Status};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Whether the bearer of this token may purge.
-pub type MayPurge = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
+/// Whether the bearer of this token, who calls from this address, may purge; or for how many seconds nobody there is listened to.
+pub type MayPurge = Box<dyn Fn(&[u8], IpAddr) -> Result<bool, u64> + Send + Sync>;
 
 /// What the gateway needs of the configuration beside the APIs.
 pub struct Settings {
@@ -104,7 +104,7 @@ impl Gateway {
         };
         let is_trusted = || (self.settings.trusts)(client.address.ip());
         admitted.scheme = client.scheme();
-        if let Some(purged) = self.purged(&admitted) {
+        if let Some(purged) = self.purged(&admitted, client.address.ip()) {
             return Step::Now(purged);
         }
         match authenticate(&mut admitted, client, is_trusted, now) {

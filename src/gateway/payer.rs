@@ -28,7 +28,7 @@ pub(super) fn payer(
 }
 
 /// Where a request comes from, as far as it can be believed.
-fn address(fields: &HeaderMap, peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+pub(super) fn address(fields: &HeaderMap, peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     if !trusts(peer) {
         return Some(peer);
     }

@@ -88,6 +88,13 @@ impl Problem {
         Problem { retry_after: Some(seconds), fields, ..problem }
     }
 
+    /// Too many wrong tokens came from where this one comes from.
+    pub(super) fn guessing(seconds: u64) -> Self {
+        let detail = "too many wrong tokens came from this address; try again later";
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-failures", detail);
+        Problem { retry_after: Some(u32::try_from(seconds).unwrap_or(u32::MAX)), ..problem.closing() }
+    }
+
     pub(super) fn unsendable() -> Self {
         let detail = "the gateway could not send this request on";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "request-unsendable", detail)

@@ -3,12 +3,14 @@
 use super::Gateway;
 use super::admit::Admitted;
 use super::outcome::{Answered, Kind, Outcome};
+use super::payer;
 use super::problem::Problem;
 use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
 use crate::store::Severity;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VIA, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 const TOKEN: HeaderName = HeaderName::from_static("freshgate-token");
@@ -16,16 +18,23 @@ const TOKEN: HeaderName = HeaderName::from_static("freshgate-token");
 impl Gateway {
     /// Invalidates the URL that the request names, with every query, caller and variant; `None` when the method isn't
     /// ours to answer, and goes to the origin like any other.
-    pub(super) fn purged(&self, admitted: &Admitted) -> Option<Answered> {
+    pub(super) fn purged(&self, admitted: &Admitted, peer: IpAddr) -> Option<Answered> {
         let may_purge = self.settings.may_purge.as_ref().filter(|_| admitted.method.as_str() == "PURGE")?;
         let mounted = &admitted.routed.mounted;
         let api = Some(Arc::clone(&mounted.id));
         let mut tokens = admitted.fields.get_all(TOKEN).iter();
         let allowed = match (tokens.next(), tokens.next()) {
-            (Some(token), None) => may_purge(token.as_bytes()),
-            (_, Some(_)) | (None, None) => false,
+            (Some(token), None) => {
+                let address = payer::address(&admitted.fields, peer, &self.settings.trusts).unwrap_or(peer);
+                may_purge(token.as_bytes(), address)
+            }
+            (_, Some(_)) | (None, None) => Ok(false),
         };
-        if !allowed {
+        if let Err(seconds) = allowed {
+            let problem = Problem::guessing(seconds);
+            return Some((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
+        }
+        if allowed != Ok(true) {
             let detail = "PURGE needs one Freshgate-Token field with the token of an operator or administrator";
             let challenge = HeaderValue::from_static("Freshgate-Token realm=\"purge\"");
             let problem = Problem::new(StatusCode::UNAUTHORIZED, "purge-token", detail).closing();

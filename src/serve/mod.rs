@@ -95,7 +95,8 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     let (clients, background) = (Tasks::default(), Tasks::default());
     let reached = Arc::new(Reached::default());
     let outside = Outside { tls: TlsClient::system(), tasks: background.clone(), clock: clock.clone() };
-    let (front, rooms) = join(&config, &outside, lines, &clients, (&reached, &certificates));
+    let guard = Arc::new(admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached)));
+    let (front, rooms) = join(&config, &outside, lines, &clients, (&reached, &certificates, &guard));
     let mut looks = looks(rooms.apis(), &outside);
     looks.extend(certificates.all().map(|(_, tls)| Box::new(move || tls.look()) as Look));
     let Config { server, admin, .. } = config;
@@ -105,7 +106,7 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
         data: sockets.data.iter().filter_map(|l| l.local_addr().ok()).collect(),
         admin: sockets.admin.as_ref().and_then(|l| l.local_addr().ok()),
         probe: sockets.probe.as_ref().and_then(|l| l.local_addr().ok()),
-        _sweeper: Sweeper::start(Arc::clone(&rooms.store), clock.clone()),
+        _sweeper: Sweeper::start(Arc::clone(&rooms.store), clock),
         watch: Watch::start(looks),
         rooms: Arc::clone(&rooms),
         clients: clients.clone(),
@@ -122,9 +123,9 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
         background.spawn(listener::run(listener, gate, server, tls, front.clone(), clients, stop.clone()));
     }
     if let Some(listener) = sockets.admin {
-        let settings = Arc::new(admin);
-        let (tls, around) = (certificates.admin, (background.clone(), clock, Arc::clone(&reached)));
-        background.spawn(admin::run(listener, rooms.clone(), settings, tls, around, admin_stop.clone()));
+        let (tls, around) = (certificates.admin, (background.clone(), Arc::clone(&reached)));
+        let guard = (guard, admin.metrics_public);
+        background.spawn(admin::run(listener, rooms.clone(), guard, tls, around, admin_stop.clone()));
     }
     if let Some(listener) = sockets.probe {
         background.spawn(admin::run_probe(listener, rooms.clone(), background.clone(), reached, admin_stop));
@@ -179,9 +180,9 @@ fn join(
     outside: &Outside,
     lines: Lines,
     clients: &Tasks,
-    (reached, certificates): (&Arc<Reached>, &Certificates),
+    (reached, certificates, guard): (&Arc<Reached>, &Certificates, &Arc<admin::Guard>),
 ) -> (Front, Arc<Rooms>) {
-    let Config { server, cache, admin, log, apis } = config;
+    let Config { server, cache, log, apis, .. } = config;
     let Outside { clock, tasks: background, .. } = outside;
     let store = Arc::new(Store::new(cache, store_limits(&server.limits), Arc::clone(reached)));
     let settings = fill_settings(cache, &server.limits);
@@ -196,7 +197,7 @@ fn join(
         request_body: server.limits.request_body,
         query_body: server.limits.query_body,
         reached: Arc::clone(reached),
-        may_purge: may_purge(server, admin),
+        may_purge: may_purge(server, guard),
     };
     let parts = (Arc::clone(&store), Arc::clone(&fills));
     let gateway =
@@ -256,9 +257,9 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartErro
 }
 
 /// Who may use PURGE on the data port: the tokens that may purge on the admin port.
-fn may_purge(server: &listener::Settings, admin: &admin::Settings) -> Option<gateway::MayPurge> {
-    let tokens = admin.tokens.clone();
-    server.purge_method.then(|| Box::new(move |secret: &[u8]| admin::may_purge(&tokens, secret)) as Box<_>)
+fn may_purge(server: &listener::Settings, guard: &Arc<admin::Guard>) -> Option<gateway::MayPurge> {
+    let guard = Arc::clone(guard);
+    server.purge_method.then(|| Box::new(move |secret: &[u8], address| guard.may_purge(secret, address)) as Box<_>)
 }
 
 fn store_limits(limits: &listener::Limits) -> store::Limits {

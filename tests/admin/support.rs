@@ -1,6 +1,6 @@
 //! A double of the gateway, an admin port in front of it, and a client that says exactly what it is told to.
 
-use freshgate::admin::{self, ApiView, House, Proof, Role, Settings, Token};
+use freshgate::admin::{self, ApiView, Guard, House, Proof, Role, Token};
 use freshgate::clock::Clock;
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::reached::Reached;
@@ -121,11 +121,10 @@ pub(crate) async fn port_with(metrics_public: bool) -> Port {
         token("operator", Role::Operator),
         token("administrator", Role::Administrator),
     ];
-    let settings = Arc::new(Settings { metrics_public, tokens, ..Settings::default() });
     let (port, listener) = bound().await;
-    let (tasks, clock, stop) = (port.tasks.clone(), port.clock.clone(), port.stop.clone());
-    let around = (tasks, clock, port.reached.clone());
-    port.tasks.spawn(admin::run(listener, port.double.clone(), settings, None, around, stop));
+    let guard = Arc::new(Guard::new(&tokens, port.clock.clone(), port.reached.clone()));
+    let (around, stop) = ((port.tasks.clone(), port.reached.clone()), port.stop.clone());
+    port.tasks.spawn(admin::run(listener, port.double.clone(), (guard, metrics_public), None, around, stop));
     port
 }
 
