@@ -29,11 +29,12 @@ pub(super) fn authenticate(
     let trusted = is_trusted();
     let (path, query) = (&*admitted.routed.path, admitted.uri.query());
     let (method, host, fields) = (&admitted.method, &*admitted.host, &admitted.fields);
+    let scheme = admitted.scheme;
     let checked = if is_preflight(admitted) {
         Checked::Now(Ok(None))
     } else {
         let certificate = client.certificate.as_deref();
-        rules.auth.check(&Presented { method, host, path, query, fields, certificate, trusted, now })
+        rules.auth.check(&Presented { method, scheme, host, path, query, fields, certificate, trusted, now })
     };
     drop_told(admitted, trusted);
     checked
