@@ -138,7 +138,7 @@ async fn what_a_judge_is_asked() {
         "nothing else, the path as it is matched, and no credential less"
     );
     assert_eq!(origin.count(), 1);
-    let twice = [("Authorization", "Bearer alice"), ("Authorization", "Bearer bob")];
+    let twice = [("Authorization", "Bearer alice"), ("X-Ticket", "7"), ("X-Ticket", "8")];
     let refused = gateway.client().await.get_with("/a", &twice).await;
     assert_eq!((refused.status, refused.cache_says("detail=credentials-malformed")), (401, true));
     assert_eq!((judge.count(), origin.count()), (1, 1), "the judge and the origin might choose another one each");
