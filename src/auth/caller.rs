@@ -125,8 +125,8 @@ impl Denied {
 pub struct Presented<'a> {
     /// Its method.
     pub method: &'a Method,
-    /// The scheme by which it was asked.
-    pub scheme: &'a str,
+    /// The scheme by which its client asks.
+    pub scheme: &'static str,
     /// Its Host, canonical.
     pub host: &'a str,
     /// Its path, canonical.
@@ -162,17 +162,7 @@ pub(super) fn has_all(scopes: &[String], required: &[String]) -> Result<(), Deni
 impl<'a> Presented<'a> {
     /// A GET of `/`.
     pub(super) fn get(fields: &'a HeaderMap, query: Option<&'a str>) -> Self {
-        let (method, now) = (&Method::GET, Now::default());
-        Presented {
-            method,
-            scheme: "http",
-            host: "h",
-            path: "/",
-            query,
-            fields,
-            certificate: None,
-            trusted: false,
-            now,
-        }
+        let (method, scheme, now) = (&Method::GET, "http", Now::default());
+        Presented { method, scheme, host: "h", path: "/", query, fields, certificate: None, trusted: false, now }
     }
 }

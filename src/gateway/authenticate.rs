@@ -29,11 +29,11 @@ pub(super) fn authenticate(
     let trusted = is_trusted();
     let (path, query) = (&*admitted.routed.path, admitted.uri.query());
     let (method, host, fields) = (&admitted.method, &*admitted.host, &admitted.fields);
+    let scheme = admitted.scheme;
     let checked = if is_preflight(admitted) {
         Checked::Now(Ok(None))
     } else {
         let certificate = client.certificate.as_deref();
-        let scheme = admitted.scheme;
         rules.auth.check(&Presented { method, scheme, host, path, query, fields, certificate, trusted, now })
     };
     drop_told(admitted, trusted);
