@@ -3,7 +3,8 @@
 
 use super::cases;
 use freshgate::policy::{
-    Apis, Identity, KeyRules, Place, canonical_host, canonical_path, canonical_query, partition, write_claims, write_key,
+    Apis, Identity, KeyRules, Place, canonical_host, canonical_path, canonical_query, partition, write_claims,
+    write_key,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::collection::vec;
@@ -13,9 +14,9 @@ use std::sync::LazyLock;
 
 /// What paths are made of: names, dots, slashes, parameters, and their escapes of every kind.
 const PIECES: [&str; 44] = [
-    "/", "/", "/", "/", "a", "b", "A", ".", "..", ".", "..", ";", ";x=y", "%2e", "%2E", "%2f", "%2F", "%5c", "%5C", "%3b", "%3B", "%61",
-    "%41", "%7e", "%25", "%252e", "%252E", "%252f", "%255c", "%253b", "%2561", "%20", "%c3%a9", "%c0%ae", "%c0%af", "%00", "%0a",
-    "%zz", "-", "~", "+", "...", "%2", "@",
+    "/", "/", "/", "/", "a", "b", "A", ".", "..", ".", "..", ";", ";x=y", "%2e", "%2E", "%2f", "%2F", "%5c", "%5C",
+    "%3b", "%3B", "%61", "%41", "%7e", "%25", "%252e", "%252E", "%252f", "%255c", "%253b", "%2561", "%20", "%c3%a9",
+    "%c0%ae", "%c0%af", "%00", "%0a", "%zz", "-", "~", "+", "...", "%2", "@",
 ];
 
 fn path() -> impl Strategy<Value = String> {
@@ -96,7 +97,9 @@ fn decoded(bytes: &[u8]) -> Vec<u8> {
 /// A route without an API's path before it, and one with.
 static APIS: LazyLock<Apis> = LazyLock::new(|| {
     let api = |name: &str, path: &str| {
-        format!("[[api]]\nname = \"{name}\"\nversion = \"1\"\npath = \"{path}\"\nstrip_prefix = true\nupstream = [\"http://o.example\"]\n")
+        format!(
+            "[[api]]\nname = \"{name}\"\nversion = \"1\"\npath = \"{path}\"\nstrip_prefix = true\nupstream = [\"http://o.example\"]\n"
+        )
     };
     let around = freshgate::config::Surroundings { env: &|_| None, memory_limit: None };
     let loaded = freshgate::config::parse(&(api("root", "/") + &api("sub", "/a/b")), "test.toml", &around);
@@ -115,7 +118,8 @@ fn key_and_sent(host: &str, path: &str, query: Option<&str>) -> Option<(Vec<u8>,
 }
 
 fn host() -> impl Strategy<Value = String> {
-    vec(select(&["a", "A", "b", ".", "-", ":", "80", "8", "[", "]", "::1", "@", "/", "0"][..]), 1..5).prop_map(|h| h.concat())
+    vec(select(&["a", "A", "b", ".", "-", ":", "80", "8", "[", "]", "::1", "@", "/", "0"][..]), 1..5)
+        .prop_map(|h| h.concat())
 }
 
 fn query() -> impl Strategy<Value = Option<String>> {
