@@ -19,6 +19,8 @@ mod no_panic;
 #[path = "security/strict.rs"]
 #[allow(unreachable_pub, reason = "shared with another test")]
 mod request;
+#[path = "../fuzz/readers.rs"]
+mod readers;
 #[path = "../fuzz/strict.rs"]
 mod strict;
 mod support;

@@ -2,6 +2,7 @@
 //! for one is invalidated together. Keys of two requests are never alike.
 
 use super::cases;
+use super::readers::{Reader, decoded};
 use freshgate::policy::{
     Apis, Identity, KeyRules, Place, canonical_host, canonical_path, canonical_query, partition, write_claims,
     write_key,
@@ -21,77 +22,6 @@ const PIECES: [&str; 44] = [
 
 fn path() -> impl Strategy<Value = String> {
     vec(select(&PIECES[..]), 0..10).prop_map(|pieces| format!("/{}", pieces.concat()))
-}
-
-/// One way in which an origin may read a path.
-#[derive(Clone, Copy, Debug)]
-struct Reader {
-    /// How often it decodes escapes.
-    decodes: usize,
-    /// `\` is `/` to it.
-    backslash: bool,
-    /// It leaves out parameters before it decodes, or after.
-    parameters: Option<Before>,
-    /// It takes several slashes for one.
-    merges: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Before(bool);
-
-impl Reader {
-    fn all() -> Vec<Reader> {
-        let mut all = Vec::new();
-        for decodes in 0..=2 {
-            for (backslash, merges) in [(false, false), (false, true), (true, false), (true, true)] {
-                for parameters in [None, Some(Before(true)), Some(Before(false))] {
-                    all.push(Reader { decodes, backslash, parameters, merges });
-                }
-            }
-        }
-        all
-    }
-
-    /// The segments that it sees.
-    fn segments(self, path: &str) -> Vec<Vec<u8>> {
-        let bare = |bytes: Vec<u8>, now: bool| -> Vec<u8> {
-            if self.parameters != Some(Before(now)) {
-                return bytes;
-            }
-            let segments = bytes.split(|b| *b == b'/' || self.backslash && *b == b'\\');
-            segments.map(|s| s.split(|b| *b == b';').next().unwrap()).collect::<Vec<_>>().join(&b'/')
-        };
-        let mut bytes = bare(path.as_bytes().to_vec(), true);
-        for _ in 0..self.decodes {
-            bytes = decoded(&bytes);
-        }
-        let bytes = bare(bytes, false);
-        let segments = bytes.split(|b| *b == b'/' || self.backslash && *b == b'\\').skip(1).map(<[u8]>::to_vec);
-        let mut segments: Vec<_> = segments.filter(|s| !self.merges || !s.is_empty()).collect();
-        while segments.last().is_some_and(Vec::is_empty) {
-            segments.pop(); // a slash at the end makes no difference
-        }
-        segments
-    }
-}
-
-/// Decodes what is an escape, and leaves what isn't.
-fn decoded(bytes: &[u8]) -> Vec<u8> {
-    let (mut out, mut at) = (Vec::new(), 0);
-    while at < bytes.len() {
-        let digits = bytes.get(at + 1..at + 3).and_then(|d| std::str::from_utf8(d).ok());
-        match digits.filter(|d| bytes[at] == b'%' && d.bytes().all(|b| b.is_ascii_hexdigit())) {
-            Some(digits) => {
-                out.push(u8::from_str_radix(digits, 16).unwrap());
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    out
 }
 
 /// A route without an API's path before it, and one with.
