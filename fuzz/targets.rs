@@ -12,9 +12,7 @@ mod strict;
 
 use freshgate::clock::Now;
 use freshgate::listener::Scanner;
-use freshgate::policy::{
-    Place, canonical_host, canonical_path, canonical_query, check_query, KeyRules, write_key,
-};
+use freshgate::policy::{KeyRules, Place, canonical_host, canonical_path, canonical_query, check_query, write_key};
 use freshgate::rfc9110::range::{ContentRange, Part, Ranged};
 use freshgate::rfc9110::{Validators, conditional, date, etag, range};
 use freshgate::rfc9111::directives::{Extent, MAX_DELTA_SECONDS, ResponseDirectives};
@@ -501,8 +499,8 @@ pub fn targets_and_keys(data: &[u8]) {
         assert_eq!(canonical_host(&host).as_deref(), Ok(&*host));
         assert!(host.is_ascii() && !host.contains(['/', '@', '?', '#', '\\', '%', ' ']));
         let (mut key, mut longer) = (Vec::new(), Vec::new());
-        write_key(&mut key, &host, "/a", query, b"");
-        write_key(&mut longer, &host, "/a", query, b"x");
+        write_key(&mut key, "http", &host, "/a", query, b"");
+        write_key(&mut longer, "http", &host, "/a", query, b"x");
         assert!(longer.starts_with(&key) && longer != key);
     }
     let Ok(one) = canonical_path(path) else { return };

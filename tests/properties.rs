@@ -16,11 +16,11 @@ mod front_door;
 mod no_fresher;
 #[path = "properties/no_panic.rs"]
 mod no_panic;
+#[path = "../fuzz/readers.rs"]
+mod readers;
 #[path = "security/strict.rs"]
 #[allow(unreachable_pub, reason = "shared with another test")]
 mod request;
-#[path = "../fuzz/readers.rs"]
-mod readers;
 #[path = "../fuzz/strict.rs"]
 mod strict;
 mod support;

@@ -41,7 +41,7 @@ fn key_and_sent(host: &str, path: &str, query: Option<&str>) -> Option<(Vec<u8>,
     let (host, path) = (canonical_host(host).ok()?, canonical_path(path).ok()?.into_owned());
     let query = canonical_query(&KeyRules::default(), query);
     let mut key = Vec::new();
-    write_key(&mut key, &host, &path, query.as_deref(), b"");
+    write_key(&mut key, "http", &host, &path, query.as_deref(), b"");
     let routed = APIS.find(&host, &path)?.route(&Method::GET, path);
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     Some((key, format!("{host} {} {}{query}", routed.mounted.id, routed.sent())))
@@ -96,7 +96,7 @@ fn named(lines: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
 }
 
 proptest! {
-    #![proptest_config(cases(4000))]
+    #![proptest_config(cases(1500))]
 
     #[test]
     fn no_reader_finds_dots_in_what_passes(path in path()) {
@@ -165,12 +165,12 @@ proptest! {
 
     #[test]
     fn keys_are_alike_only_of_the_same_request(
-        a in ("[a.:0]{1,3}", "/[a/;%]{0,3}", prop::option::of("[a?/=]{0,3}"), "[\u{0}-\u{3}a]{0,3}", credentials(), vec("[ab]{0,2}", 0..3)),
-        b in ("[a.:0]{1,3}", "/[a/;%]{0,3}", prop::option::of("[a?/=]{0,3}"), "[\u{0}-\u{3}a]{0,3}", credentials(), vec("[ab]{0,2}", 0..3)),
+        a in ("[a.:0]{1,3}", "/[a/;%]{0,3}", prop::option::of("[a?/=]{0,3}"), "[\u{0}-\u{3}a]{0,3}", credentials(), vec("[ab]{0,2}", 0..3), any::<bool>()),
+        b in ("[a.:0]{1,3}", "/[a/;%]{0,3}", prop::option::of("[a?/=]{0,3}"), "[\u{0}-\u{3}a]{0,3}", credentials(), vec("[ab]{0,2}", 0..3), any::<bool>()),
     ) {
-        let key = |r: &(String, String, Option<String>, String, Vec<(&'static str, String)>, Vec<String>)| {
+        let key = |r: &(String, String, Option<String>, String, Vec<(&'static str, String)>, Vec<String>, bool)| {
             let mut key = Vec::new();
-            write_key(&mut key, &r.0, &r.1, r.2.as_deref(), b"");
+            write_key(&mut key, if r.6 { "https" } else { "http" }, &r.0, &r.1, r.2.as_deref(), b"");
             if !r.5.is_empty() {
                 write_claims(&mut key, r.5.iter().map(|value| ("x", value.as_bytes())));
             }
@@ -178,7 +178,7 @@ proptest! {
             key.extend(partition(&KeyRules::default(), &identity, &fields(&r.4)));
             key
         };
-        let same = (&a.0, &a.1, &a.2, &a.3, named(&a.4), &a.5) == (&b.0, &b.1, &b.2, &b.3, named(&b.4), &b.5);
+        let same = (&a.0, &a.1, &a.2, &a.3, named(&a.4), &a.5, a.6) == (&b.0, &b.1, &b.2, &b.3, named(&b.4), &b.5, b.6);
         prop_assert_eq!(key(&a) == key(&b), same);
     }
 }
