@@ -28,8 +28,8 @@ impl World {
     pub async fn before(origin: Recorder, api: &str) -> World {
         let url = format!("upstream = [\"http://{}\"]", origin.addr);
         let apis = format!(
-            "[[api]]\nname = \"one\"\nversion = \"v1\"\nhost = \"a\"\npath = \"/\"\n{url}\n{api}\n\
-             [[api]]\nname = \"keyed\"\nversion = \"v1\"\nhost = \"keyed\"\npath = \"/\"\n{url}\n\
+            "[[api]]\nname = \"one\"\nversion = \"v1\"\nhost = \"a\"\npath = \"/\"\n{url}\n\
+             timeouts = {{ first_byte = \"3s\" }}\n{api}\n[[api]]\nname = \"keyed\"\nversion = \"v1\"\nhost = \"keyed\"\npath = \"/\"\n{url}\n\
              auth = {{ kind = \"api-key\", keys = [{{ user = \"alice\", sha256 = \"{}\" }}] }}\n",
             "0".repeat(64)
         );
