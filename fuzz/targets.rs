@@ -6,7 +6,6 @@
 
 mod readers;
 #[path = "../tests/security/strict.rs"]
-#[allow(dead_code, reason = "a test uses more of it")]
 mod requests;
 mod strict;
 

@@ -19,7 +19,6 @@ mod no_panic;
 #[path = "../fuzz/readers.rs"]
 mod readers;
 #[path = "security/strict.rs"]
-#[allow(unreachable_pub, reason = "shared with another test")]
 mod request;
 #[path = "../fuzz/strict.rs"]
 mod strict;

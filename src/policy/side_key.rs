@@ -124,7 +124,7 @@ mod tests {
                 write_query(&mut with_content, &fields_of(&[("content-type", "text/plain")]), b"q");
                 with_content.extend_from_slice(partition);
                 let mut claimed = Vec::new();
-                write_key(&mut claimed, "a.example", "/x", query, b"");
+                write_key(&mut claimed, "http", "a.example", "/x", query, b"");
                 write_claims(&mut claimed, [("x-forwarded-host", &b"b"[..])]);
                 claimed.extend_from_slice(partition);
                 all.extend([variant_key(&key, |_| ()), part_key(&key), with_content, claimed, key]);

@@ -1,4 +1,5 @@
 //! A reader of requests that takes nothing but what everybody reads alike. It shares no code with the gateway, nor with hyper.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "several tests use parts of it")]
 
 /// A request that was wholly there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,6 @@ pub enum Taste {
     Gateways,
     /// As a gateway has to be with clients: also empty lines before, HTTP/1.0, absolute-form, `chunked` in any case, zeros before a
     /// length, and extensions of chunks.
-    #[allow(dead_code, reason = "for another test")]
     Clients,
 }
 
