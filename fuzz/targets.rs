@@ -4,9 +4,14 @@
 //! The bytes are lines, as fields are, so that a file of the corpus can be read, and written by hand.
 #![allow(missing_docs, unreachable_pub, reason = "each target is what its name says; a test has no outside")]
 
+mod readers;
+#[path = "../tests/security/strict.rs"]
+mod requests;
 mod strict;
 
 use freshgate::clock::Now;
+use freshgate::listener::Scanner;
+use freshgate::policy::{KeyRules, Place, canonical_host, canonical_path, canonical_query, check_query, write_key};
 use freshgate::rfc9110::range::{ContentRange, Part, Ranged};
 use freshgate::rfc9110::{Validators, conditional, date, etag, range};
 use freshgate::rfc9111::directives::{Extent, MAX_DELTA_SECONDS, ResponseDirectives};
@@ -23,6 +28,8 @@ use http::header::{
     LAST_MODIFIED, LOCATION, RANGE, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use readers::{Reader, decoded};
+use requests::{Read, Taste, read_as};
 use strict::Strict;
 
 /// Wed, 01 Jul 2026 00:00:00.500 GMT.
@@ -444,4 +451,66 @@ fn rest_of_it(fields: &HeaderMap) {
     }
     let kept = [AGE, ETAG, LAST_MODIFIED, LOCATION];
     assert!(kept.iter().all(|name| *name == AGE || once.contains_key(name) == fields.contains_key(name)));
+}
+
+/// What a client sends.
+pub fn requests(data: &[u8]) {
+    let scan = |bytes: &[u8], size: usize| {
+        let mut scanner = Scanner::default();
+        let taken: usize = bytes.chunks(size).map(|piece| scanner.scan(piece)).sum();
+        assert_eq!(scanner.has_refused(), taken < bytes.len());
+        taken
+    };
+    let all = scan(data, data.len().max(1));
+    for size in [1, 2, 5, 64] {
+        let mut taken = scan(data, size);
+        // Of a long line in pieces more is let pass before it is refused.
+        if taken != all && data.split(|&b| b == b'\n').any(|line| line.len() > 250) {
+            taken = all;
+        }
+        assert_eq!(taken, all, "in pieces of {size}");
+    }
+    // Where a strict reader finds a request, nothing is refused, and its end is the scanner's.
+    let (mut end, mut limit) = (0, 0);
+    while let Read::Whole(request, length) = read_as(&data[end..], Taste::Clients) {
+        end += length;
+        limit += 1;
+        if limit > 20 || data[..end].split(|&b| b == b'\n').any(|line| line.len() > 250) {
+            return;
+        }
+        assert!(all >= end, "{request:?} is refused at {all}");
+        let next = [&data[..end], b"\n"].concat();
+        assert_eq!(scan(&next, next.len()), end, "{request:?} ends elsewhere");
+    }
+}
+
+/// A path, a query, a Host, another path: one a line.
+pub fn targets_and_keys(data: &[u8]) {
+    let mut lines = data.split(|&b| b == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+    let (path, query) = (lines.next().unwrap_or_default(), lines.next());
+    let (host, other) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    if let Some(query) = query.filter(|query| check_query(query).is_ok()) {
+        let once = canonical_query(&KeyRules::default(), Some(query));
+        let twice = canonical_query(&KeyRules::default(), once.as_deref());
+        assert_eq!(once, twice);
+    }
+    if let Ok(host) = canonical_host(host) {
+        assert_eq!(canonical_host(&host).as_deref(), Ok(&*host));
+        assert!(host.is_ascii() && !host.contains(['/', '@', '?', '#', '\\', '%', ' ']));
+        let (mut key, mut longer) = (Vec::new(), Vec::new());
+        write_key(&mut key, "http", &host, "/a", query, b"");
+        write_key(&mut longer, "http", &host, "/a", query, b"x");
+        assert!(longer.starts_with(&key) && longer != key);
+    }
+    let Ok(one) = canonical_path(path) else { return };
+    assert_eq!(canonical_path(&one).as_deref(), Ok(&*one));
+    for reader in Reader::all() {
+        let segments = reader.segments(&one);
+        assert!(segments.iter().all(|s| s != b"." && s != b".."), "{reader:?} sees {segments:?} in {one}");
+    }
+    assert!(decoded(one.as_bytes()).iter().all(|b| !b.is_ascii_control()));
+    let Ok(other) = canonical_path(other) else { return };
+    for reader in Reader::all().into_iter().filter(|reader| reader.segments(&one) == reader.segments(&other)) {
+        assert_eq!(Place::new(&one), Place::new(&other), "{reader:?} takes {one} for {other}");
+    }
 }

@@ -46,3 +46,13 @@ fn ranges() {
 fn consider() {
     feed("consider", targets::consider);
 }
+
+#[test]
+fn requests() {
+    feed("requests", targets::requests);
+}
+
+#[test]
+fn targets_and_keys() {
+    feed("targets_and_keys", targets::targets_and_keys);
+}

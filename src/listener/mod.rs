@@ -17,6 +17,7 @@ mod wire;
 pub use accept::run;
 pub use gate::Gate;
 pub use refusal::Refused;
+pub use scan::Scanner;
 pub use service::Handler;
 pub use settings::{Limits, Network, Settings};
 pub use stop::{Stop, Stopper, stop};

@@ -27,7 +27,7 @@ const IMPOSSIBLE: &[u8] = b"\0\r\n\r\n";
 
 /// Follows what one client sends.
 #[derive(Debug, Default)]
-pub(super) struct Scanner {
+pub struct Scanner {
     place: Place,
     part: Part,
     length: Option<u64>,
@@ -68,7 +68,7 @@ struct Part {
 impl Scanner {
     /// Looks at what the client has sent next, in the order in which it came; says how much of it may be read. When that
     /// isn't all, [`Scanner::refuse`] says how it goes on.
-    pub(super) fn scan(&mut self, bytes: &[u8]) -> usize {
+    pub fn scan(&mut self, bytes: &[u8]) -> usize {
         let mut done = 0;
         while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
             let taken = match self.place {
@@ -100,12 +100,15 @@ impl Scanner {
     }
 
     /// Whether nothing more of what the client sends is to be read.
-    pub(super) fn has_refused(&self) -> bool {
+    pub fn has_refused(&self) -> bool {
         matches!(self.place, Place::BadHead | Place::Over)
     }
 
     /// What is read in place of what was refused.
-    pub(super) fn refuse(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Where nothing is: the message is over.
+    pub fn refuse(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         if matches!(self.place, Place::BadHead) && buf.remaining() >= IMPOSSIBLE.len() {
             self.place = Place::Over;
             buf.put_slice(IMPOSSIBLE);

@@ -25,6 +25,8 @@ pub enum BadTarget {
     AboveRoot,
     /// `.` or `..` that is a segment to some readers only.
     HiddenDots,
+    /// An escaped slash behind `;`: who splits first takes it for a parameter's, who decodes first for another segment's.
+    HiddenSlash,
     /// No Host, several, or one that isn't `name` or `name:port`.
     BadHost,
     /// The target's authority and Host differ.
@@ -39,6 +41,7 @@ impl BadTarget {
             BadTarget::BadEscape => "bad-escape",
             BadTarget::AboveRoot => "above-root",
             BadTarget::HiddenDots => "hidden-dots",
+            BadTarget::HiddenSlash => "hidden-slash",
             BadTarget::BadHost => "bad-host",
             BadTarget::HostMismatch => "host-mismatch",
         }
@@ -58,6 +61,7 @@ impl fmt::Display for BadTarget {
             BadTarget::HiddenDots => {
                 "`.` and `..` in the path must stand between plain slashes, without escaped ones, `;` or a second escape"
             }
+            BadTarget::HiddenSlash => "the path has an escaped slash behind a `;` in the same segment",
             BadTarget::BadHost => "the request needs exactly one Host field, a name or address with an optional port",
             BadTarget::HostMismatch => "the authority of the request target and the Host field differ",
         })
@@ -78,8 +82,8 @@ pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, BadTarget> {
         before = byte;
     }
     let unescaped = if plain { Cow::Borrowed(path) } else { Cow::Owned(normal_escapes(path)?) };
-    if unescaped.contains(['%', ';']) && unescaped.split('/').any(hides_dots) {
-        return Err(BadTarget::HiddenDots);
+    if unescaped.contains(['%', ';']) {
+        unescaped.split('/').try_for_each(is_one_segment)?;
     }
     Ok(if plain { unescaped } else { Cow::Owned(resolve_dots(&unescaped)?) })
 }
@@ -193,11 +197,11 @@ fn resolve_dots(path: &str) -> Result<String, BadTarget> {
 const DOTS: [&str; 3] = ["2E", "C0%AE", "EF%BC%8E"];
 const SLASHES: [&str; 6] = ["2F", "5C", "C0%AF", "C1%9C", "EF%BC%8F", "EF%BC%BC"];
 
-/// Whether a segment that is no plain `.` or `..` is one, or has one in it, to a reader who decodes its escapes once or twice and takes
-/// `\` for `/`, or leaves out `;parameters` or blanks at its end.
-fn hides_dots(segment: &str) -> bool {
+/// Whether a segment is read alike by who decodes its escapes once or twice and takes `\` for `/`, or leaves out `;parameters` or blanks
+/// at its end: to none of them it is a dot segment, or has one in it, but for a plain `.` or `..`.
+fn is_one_segment(segment: &str) -> Result<(), BadTarget> {
     if matches!(segment, "." | "..") || !segment.contains(['%', ';']) {
-        return false;
+        return Ok(());
     }
     // A `%25` that begins no escape stands for itself, and is none of the bytes that are looked for.
     let once = segment.replace("%25", "%").to_ascii_uppercase();
@@ -205,7 +209,12 @@ fn hides_dots(segment: &str) -> bool {
     for slash in SLASHES {
         pieces = pieces.iter().flat_map(|piece| Pieces { rest: Some(piece), slash }).collect();
     }
-    pieces.into_iter().any(is_dots)
+    let has_parameters = |piece: &str| piece.contains(';') || piece.contains("%3B");
+    if pieces.iter().any(|piece| is_dots(piece)) {
+        return Err(BadTarget::HiddenDots);
+    }
+    let behind = pieces.split_last().is_some_and(|(_, before)| before.iter().any(|piece| has_parameters(piece)));
+    if behind { Err(BadTarget::HiddenSlash) } else { Ok(()) }
 }
 
 /// What stands between the escapes of a slash.
@@ -318,9 +327,21 @@ mod tests {
         ] {
             assert_eq!(canonical_path(path), Err(BadTarget::HiddenDots), "{path}");
         }
-        for path in
-            ["/a/...", "/a/..b%2Fc", "/a/.b;x", "/a/x..%2Fb", "/a/%2Fb", "/a;x=../b", "/a/;/b", "/a%252Fb", "/%20"]
-        {
+        for path in ["/a;x%2Fb", "/a%3Bx%5Cb", "/a;%252Fb", "/a;/b%3b%255c"] {
+            assert_eq!(canonical_path(path), Err(BadTarget::HiddenSlash), "{path}");
+        }
+        for path in [
+            "/a%2Fb;x",
+            "/a/...",
+            "/a/..b%2Fc",
+            "/a/.b;x",
+            "/a/x..%2Fb",
+            "/a/%2Fb",
+            "/a;x=../b",
+            "/a/;/b",
+            "/a%252Fb",
+            "/%20",
+        ] {
             assert_eq!(canonical_path(path).as_deref(), Ok(path));
         }
     }

@@ -167,7 +167,8 @@ pub fn may_trail(name: &HeaderName) -> bool {
     let plain = name.as_str().replace('_', "-");
     let named = BEFORE.contains(&plain.as_str()) || plain.starts_with("accept") || plain.starts_with("content-");
     let is_early = |name: HeaderName| is_end_to_end(&name) || HOP_BY_HOP.contains(&name);
-    !(named && plain != "content-digest" || HeaderName::try_from(plain).is_ok_and(is_early))
+    let before = named && plain != "content-digest" || HeaderName::try_from(plain).is_ok_and(is_early);
+    !before
 }
 
 /// Digests of the very content that a message has (RFC 9530 §2): none of another one's, nor of a part of it.

@@ -94,6 +94,11 @@ async fn what_is_answered_here_leaves_nothing_behind() {
     holds("answers without reading").await;
 }
 
+#[tokio::test]
+async fn it_is_the_same_over_http2() {
+    world::run_over_http2(classes().into_iter().flat_map(|(_, rows)| rows).collect()).await;
+}
+
 #[test]
 fn the_table_is_as_long_as_it_should_be() {
     let (mut all, mut names) = (0, std::collections::BTreeSet::new());

@@ -96,7 +96,12 @@ async fn converse(mut stream: TcpStream, noted: Arc<Noted>, answer: Arc<Answer>)
     while let Ok(n @ 1..) = stream.read(&mut more).await {
         buffer.extend_from_slice(&more[..n]);
         noted.bytes.lock().unwrap()[number].extend_from_slice(&more[..n]);
-        while let Read::Whole(request, end) = read(&buffer) {
+        loop {
+            let (request, end) = match read(&buffer) {
+                Read::Whole(request, end) => (request, end),
+                Read::Unfinished => break,
+                Read::Malformed(_) => return,
+            };
             buffer.drain(..end);
             let text = answer(&request);
             noted.requests.lock().unwrap().push(request);

@@ -1,4 +1,5 @@
 //! A reader of requests that takes nothing but what everybody reads alike. It shares no code with the gateway, nor with hyper.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "several tests use parts of it")]
 
 /// A request that was wholly there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +36,23 @@ pub enum Read {
     Malformed(String),
 }
 
+/// How strictly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taste {
+    /// As an origin may ask of a gateway.
+    Gateways,
+    /// As a gateway has to be with clients: also empty lines before, HTTP/1.0, absolute-form, `chunked` in any case, zeros before a
+    /// length, and extensions of chunks.
+    Clients,
+}
+
 /// Reads the request that `bytes` begin with.
 pub fn read(bytes: &[u8]) -> Read {
-    match request(bytes) {
+    read_as(bytes, Taste::Gateways)
+}
+
+pub fn read_as(bytes: &[u8], taste: Taste) -> Read {
+    match request(bytes, taste) {
         Ok(Some((whole, end))) => Read::Whole(whole, end),
         Ok(None) => Read::Unfinished,
         Err(fault) => {
@@ -48,13 +63,21 @@ pub fn read(bytes: &[u8]) -> Read {
 
 type Found<T> = Result<Option<(T, usize)>, String>;
 
-fn request(bytes: &[u8]) -> Found<Whole> {
-    let Some((first, mut at)) = line(bytes, 0)? else { return Ok(None) };
+fn request(bytes: &[u8], taste: Taste) -> Found<Whole> {
+    let mut at = 0;
+    while taste == Taste::Clients && bytes[at..].starts_with(b"\r\n") {
+        at += 2;
+    }
+    let Some((first, mut at)) = line(bytes, at)? else { return Ok(None) };
     let first = std::str::from_utf8(first).map_err(|_| "high bytes in the request line")?;
-    let [method, target, "HTTP/1.1"] = first.split(' ').collect::<Vec<_>>()[..] else {
+    let [method, target, version] = first.split(' ').collect::<Vec<_>>()[..] else {
         return Err("a request line that isn't three words".to_owned());
     };
-    let target_ok = target.starts_with('/') && target.bytes().all(|b| b.is_ascii_graphic() && !b"\\#".contains(&b));
+    let is_version = version == "HTTP/1.1" || version == "HTTP/1.0" && taste == Taste::Clients;
+    let absolute = taste == Taste::Clients && (target.starts_with("http://") || target.starts_with("https://"));
+    let target_ok = (target.starts_with('/') || absolute)
+        && is_version
+        && target.bytes().all(|b| b.is_ascii_graphic() && !b"\\#".contains(&b));
     if !is_token(method.as_bytes()) || !target_ok {
         return Err("a bad method or target".to_owned());
     }
@@ -63,7 +86,7 @@ fn request(bytes: &[u8]) -> Found<Whole> {
     if fields.iter().filter(|(name, _)| name == "host").count() != 1 {
         return Err("not exactly one Host".to_owned());
     }
-    let Some(((body, trailers), end)) = content(bytes, at, &fields)? else { return Ok(None) };
+    let Some(((body, trailers), end)) = content(bytes, at, &fields, taste)? else { return Ok(None) };
     let (method, target) = (method.to_owned(), target.to_owned());
     Ok(Some((Whole { method, target, fields, body, trailers }, end)))
 }
@@ -103,28 +126,32 @@ fn fields(bytes: &[u8], mut at: usize) -> Found<Fields> {
 
 type Content = (Vec<u8>, Fields);
 
-fn content(bytes: &[u8], at: usize, fields: &Fields) -> Found<Content> {
+fn content(bytes: &[u8], at: usize, fields: &Fields, taste: Taste) -> Found<Content> {
     let lines = |name: &str| fields.iter().filter(|(n, _)| n == name).map(|(_, v)| &v[..]).collect::<Vec<_>>();
     match (&lines("content-length")[..], &lines("transfer-encoding")[..]) {
         ([], []) => Ok(Some(((Vec::new(), Vec::new()), at))),
         ([length], []) => {
             let text = std::str::from_utf8(length).unwrap_or_default();
-            let plain =
-                text == "0" || !text.starts_with('0') && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            let plain = digits && (text == "0" || !text.starts_with('0') || taste == Taste::Clients);
             let length: usize = text.parse().ok().filter(|_| plain).ok_or("a bad Content-Length")?;
             let Some(body) = bytes.get(at..at.saturating_add(length)) else { return Ok(None) };
             Ok(Some(((body.to_vec(), Vec::new()), at + length)))
         }
-        ([], [b"chunked"]) => chunks(bytes, at),
+        ([], [b"chunked"]) => chunks(bytes, at, taste),
+        ([], [coding]) if coding.eq_ignore_ascii_case(b"chunked") && taste == Taste::Clients => {
+            chunks(bytes, at, taste)
+        }
         _ => Err("two framings, or one that isn't known".to_owned()),
     }
 }
 
-fn chunks(bytes: &[u8], mut at: usize) -> Found<Content> {
+fn chunks(bytes: &[u8], mut at: usize, taste: Taste) -> Found<Content> {
     let mut body = Vec::new();
     loop {
         let Some((size, end)) = line(bytes, at)? else { return Ok(None) };
         let text = std::str::from_utf8(size).unwrap_or_default();
+        let text = if taste == Taste::Clients { without_extensions(text).unwrap_or_default() } else { text };
         if text.is_empty() || text.len() > 16 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(format!("a chunk of size {text:?}"));
         }
@@ -143,6 +170,31 @@ fn chunks(bytes: &[u8], mut at: usize) -> Found<Content> {
             Some(_) => return Err("a chunk that is longer than it says".to_owned()),
         }
     }
+}
+
+/// A chunk's size without extensions, if those are what they should be: words, alone or with a word or a quoted string.
+fn without_extensions(text: &str) -> Option<&str> {
+    if text.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
+        return None;
+    }
+    let (size, mut rest) = text.split_at(text.find([';', ' ', '\t']).unwrap_or(text.len()));
+    while !rest.is_empty() {
+        rest = rest.trim_start_matches([' ', '\t']).strip_prefix(';')?.trim_start_matches([' ', '\t']);
+        rest = without_word(rest)?;
+        if let Some(value) = rest.trim_start_matches([' ', '\t']).strip_prefix('=') {
+            let value = value.trim_start_matches([' ', '\t']);
+            rest = match value.strip_prefix('"') {
+                Some(quoted) => quoted.split_once('"').map(|(_, rest)| rest)?,
+                None => without_word(value)?,
+            };
+        }
+    }
+    Some(size)
+}
+
+fn without_word(text: &str) -> Option<&str> {
+    let rest = text.trim_start_matches(|c: char| c.is_ascii() && is_token(&[c as u8]));
+    (rest.len() < text.len()).then_some(rest)
 }
 
 fn is_token(text: &[u8]) -> bool {

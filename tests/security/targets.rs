@@ -80,6 +80,8 @@ fn hidden() -> Vec<Row> {
         bad("wide dots", "/a/%ef%bc%8e%ef%bc%8e/b"),
         bad("dots before a wide slash", "/a/..%ef%bc%8fb"),
         bad("dots and a blank", "/a/..%20/b"),
+        bad("an escaped slash behind a parameter", "/a;x%2fb"),
+        bad("an escaped backslash behind an escaped semicolon", "/a%3bx%5cb"),
         bad("cache deception behind an escaped way up", "/me/..%2fstatic/x.css"),
         bad("cache deception by a way up", "/static/..%2fme"),
     ]

@@ -1,9 +1,9 @@
 //! A gateway before a recording origin, and how a row is fed to it and judged.
 
 use super::origin::Recorder;
-use super::row::{Outcome, Row, Seen};
+use super::row::{Outcome, Row, Seen, Sent};
 use super::strict::Whole;
-use super::support::{Gateway, within};
+use super::support::{Gateway, H2, within};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -28,8 +28,8 @@ impl World {
     pub async fn before(origin: Recorder, api: &str) -> World {
         let url = format!("upstream = [\"http://{}\"]", origin.addr);
         let apis = format!(
-            "[[api]]\nname = \"one\"\nversion = \"v1\"\nhost = \"a\"\npath = \"/\"\n{url}\n{api}\n\
-             [[api]]\nname = \"keyed\"\nversion = \"v1\"\nhost = \"keyed\"\npath = \"/\"\n{url}\n\
+            "[[api]]\nname = \"one\"\nversion = \"v1\"\nhost = \"a\"\npath = \"/\"\n{url}\n\
+             timeouts = {{ first_byte = \"3s\" }}\n{api}\n[[api]]\nname = \"keyed\"\nversion = \"v1\"\nhost = \"keyed\"\npath = \"/\"\n{url}\n\
              auth = {{ kind = \"api-key\", keys = [{{ user = \"alice\", sha256 = \"{}\" }}] }}\n",
             "0".repeat(64)
         );
@@ -212,4 +212,41 @@ pub async fn run(class: &str, rows: Vec<Row>) {
     }
     println!("{class}: {} rows", rows.len());
     assert!(wrong.is_empty(), "{} faults\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Asks over HTTP/2 what rows of all classes say by its meaning, as far as it can be said there at all.
+pub async fn run_over_http2(rows: Vec<Row>) {
+    let world = World::new("").await;
+    let (mut wrong, mut asked) = (Vec::new(), 0);
+    for row in rows {
+        let Sent::Said(said) = &row.sent else { continue };
+        let stream = TcpStream::connect(world.gateway.addr).await.unwrap();
+        let mut client = H2::over(stream, &said.host, "http", h2::client::Builder::new()).await;
+        // What a library for clients refuses to say.
+        let fields: Vec<(&str, &str)> =
+            said.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let target: Result<http::Uri, _> = format!("http://{}{}", said.host, said.target).parse();
+        let is_sayable = target.is_ok_and(|uri| {
+            let whole = said.target.starts_with('/')
+                && uri.path_and_query().is_some_and(|target| target.as_str() == said.target);
+            whole && uri.authority().is_some_and(|authority| authority.as_str() == said.host)
+        });
+        let of_one_hop = ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+        if !is_sayable || fields.iter().any(|(name, _)| of_one_hop.contains(&&*name.to_ascii_lowercase())) {
+            continue;
+        }
+        asked += 1;
+        let before = world.origin.requests().len();
+        let answer = client.ask(said.method, &said.target, &fields, said.body).await;
+        let requests = world.origin.requests().split_off(before);
+        let fault = match (&row.outcome, answer.as_ref().map(|answer| answer.status)) {
+            (Outcome::Refused(status), Ok(got)) if got == *status && requests.is_empty() => None,
+            (Outcome::Reaches(seen), Ok(200)) => compare(seen, &requests).err(),
+            (outcome, _) => Some(format!("{answer:?} is not {outcome:?}, the origin saw {requests:#?}")),
+        };
+        wrong.extend(fault.map(|fault| format!("{} ({}): {fault}", row.name, row.cites)));
+    }
+    wrong.extend(world.origin.faults());
+    println!("over HTTP/2: {asked} rows");
+    assert!(wrong.is_empty() && asked > 100, "{} faults of {asked}\n{}", wrong.len(), wrong.join("\n"));
 }
