@@ -372,6 +372,11 @@ fn warnings_come_with_a_valid_file() {
     warns(&format!("{API}freshness = \"ttl\""), "changes nothing without ttl");
     warns(&format!("{API}[[api.route]]\non = \"/b\"\n[[api.route]]\non = \"/b\""), "never reached");
     warns(&format!("{TOKEN}token_env = \"SHORT\"\n{API}"), "fewer than 16 bytes");
+    warns(&format!("{API}auth = {{ kind = \"forward\", url = \"http://judge.example/\" }}"), "without https");
+    for near in ["https://judge.example/", "http://127.0.0.1:9/a?b", "http://[::1]/", "http://localhost:80"] {
+        let loaded = read(&format!("{API}auth = {{ kind = \"forward\", url = \"{near}\" }}"));
+        assert_eq!(said(&loaded.unwrap().warnings), [""; 0], "{near}");
+    }
 }
 
 #[test]

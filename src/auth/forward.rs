@@ -1,6 +1,6 @@
 //! `kind = "forward"`: somebody else is asked by a request of our own, and its answer decides.
 //!
-//! The judge sees the credential fields and what is asked for, the way it will be matched here: method, Host, canonical path. So its
+//! The judge sees the credential fields and what is asked for, the way it will be matched here: method, scheme, Host, canonical path. So its
 //! answer is for exactly these, and is remembered for exactly these. What it says about the caller goes to the origin and makes the
 //! partition. Only 2xx lets anybody through; no answer, or one that says something else, is never a yes.
 //!
@@ -158,7 +158,7 @@ impl Forward {
 
     async fn ask(&self, fields: HeaderMap, credential: &HeaderMap) -> Result<Caller, Refusal> {
         let answer = self.remote.get(fields, LONGEST).await.map_err(|why| {
-            tracing::warn!(url = self.question.url.text, why, "the judge of callers gives no answer");
+            tracing::warn!(url = &*self.question.url.shown(), why, "the judge of callers gives no answer");
             Denied::NoAnswer
         })?;
         let refused = |why| {
@@ -173,7 +173,11 @@ impl Forward {
             status if status.is_redirection() => Err(Denied::Refused.into()),
             status => {
                 let status = status.as_u16();
-                tracing::warn!(url = self.question.url.text, status, "the judge of callers says neither yes nor no");
+                tracing::warn!(
+                    url = &*self.question.url.shown(),
+                    status,
+                    "the judge of callers says neither yes nor no"
+                );
                 Err(Denied::NoAnswer.into())
             }
         }

@@ -165,7 +165,7 @@ impl Issuer {
     /// Puts what was fetched in force. One fetch at a time, so none overtakes another.
     fn take(&self, fetched: Result<Vec<(Jwk, DecodingKey)>, &'static str>, began: u64) {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        let url = &self.url().text;
+        let url = &*self.url().shown();
         let keys = match fetched {
             Err(why) => {
                 if failure.replace(why) != Some(why) {

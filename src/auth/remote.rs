@@ -7,6 +7,7 @@ use crate::upstream::{Endpoint, HostChoice, Origin, Timeouts, TlsClient};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::BodyExt;
+use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -30,6 +31,16 @@ pub struct Url {
     pub endpoint: Endpoint,
     /// Path and query.
     pub target: Uri,
+}
+
+impl Url {
+    /// As logs and the admin port show it: a query may hold a secret.
+    pub fn shown(&self) -> Cow<'_, str> {
+        match self.text.split_once('?') {
+            None => Cow::Borrowed(&self.text),
+            Some((bare, _)) => Cow::Owned(format!("{bare}?redacted")),
+        }
+    }
 }
 
 /// A URL that can be asked once it was [joined](Remote::join) with the outside.

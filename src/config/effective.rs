@@ -205,6 +205,14 @@ fn rate(limiter: &Limiter) -> Value {
 
 /// Without what could be guessed at: of keys only whose they are.
 fn auth(settings: &auth::Settings) -> Value {
+    let mut table = auth_table(settings);
+    if let Some(table) = table.as_object_mut() {
+        table.retain(|_, value| !value.is_null()); // TOML has no word for nothing
+    }
+    table
+}
+
+fn auth_table(settings: &auth::Settings) -> Value {
     match settings {
         auth::Settings::None => json!({ "kind": "none" }),
         auth::Settings::Jwt(jwt) => {
@@ -212,7 +220,7 @@ fn auth(settings: &auth::Settings) -> Value {
             json!({
                 "kind": "jwt",
                 "algorithms": d.algorithms.iter().map(|a| format!("{a:?}")).collect::<Vec<_>>(),
-                "jwks_url": jwt.issuer().map(|url| &url.text),
+                "jwks_url": jwt.issuer().map(auth::Url::shown),
                 "issuer": d.issuer,
                 "audience": d.audience,
                 "leeway": show_duration(d.leeway),
@@ -253,7 +261,7 @@ fn auth(settings: &auth::Settings) -> Value {
             let names = |all: &[http::HeaderName]| all.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
             json!({
                 "kind": "forward",
-                "url": q.url.text,
+                "url": q.url.shown(),
                 "headers": names(&q.headers),
                 "pass_back": names(&q.pass_back),
                 "user_header": q.user_header.as_ref().map(http::HeaderName::as_str),

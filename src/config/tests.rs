@@ -192,6 +192,10 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         invalidate = "api"
         timeouts = { total = "none" }
         key = { query = "exact", share = "everyone" }
+        auth = { kind = "forward", url = "https://j.example/check", headers = ["X-Ticket"], pass_back = ["X-User", "X-Groups"], user_header = "X-User", remember = 0, timeout = "2s" }
+        [[api.route]]
+        on = "GET /d"
+        auth = { kind = "jwt", algorithms = ["ES256"], jwks_url = "https://i.example/keys", issuer = "i", audience = "a" }
         [[api.route]]
         on = "GET,HEAD /c"
         cache = false

@@ -132,7 +132,11 @@ async fn what_a_judge_is_asked() {
         ("x-forwarded-uri", "/ab?q=1&p=2"),
         ("x-ticket", "7"), // which Connection can't take away
     ];
-    assert_eq!(got, want.map(|(name, value)| (name.to_owned(), value)), "nothing else, and the path as it is matched");
+    assert_eq!(
+        got,
+        want.map(|(name, value)| (name.to_owned(), value)),
+        "nothing else, the path as it is matched, and no credential less"
+    );
     assert_eq!(origin.count(), 1);
     let twice = [("Authorization", "Bearer alice"), ("X-Ticket", "7"), ("X-Ticket", "8")];
     let refused = gateway.client().await.get_with("/a", &twice).await;

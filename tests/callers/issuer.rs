@@ -180,6 +180,21 @@ async fn those_who_wait_for_a_new_key_share_one_fetch() {
 }
 
 #[tokio::test]
+async fn there_is_one_fetch_at_a_time() {
+    let (origin, issuer) = (numbered().await, Issuer::new(Algorithm::ES256));
+    let published = Published::keys(&[public(&issuer, "a", json!({}))]).await;
+    published.gate.close();
+    let gateway = published.gateway(&origin, Algorithm::ES256).await;
+    for _ in 0..3 {
+        gateway.running.look_at_files();
+    }
+    published.gate.arrived(1).await;
+    published.gate.open();
+    assert_eq!(ask(&gateway, &issuer, "a").await.status, 200, "the first request waits for the first set");
+    assert_eq!(published.origin.count(), 1);
+}
+
+#[tokio::test]
 async fn while_the_issuer_is_down_its_keys_are_kept() {
     let (origin, old, new) = (numbered().await, Issuer::new(Algorithm::ES256), Issuer::new(Algorithm::ES256));
     let published = Published::keys(&[public(&old, "a", json!({}))]).await;
