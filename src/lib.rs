@@ -25,6 +25,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+mod counted;
 pub mod fill;
 pub mod gateway;
 mod gather;

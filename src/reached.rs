@@ -46,6 +46,8 @@ bounds! {
     H2Resets = "h2_resets",
     /// Frames of HTTP/2 that carry nothing, in a while.
     H2Frames = "h2_frames",
+    /// `limits.origin_requests`: 503, unless something stale may be given.
+    OriginRequests = "origin_requests",
     /// `limits.waiting_requests`: 503.
     WaitingRequests = "waiting_requests",
     /// `limits.variants_per_path`: an older variant had to go.

@@ -93,6 +93,50 @@ async fn waiting_requests() {
 }
 
 #[tokio::test]
+async fn origin_requests_whoever_has_left() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let origin = Origin::start(move |request| {
+        let gate = held.clone();
+        async move {
+            if request.target.starts_with("/slow") {
+                gate.pass().await;
+            }
+            Reply::ok("x")
+        }
+    })
+    .await;
+    let gateway = limited(&origin, "origin_requests = 2").await;
+    let mut client = gateway.client().await;
+    assert_eq!(client.get("/kept").await.status, 200);
+    gateway.settled().await;
+    let mut leaving = H2::connect(gateway.addr).await;
+    for target in ["/slow/1", "/slow/2"] {
+        let request = leaving.request_of("GET", target, &[]);
+        let (answer, mut stream) = leaving.open(request, true).await;
+        gate.arrived(if target == "/slow/1" { 1 } else { 2 }).await;
+        stream.send_reset(h2::Reason::CANCEL);
+        drop(answer);
+    }
+    let refused = client.get("/fast").await;
+    assert_eq!((refused.status, refused.get("retry-after")), (503, Some("1")), "{refused:?}");
+    assert!(refused.cache_says("detail=too-many-origin-requests"));
+    assert_eq!(client.put("/kept", "x").await.status, 503);
+    assert!(client.get("/kept").await.cache_says("hit"), "what was never sent has changed nothing");
+    assert_eq!((reached(&gateway, "origin_requests").await, origin.count()), (2, 3));
+    gate.open();
+    within("room", async {
+        while client.get("/fast").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for n in 0..10 {
+        assert_eq!(client.get(&format!("/fast/{n}")).await.status, 200, "places come back");
+    }
+}
+
+#[tokio::test]
 async fn variants_per_path() {
     let origin = Origin::always(Reply::ok("x").field("vary", "accept-language")).await;
     let gateway = limited(&origin, "variants_per_path = 2").await;

@@ -3,12 +3,12 @@
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::tasks::Tasks;
-use crate::upstream::{Endpoint, HostChoice, Origin, Timeouts, TlsClient};
+use crate::upstream::{Budget, Endpoint, HostChoice, Origin, Timeouts, TlsClient};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::BodyExt;
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What a check needs that asks somebody else.
@@ -20,6 +20,8 @@ pub struct Outside {
     pub tasks: Tasks,
     /// Time.
     pub clock: Clock,
+    /// How much may be asked at a time.
+    pub budget: Arc<Budget>,
 }
 
 /// A URL as the file has it.
@@ -60,6 +62,7 @@ impl Remote {
     /// Whether this was the first time.
     pub(super) fn join(&self, outside: &Outside) -> bool {
         let origin = || Origin::new(vec![self.url.endpoint.clone()], outside.tls.clone(), outside.tasks.clone());
+        let origin = || origin().within(Arc::clone(&outside.budget));
         self.joined.get().is_none() && self.joined.set((outside.clone(), origin())).is_ok()
     }
 

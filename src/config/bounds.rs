@@ -43,6 +43,7 @@ pub(super) const QUERY_BODY: Sizes = 0..=8 * MIB;
 pub(super) const BODY_MIN_RATE: Sizes = 0..=GIB;
 pub(super) const WRITE_STALL: Durations = times(MS, 100)..=HOUR;
 pub(super) const H2_STREAMS: Counts = 1..=1000;
+pub(super) const ORIGIN_REQUESTS: Counts = 1..=1_000_000;
 pub(super) const WAITING_REQUESTS: Counts = 1..=1_000_000;
 pub(super) const VARIANTS_PER_PATH: Counts = 1..=10_000;
 pub(super) const KEYS_PER_CALLER: Counts = 1..=10_000_000;

@@ -51,6 +51,7 @@ fn server(s: &listener::Settings) -> Value {
             "body_min_rate": show_size(l.body_min_rate),
             "write_stall": show_duration(l.write_stall),
             "h2_streams": l.h2_streams,
+            "origin_requests": l.origin_requests,
             "waiting_requests": l.waiting_requests,
             "variants_per_path": l.variants_per_path,
             "keys_per_caller": l.keys_per_caller,

@@ -78,6 +78,7 @@ fn limits(t: Table<'_>) -> Limits {
     t.set("body_min_rate", &mut l.body_min_rate, |v| v.size(bounds::BODY_MIN_RATE));
     t.set("write_stall", &mut l.write_stall, |v| v.duration(&bounds::WRITE_STALL));
     t.set("h2_streams", &mut l.h2_streams, |v| u32::try_from(v.count(bounds::H2_STREAMS)?).ok());
+    t.set("origin_requests", &mut l.origin_requests, |v| v.count(bounds::ORIGIN_REQUESTS));
     t.set("waiting_requests", &mut l.waiting_requests, |v| v.count(bounds::WAITING_REQUESTS));
     t.set("variants_per_path", &mut l.variants_per_path, |v| v.count(bounds::VARIANTS_PER_PATH));
     t.set("keys_per_caller", &mut l.keys_per_caller, |v| v.count(bounds::KEYS_PER_CALLER));

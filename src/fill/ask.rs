@@ -1,12 +1,12 @@
 //! One question to the origin: what is sent, what its answer means for the store, and recording it.
 
 use super::candidates::Candidates;
-use super::counted::Counted;
 use super::part::{Completed, Wanted, ask_for_rest, completed};
 use super::recording::{Ending, Recording, Room};
 use super::{Comer, Fills, may_take};
 use crate::body::{Body, BodyError};
 use crate::clock::Now;
+use crate::counted::Counted;
 use crate::policy::{Asker, Keep, Routed, Scope, keep, part_key, variant_key};
 use crate::reached::Bound;
 use crate::rfc9110::range::ContentRange;

@@ -7,7 +7,6 @@
 
 mod ask;
 mod candidates;
-mod counted;
 mod flight;
 mod part;
 mod put;
@@ -23,12 +22,12 @@ pub use recording::{Recording, Room};
 
 use crate::body::Body;
 use crate::clock::Clock;
+use crate::counted::Counted;
 use crate::policy::{may_use_shared, unshared_for};
 use crate::reached::{Bound, Reached};
 use crate::store::{Entry, Standing, Store};
 use crate::tasks::Tasks;
 use crate::upstream::AskError;
-use counted::Counted;
 use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -9,7 +9,7 @@ use crate::auth::Denied;
 use crate::body::Body;
 use crate::limit::{Exceeded, Share};
 use crate::policy::BadTarget;
-use crate::upstream::{AskError, Whose};
+use crate::upstream::{AskError, AskErrorKind, Whose};
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VIA, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use std::sync::Arc;
@@ -117,6 +117,10 @@ impl Problem {
     /// What a client hears of a question that got no answer.
     pub(super) fn of(error: &AskError) -> Self {
         let name = error.kind.name();
+        if error.kind == AskErrorKind::TooMany {
+            let detail = "too many requests are under way to the origin; try again shortly";
+            return Problem { retry_after: Some(1), ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, name, detail) };
+        }
         match error.kind.whose() {
             Whose::Client => {
                 let too_large = name == crate::body::BodyError::TooLarge.name();

@@ -91,6 +91,8 @@ pub struct Limits {
     pub write_stall: Duration,
     /// `h2_streams`: requests of one HTTP/2 connection that are under way at a time. Default 100.
     pub h2_streams: u32,
+    /// `origin_requests`: requests to origins that are under way, over all; the judges of callers have as many. Default 4,096.
+    pub origin_requests: usize,
     /// `waiting_requests`: requests that wait for somebody else's fill, over all. Default 10,000.
     pub waiting_requests: usize,
     /// `variants_per_path`: answers kept for one key that differ by `Vary`. Default 64.
@@ -115,6 +117,7 @@ impl Default for Limits {
             body_min_rate: 64,
             write_stall: Duration::from_secs(60),
             h2_streams: 100,
+            origin_requests: 4_096,
             waiting_requests: 10_000,
             variants_per_path: 64,
             keys_per_caller: 10_000,

@@ -9,6 +9,7 @@ use crate::reached::Reached;
 use crate::store::Store;
 use crate::telemetry::{Gauges, Telemetry};
 use crate::tls;
+use crate::upstream::Budget;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,7 @@ pub(super) struct Rooms {
     reached: Arc<Reached>,
     /// Our certificates, by the listener that shows each.
     certificates: Vec<(&'static str, Arc<tls::Server>)>,
+    budget: Option<Arc<Budget>>,
     config: Value,
     ready: AtomicBool,
 }
@@ -37,13 +39,13 @@ impl Rooms {
         reached: Arc<Reached>,
         config: Value,
     ) -> Self {
-        let (certificates, ready) = (Vec::new(), AtomicBool::new(false));
-        Rooms { apis, served, store, fills, telemetry, reached, certificates, config, ready }
+        let (certificates, budget, ready) = (Vec::new(), None, AtomicBool::new(false));
+        Rooms { apis, served, store, fills, telemetry, reached, certificates, budget, config, ready }
     }
 
-    /// Tells of these certificates as well.
-    pub(super) fn showing(self, certificates: Vec<(&'static str, Arc<tls::Server>)>) -> Self {
-        Rooms { certificates, ..self }
+    /// Tells of these certificates, and of how much origins are asked at a time, as well.
+    pub(super) fn showing(self, certificates: Vec<(&'static str, Arc<tls::Server>)>, budget: Arc<Budget>) -> Self {
+        Rooms { certificates, budget: Some(budget), ..self }
     }
 
     pub(super) fn apis(&self) -> &Apis {
@@ -121,6 +123,8 @@ impl Rooms {
         }
         let (fills, scopes) = (self.fills.running() as u64, self.store.scopes.len() as u64);
         gauges.put("freshgate_fills", "Answers that are being recorded.", &[], as_f64(fills));
+        let asked = self.budget.as_ref().map_or(0, |budget| budget.in_use() as u64);
+        gauges.put("freshgate_origin_requests", "Requests to origins that are under way.", &[], as_f64(asked));
         let waiting = self.fills.waiting() as u64;
         gauges.put(
             "freshgate_waiting_requests",

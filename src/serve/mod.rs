@@ -16,7 +16,7 @@ use crate::reached::Reached;
 use crate::store::{self, Store};
 use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry};
-use crate::upstream::{Origin, TlsClient};
+use crate::upstream::{Budget, Origin, TlsClient};
 use crate::{admin, config, tls};
 use front::Front;
 use house::Rooms;
@@ -94,7 +94,9 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     let sockets = Sockets::bind(&config)?;
     let (clients, background) = (Tasks::default(), Tasks::default());
     let reached = Arc::new(Reached::default());
-    let outside = Outside { tls: TlsClient::system(), tasks: background.clone(), clock: clock.clone() };
+    let most = config.server.limits.origin_requests;
+    let (budget, tls) = (Budget::new(most, Arc::clone(&reached)), TlsClient::system());
+    let outside = Outside { tls, tasks: background.clone(), clock: clock.clone(), budget };
     let guard = Arc::new(admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached)));
     let (front, rooms) = join(&config, &outside, lines, &clients, (&reached, &certificates, &guard));
     let mut looks = looks(rooms.apis(), &outside);
@@ -188,7 +190,8 @@ fn join(
     let settings = fill_settings(cache, &server.limits);
     let fills = Fills::new(Arc::clone(&store), settings, background.clone(), clock.clone(), Arc::clone(reached));
     let apis = Apis::new(apis.clone());
-    let served = serve_apis(&apis, outside);
+    let budget = Budget::new(server.limits.origin_requests, Arc::clone(reached));
+    let served = serve_apis(&apis, outside, &budget);
     let telemetry = Arc::new(Telemetry::new(log, apis.iter().map(|m| Arc::clone(&m.id)), lines, clock.clone()));
     let proxies = server.trusted_proxies.clone();
     let settings = gateway::Settings {
@@ -204,7 +207,7 @@ fn join(
         Gateway::new(apis.clone(), served.clone(), parts.0, parts.1, settings, clock.clone(), clients.clone());
     let effective = config::effective(config);
     let rooms = Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), Arc::clone(reached), effective);
-    let rooms = Arc::new(rooms.showing(certificates.all().collect()));
+    let rooms = Arc::new(rooms.showing(certificates.all().collect(), budget));
     (Front::new(Arc::new(gateway), telemetry, clock.clone(), log), rooms)
 }
 
@@ -281,9 +284,9 @@ fn looks(apis: &Apis, outside: &Outside) -> Vec<Look> {
     apis.iter().flat_map(|mounted| mounted.auths()).filter_map(|auth| auth.join(outside)).collect()
 }
 
-fn serve_apis(apis: &Apis, outside: &Outside) -> Vec<Served> {
+fn serve_apis(apis: &Apis, outside: &Outside, budget: &Arc<Budget>) -> Vec<Served> {
     let serve = |endpoints| Served {
-        origin: Arc::new(Origin::new(endpoints, outside.tls.clone(), outside.tasks.clone())),
+        origin: Arc::new(Origin::new(endpoints, outside.tls.clone(), outside.tasks.clone()).within(Arc::clone(budget))),
         tally: Arc::default(),
     };
     apis.iter().map(|mounted| serve(mounted.api.upstream.clone())).collect()

@@ -26,6 +26,8 @@ pub enum AskErrorKind {
     ConnectTimeout,
     /// The TLS handshake failed.
     Tls,
+    /// As many requests as there may be are under way (`limits.origin_requests`).
+    TooMany,
     /// No head came within `timeouts.first_byte` of the request's end.
     FirstByteTimeout,
     /// No head came within `timeouts.total`.
@@ -61,6 +63,7 @@ impl AskErrorKind {
             AskErrorKind::Connect => "origin-unreachable",
             AskErrorKind::ConnectTimeout => "connect-timeout",
             AskErrorKind::Tls => "origin-tls",
+            AskErrorKind::TooMany => "too-many-origin-requests",
             AskErrorKind::FirstByteTimeout => "first-byte-timeout",
             AskErrorKind::TotalTimeout => "total-timeout",
             AskErrorKind::Closed => "origin-closed",
@@ -83,7 +86,7 @@ impl AskErrorKind {
             | AskErrorKind::Closed
             | AskErrorKind::BadAnswer => Whose::Origin,
             AskErrorKind::ClientBody(_) => Whose::Client,
-            AskErrorKind::Request | AskErrorKind::Lost => Whose::Ours,
+            AskErrorKind::TooMany | AskErrorKind::Request | AskErrorKind::Lost => Whose::Ours,
         }
     }
 

@@ -11,10 +11,11 @@ use super::connect::connect;
 use super::error::{AskError, AskErrorKind};
 use super::pool::{Lease, Pool};
 use super::request::{HostChoice, InterimFn, Outbound, Progress, copy, prepare, relay};
-use super::settings::{Endpoint, Timeouts};
+use super::settings::{Budget, Endpoint, Timeouts};
 use super::tls::TlsClient;
 use crate::alarm::later;
 use crate::body::{Body, BodyError};
+use crate::counted::Counted;
 use crate::tasks::Tasks;
 use http::header::UPGRADE;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -35,6 +36,7 @@ pub struct Origin {
     balance: Balance,
     tls: TlsClient,
     tasks: Tasks,
+    budget: Option<Arc<Budget>>,
 }
 
 struct Slot {
@@ -55,7 +57,18 @@ impl Origin {
             pool: Arc::default(),
             endpoint,
         };
-        Origin { slots: endpoints.into_iter().map(slot).collect(), balance, tls, tasks }
+        Origin { slots: endpoints.into_iter().map(slot).collect(), balance, tls, tasks, budget: None }
+    }
+
+    /// Asks no more than `budget` has room for.
+    pub fn within(self, budget: Arc<Budget>) -> Origin {
+        Origin { budget: Some(budget), ..self }
+    }
+
+    /// A place for one more request; given back when its answer has ended.
+    fn place(&self) -> Result<Option<Counted>, AskError> {
+        let Some(budget) = &self.budget else { return Ok(None) };
+        budget.take().map(Some).ok_or_else(|| AskError::unsent(AskErrorKind::TooMany))
     }
 
     /// Sends `request` to the endpoint whose turn it is and returns the answer as soon as its head is there.
@@ -78,19 +91,21 @@ impl Origin {
         let authority = slot.authority.as_ref().ok_or_else(|| unusable("the endpoint's name is no Host"))?;
         let request = prepare(request, &slot.endpoint.base, authority, host, interim.as_ref())?;
         let total = timeouts.total.map(|t| later(Instant::now(), t));
+        let place = self.place()?;
         let Some(lease) = slot.pool.take().await else {
-            return self.ask_anew(slot, request, timeouts, total).await;
+            return self.ask_anew(slot, request, timeouts, total, place).await;
         };
+        let lease = lease.at(place);
         let again = copy(&request);
         match exchange(lease, request, timeouts, total).await {
             Ok(answer) => Ok(answer),
-            Err(Failure::Unsent(request, _)) => self.ask_anew(slot, *request, timeouts, total).await,
+            Err(Failure::Unsent(request, _)) => self.ask_anew(slot, *request, timeouts, total, self.place()?).await,
             Err(Failure::Unheard(error)) => match again {
                 Some(mut request) => {
                     if let Some(interim) = interim {
                         relay(&mut request, interim);
                     }
-                    self.ask_anew(slot, request, timeouts, total).await
+                    self.ask_anew(slot, request, timeouts, total, self.place()?).await
                 }
                 None => Err(error),
             },
@@ -105,6 +120,7 @@ impl Origin {
         request: Request<Outbound>,
         timeouts: &Timeouts,
         total: Option<Instant>,
+        place: Option<Counted>,
     ) -> Result<Response<Body>, AskError> {
         let left = total.map(|t| t.saturating_duration_since(Instant::now()));
         let within = left.map_or(timeouts.connect, |left| left.min(timeouts.connect));
@@ -112,7 +128,7 @@ impl Origin {
             let over = error.kind == AskErrorKind::ConnectTimeout && within < timeouts.connect;
             if over { AskError::unsent(AskErrorKind::TotalTimeout) } else { error }
         })?;
-        let lease = slot.pool.open(stream, &self.tasks).await?;
+        let lease = slot.pool.open(stream, &self.tasks).await?.at(place);
         exchange(lease, request, timeouts, total).await.map_err(|failure| match failure {
             Failure::Unsent(_, error) | Failure::Unheard(error) | Failure::Final(error) => error,
         })

@@ -13,6 +13,7 @@ use super::connect::Stream;
 use super::error::{AskError, AskErrorKind};
 use super::request::{Outbound, Progress};
 use crate::alarm::Alarm;
+use crate::counted::Counted;
 use crate::tasks::Tasks;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -53,6 +54,8 @@ pub(super) struct Lease {
     progress: Option<Arc<Progress>>,
     /// Not to be used again.
     retired: bool,
+    /// What it takes of what may be under way.
+    _place: Option<Counted>,
 }
 
 impl Pool {
@@ -65,7 +68,7 @@ impl Pool {
             let ready = timeout(READY, connection.sender.ready()).await;
             ready.ok()?.ok()?;
         }
-        Some(Lease { connection, pool: self.clone(), progress: None, retired: false })
+        Some(Lease { connection, pool: self.clone(), progress: None, retired: false, _place: None })
     }
 
     /// Speaks HTTP/1.1 over a new stream.
@@ -79,7 +82,7 @@ impl Pool {
         let pulse = Arc::new(Pulse::new());
         tasks.spawn(tend(driver.with_upgrades(), pulse.clone()));
         let connection = Connection { sender, pulse, heard, alarm: Alarm::default() };
-        Ok(Lease { connection, pool: self.clone(), progress: None, retired: false })
+        Ok(Lease { connection, pool: self.clone(), progress: None, retired: false, _place: None })
     }
 
     fn pop(&self) -> Option<Connection> {
@@ -104,6 +107,11 @@ impl Pool {
 }
 
 impl Lease {
+    /// Takes this place until it is given back or dropped.
+    pub(super) fn at(self, place: Option<Counted>) -> Self {
+        Lease { _place: place, ..self }
+    }
+
     /// hyper's end of the connection.
     pub(super) fn sender(&mut self) -> &mut http1::SendRequest<Outbound> {
         &mut self.connection.sender
@@ -134,7 +142,7 @@ impl Lease {
     /// The answer has ended cleanly: keeps the connection for the next request, unless this one's body is still
     /// under way (an answer that came early).
     pub(super) fn give_back(self) {
-        let Lease { connection, pool, progress, retired } = self;
+        let Lease { connection, pool, progress, retired, _place } = self;
         if !retired && progress.is_none_or(|p| p.ended()) && !connection.sender.is_closed() {
             connection.pulse.idle();
             pool.push(connection);

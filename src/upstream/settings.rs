@@ -1,5 +1,9 @@
-//! Where an origin is, and how long it may take.
+//! Where an origin is, how long it may take, and how much may be asked at a time.
 
+use crate::counted::Counted;
+use crate::reached::{Bound, Reached};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// One address of an origin: `http://host:port/base`, with its share of the requests.
@@ -43,5 +47,35 @@ impl Default for Timeouts {
     fn default() -> Self {
         let s = Duration::from_secs;
         Timeouts { connect: s(2), first_byte: s(30), between_bytes: s(30), total: None }
+    }
+}
+
+/// How many requests may be under way at a time; all origins that share it count together. A client that leaves doesn't take its
+/// question back, so the number of clients bounds nothing here.
+#[derive(Debug)]
+pub struct Budget {
+    in_use: Arc<AtomicUsize>,
+    most: usize,
+    reached: Arc<Reached>,
+}
+
+impl Budget {
+    /// `most` at a time.
+    pub fn new(most: usize, reached: Arc<Reached>) -> Arc<Self> {
+        Arc::new(Budget { in_use: Arc::default(), most, reached })
+    }
+
+    /// How many are under way.
+    pub fn in_use(&self) -> usize {
+        self.in_use.load(Ordering::Relaxed)
+    }
+
+    /// A place for one more, unless there are too many.
+    pub(super) fn take(&self) -> Option<Counted> {
+        let place = Counted::up_to(&self.in_use, self.most);
+        if place.is_none() {
+            self.reached.note(Bound::OriginRequests);
+        }
+        place
     }
 }

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts one in for as long as it lives, whatever becomes of the task that has it.
 #[derive(Debug)]
-pub(super) struct Counted(Arc<AtomicUsize>);
+pub(crate) struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
     /// `None` when there are `most` already.
-    pub(super) fn up_to(counter: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+    pub(crate) fn up_to(counter: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         let before = counter.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(Arc::clone(counter)); // taken back on every way out
         (before < most).then_some(counted)
