@@ -134,8 +134,7 @@ async fn record(mut stream: TcpStream, noted: Arc<Mutex<Vec<Vec<u8>>>>) {
     while let Ok(n @ 1..) = stream.read(&mut more).await {
         buffer.extend_from_slice(&more[..n]);
         noted.lock().unwrap()[number].extend_from_slice(&more[..n]);
-        while let Read::Whole(_, end) = read(&buffer) {
-            buffer.drain(..end);
+        if let Read::Whole(..) = read(&buffer) {
             // Each case has connections of its own.
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
             return;
