@@ -24,8 +24,7 @@ impl Published {
             let (says, gate) = (Arc::clone(&their), before.clone());
             async move {
                 gate.pass().await;
-                let reply = says.lock().unwrap().clone();
-                reply
+                says.lock().unwrap().clone()
             }
         })
         .await;
@@ -57,13 +56,12 @@ fn set(keys: &[Value]) -> Reply {
 /// The public half of an issuer's key, with what is different about it; null takes a member away.
 fn public(issuer: &Issuer, kid: &str, other: Value) -> Value {
     let of = |key, algorithm| serde_json::to_value(Jwk::from_encoding_key(key, algorithm).unwrap()).unwrap();
-    let mut jwk = match issuer.algorithm {
+    let mut jwk = if issuer.algorithm == Algorithm::EdDSA {
         // The library can't read the private half's public one; but it can write any bytes.
-        Algorithm::EdDSA => {
-            let x = of(&EncodingKey::from_secret(&issuer.public), Algorithm::HS256)["k"].take();
-            json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": x })
-        }
-        algorithm => of(&issuer.key, algorithm),
+        let x = of(&EncodingKey::from_secret(&issuer.public), Algorithm::HS256)["k"].take();
+        json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": x })
+    } else {
+        of(&issuer.key, issuer.algorithm)
     };
     jwk["kid"] = kid.into();
     for (name, value) in other.as_object().unwrap() {
