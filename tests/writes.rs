@@ -210,6 +210,7 @@ async fn however_a_path_is_spelled() {
             "/books%2F1",
             "/books%2f1",
             "/books/%2F1",
+            "/books%252F1",
         ],
         &["/caf%C3%A9", "/caf%c3%a9/"],
         &["/a%20b", "/%61%20b;x"],
@@ -221,7 +222,7 @@ async fn however_a_path_is_spelled() {
             assert_eq!(gone(&mut client, group).await, group, "after a write to {spelling}");
         }
     }
-    let apart = ["/books/1", "/Books/1", "/books%252F1", "/books/10", "/books"];
+    let apart = ["/books/1", "/Books/1", "/books/10", "/books"];
     warm(&mut client, &apart).await;
     client.put("/books/1", "{}").await;
     assert_eq!(gone(&mut client, &apart).await, ["/books/1"]);

@@ -97,7 +97,7 @@ pub struct Limits {
     pub waiting_requests: usize,
     /// `variants_per_path`: answers kept for one key that differ by `Vary`. Default 64.
     pub variants_per_path: usize,
-    /// `keys_per_caller`: answers that one caller may have stored. Default 10,000.
+    /// `keys_per_caller`: answers that one caller may have stored. Default 100,000.
     pub keys_per_caller: usize,
     /// `fills`: questions to origins that are being kept while they stream, over all. Default 4,096.
     pub fills: usize,
@@ -120,7 +120,7 @@ impl Default for Limits {
             origin_requests: 4_096,
             waiting_requests: 10_000,
             variants_per_path: 64,
-            keys_per_caller: 10_000,
+            keys_per_caller: 100_000,
             fills: 4_096,
         }
     }
