@@ -1,6 +1,5 @@
 """The house under attack: an origin, a gateway, and those who send ordinary requests. Everything started here is ended here, by its id."""
 
-import os
 import pathlib
 import re
 import resource
@@ -14,6 +13,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 # All comes from one machine: one address must be allowed what many would have. `write_stall` is shorter than by default,
 # so that a run ends sooner.
 RAISED = "connections_per_address = 10_000\nwrite_stall = \"10s\"\n"
+
+
+# What stands for others on other machines.
+BEHIND = ["nice", "-n", "19"]
 
 
 def all_descriptors():
@@ -35,24 +38,32 @@ class House:
     """`with House(program, folder, limits) as house:`"""
 
     def __init__(self, program, folder, limits):
-        self.origin = subprocess.Popen([sys.executable, "-B", HERE / "origin.py"], stdout=subprocess.PIPE, text=True)
-        self.origin_port = int(self.origin.stdout.readline())
+        # What attacks lead to is another origin's: it isn't theirs to slow down. Like the attackers it is somewhere else in truth, and
+        # gets what processor time the gateway leaves.
+        self.origin, self.attacked = self._origin([]), self._origin(BEHIND)
+        ordinary, attacked = (int(origin.stdout.readline()) for origin in (self.origin, self.attacked))
+        self.attacked_port = attacked
         config = folder / "abuse.toml"
         config.write_text(
             f'[server]\nlisten = ["127.0.0.1:0"]\n[server.limits]\n{limits}\n[log]\naccess = false\nlevel = "info"\n'
-            f'[[api]]\nname = "a"\nversion = "v1"\npath = "/"\nupstream = ["http://127.0.0.1:{self.origin_port}"]\n')
+            f'[admin]\nlisten = "127.0.0.1:0"\nprobe_listen = "127.0.0.1:0"\n'
+            f'[[api]]\nname = "a"\nversion = "v1"\nhost = "a.example"\npath = "/"\nupstream = ["http://127.0.0.1:{ordinary}"]\n'
+            f'[[api]]\nname = "attacked"\nversion = "v1"\npath = "/"\nupstream = ["http://127.0.0.1:{attacked}"]\n')
         self.log = folder / "gateway.log"
         with self.log.open("w") as log:
             self.gateway = subprocess.Popen([program, "run", "--config", config], stdout=log, stderr=subprocess.STDOUT)
-        self.port = self._ready()
-        self.at_start = 0
-        self.at_start = self.connections()
+        self.port, self.probe_port = self._ready()
+
+    def _origin(self, before):
+        return subprocess.Popen([*before, sys.executable, "-B", HERE / "origin.py"], stdout=subprocess.PIPE, text=True)
 
     def _ready(self):
         until = time.monotonic() + 10
         while time.monotonic() < until and self.gateway.poll() is None:
-            if found := re.search(r'"data":"127\.0\.0\.1:(\d+)', self.log.read_text()):
-                return int(found[1])
+            log = self.log.read_text()
+            ports = [re.search(rf'"{name}":"127\.0\.0\.1:(\d+)', log) for name in ("data", "probe")]
+            if all(ports):
+                return [int(port[1]) for port in ports]
             time.sleep(0.05)
         self.__exit__()
         raise SystemExit(f"the gateway didn't start: {self.log.read_text()}")
@@ -61,7 +72,7 @@ class House:
         return self
 
     def __exit__(self, *_):
-        for process in (self.gateway, self.origin):
+        for process in (self.gateway, self.origin, self.attacked):
             ended(process)
 
     def memory(self):
@@ -70,11 +81,14 @@ class House:
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
     def connections(self):
-        """Sockets that the gateway has open, without those that it had at the start. (The system's own table is slow to read.)"""
-        return len(os.listdir(f"/proc/{self.gateway.pid}/fd")) - self.at_start
+        """Those of clients, as the gateway counts them."""
+        with socket.create_connection(("127.0.0.1", self.probe_port), 10) as s:
+            s.sendall(b"GET /metrics HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n")
+            return int(re.search(rb"\nfreshgate_connections (\d+)", read_answer(s)[1])[1])
 
     def origin_requests(self):
-        with socket.create_connection(("127.0.0.1", self.origin_port), 10) as s:
+        """Of attackers."""
+        with socket.create_connection(("127.0.0.1", self.attacked_port), 10) as s:
             s.sendall(b"GET /_count HTTP/1.1\r\nHost: o\r\n\r\n")
             return int(read_answer(s)[1])
 

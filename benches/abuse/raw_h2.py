@@ -38,7 +38,7 @@ def text(value):
 
 def block(path, method="GET"):
     """A header block of literals that are never indexed (RFC 7541 §6.2.2)."""
-    fields = {":method": method, ":scheme": "http", ":authority": "a.example", ":path": path}
+    fields = {":method": method, ":scheme": "http", ":authority": "attacked.example", ":path": path}
     return b"".join(b"\0" + text(name) + text(value) for name, value in fields.items())
 
 

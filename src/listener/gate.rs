@@ -24,6 +24,11 @@ impl Gate {
         Arc::new(Gate { room, per_address: limits.connections_per_address, open: Mutex::default(), reached })
     }
 
+    /// How many there are.
+    pub fn connections(&self) -> usize {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     /// Waits until there may be one connection more. `None` never happens: the semaphore is never closed.
     pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
         if self.room.available_permits() == 0 {
@@ -97,6 +102,7 @@ mod tests {
         let other = gate.admit(mapped, gate.room().await.unwrap());
         assert!(other.is_some());
         assert!(gate.admit(plain, gate.room().await.unwrap()).is_none());
+        assert_eq!(gate.connections(), 2);
         assert_eq!(gate.room.available_permits(), 1, "refused connections hold no place");
 
         drop((pass, other));

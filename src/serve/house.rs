@@ -3,6 +3,7 @@
 use crate::admin::{ApiView, House};
 use crate::fill::Fills;
 use crate::gateway::Served;
+use crate::listener::Gate;
 use crate::policy::{Apis, Mounted};
 use crate::purge::{self, BadSelector, Purged, Selector, Target};
 use crate::reached::Reached;
@@ -24,7 +25,8 @@ pub(super) struct Rooms {
     reached: Arc<Reached>,
     /// Our certificates, by the listener that shows each.
     certificates: Vec<(&'static str, Arc<tls::Server>)>,
-    budget: Option<Arc<Budget>>,
+    /// What origins are asked, and who is connected.
+    rims: Option<(Arc<Budget>, Arc<Gate>)>,
     config: Value,
     ready: AtomicBool,
 }
@@ -39,13 +41,18 @@ impl Rooms {
         reached: Arc<Reached>,
         config: Value,
     ) -> Self {
-        let (certificates, budget, ready) = (Vec::new(), None, AtomicBool::new(false));
-        Rooms { apis, served, store, fills, telemetry, reached, certificates, budget, config, ready }
+        let (certificates, rims, ready) = (Vec::new(), None, AtomicBool::new(false));
+        Rooms { apis, served, store, fills, telemetry, reached, certificates, rims, config, ready }
     }
 
-    /// Tells of these certificates, and of how much origins are asked at a time, as well.
-    pub(super) fn showing(self, certificates: Vec<(&'static str, Arc<tls::Server>)>, budget: Arc<Budget>) -> Self {
-        Rooms { certificates, budget: Some(budget), ..self }
+    /// Tells of what stands at the rims as well: certificates, how much origins are asked, who is connected.
+    pub(super) fn showing(
+        self,
+        certificates: Vec<(&'static str, Arc<tls::Server>)>,
+        budget: Arc<Budget>,
+        gate: Arc<Gate>,
+    ) -> Self {
+        Rooms { certificates, rims: Some((budget, gate)), ..self }
     }
 
     pub(super) fn apis(&self) -> &Apis {
@@ -123,8 +130,11 @@ impl Rooms {
         }
         let (fills, scopes) = (self.fills.running() as u64, self.store.scopes.len() as u64);
         gauges.put("freshgate_fills", "Answers that are being recorded.", &[], as_f64(fills));
-        let asked = self.budget.as_ref().map_or(0, |budget| budget.in_use() as u64);
-        gauges.put("freshgate_origin_requests", "Requests to origins that are under way.", &[], as_f64(asked));
+        if let Some((budget, gate)) = &self.rims {
+            let (asked, connected) = (budget.in_use() as u64, gate.connections() as u64);
+            gauges.put("freshgate_origin_requests", "Requests to origins that are under way.", &[], as_f64(asked));
+            gauges.put("freshgate_connections", "Connections of clients.", &[], as_f64(connected));
+        }
         let waiting = self.fills.waiting() as u64;
         gauges.put(
             "freshgate_waiting_requests",

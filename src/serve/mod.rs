@@ -98,7 +98,10 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     let (budget, tls) = (Budget::new(most, Arc::clone(&reached)), TlsClient::system());
     let outside = Outside { tls, tasks: background.clone(), clock: clock.clone(), budget };
     let guard = Arc::new(admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached)));
-    let (front, rooms) = join(&config, &outside, lines, &clients, (&reached, &certificates, &guard));
+    let gate = Gate::new(&config.server.limits, Arc::clone(&reached));
+    let rims = Rims { reached, certificates, guard, gate };
+    let (front, rooms) = join(&config, &outside, lines, &clients, &rims);
+    let Rims { reached, certificates, guard, gate } = rims;
     let mut looks = looks(rooms.apis(), &outside);
     looks.extend(certificates.all().map(|(_, tls)| Box::new(move || tls.look()) as Look));
     let Config { server, admin, .. } = config;
@@ -117,7 +120,6 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
         drain_delay: server.drain_delay,
         drain_deadline: server.drain_deadline,
     };
-    let gate = Gate::new(&server.limits, Arc::clone(&reached));
     let server = Arc::new(server);
     for listener in sockets.data {
         let (gate, server, clients) = (Arc::clone(&gate), Arc::clone(&server), clients.clone());
@@ -134,6 +136,14 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     }
     rooms.set_ready(true);
     Ok(running)
+}
+
+/// What stands between strangers and the parts.
+struct Rims {
+    reached: Arc<Reached>,
+    certificates: Certificates,
+    guard: Arc<admin::Guard>,
+    gate: Arc<Gate>,
 }
 
 /// What the listeners show of themselves.
@@ -182,7 +192,7 @@ fn join(
     outside: &Outside,
     lines: Lines,
     clients: &Tasks,
-    (reached, certificates, guard): (&Arc<Reached>, &Certificates, &Arc<admin::Guard>),
+    Rims { reached, certificates, guard, gate }: &Rims,
 ) -> (Front, Arc<Rooms>) {
     let Config { server, cache, log, apis, .. } = config;
     let Outside { clock, tasks: background, .. } = outside;
@@ -207,7 +217,7 @@ fn join(
         Gateway::new(apis.clone(), served.clone(), parts.0, parts.1, settings, clock.clone(), clients.clone());
     let effective = config::effective(config);
     let rooms = Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), Arc::clone(reached), effective);
-    let rooms = Arc::new(rooms.showing(certificates.all().collect(), budget));
+    let rooms = Arc::new(rooms.showing(certificates.all().collect(), budget, Arc::clone(gate)));
     (Front::new(Arc::new(gateway), telemetry, clock.clone(), log), rooms)
 }
 
