@@ -145,13 +145,15 @@ class Ordinary:
             return 10.0
 
     def during(self, goes_on, look=lambda: None):
-        """Milliseconds of requests while `goes_on()`, sorted; `look` is called now and then."""
+        """Milliseconds of requests while `goes_on()`, sorted; `look` is called now and then. Where it says `False` what was measured before it
+        doesn't count."""
         took, looked = [], 0.0
         while goes_on():
             took.append(self.ask() * 1e3)
             if time.monotonic() - looked > 0.5:
                 looked = time.monotonic()
-                look()
+                if look() is False:
+                    took = []
             time.sleep(0.002)
         return sorted(took)
 

@@ -73,6 +73,7 @@ impl<H: Handler> Server<H> {
     pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr, pass: Pass, mut stop: Stop) {
         // Answers are written whole; without this their last part would wait for an acknowledgement.
         drop(stream.set_nodelay(true));
+        limit_unsent(&stream);
         let Ok(local) = stream.local_addr() else { return };
         let deadline = later(Instant::now(), self.header_timeout);
         let opening = timeout_at(deadline, Socket::open(stream, self.tls.as_deref(), self.speaks_http2));
@@ -122,6 +123,18 @@ impl<H: Handler> Server<H> {
             tracing::debug!(%error, %peer, "a client's connection broke");
         }
     }
+}
+
+/// What the system may hold of answers that it hasn't sent yet.
+const UNSENT: u32 = 128 << 10;
+
+/// Without it the system takes megabytes of an answer for a client that takes nothing: copied for nobody, and memory that no
+/// limit of ours knows. Where there is no such setting, `write_stall` has to do.
+fn limit_unsent(stream: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    drop(socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT));
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (stream, UNSENT);
 }
 
 /// Polls a connection to its end. When `stop` drains it is told by `shut_down`; when `stop` closes it is dropped.
