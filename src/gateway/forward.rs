@@ -118,13 +118,16 @@ const ADDRESSES: [&str; 11] = [
 /// What a trusted proxy says of a request beside where it comes from, as the key has it: the name that a client used, say. Not all of it
 /// is the proxy's own word: few drop an `X-Original-URL` of their clients. Empty where nothing is said or believed.
 pub(super) fn claims(admitted: &Admitted, is_trusted: impl FnOnce() -> bool) -> Vec<u8> {
+    if !is_trusted() {
+        return Vec::new();
+    }
     let (fields, rules) = (&admitted.fields, &admitted.routed.rules.key);
     let counts = |name: &&HeaderName| {
         **name == FORWARDED || is_claim(rules, name) && !ADDRESSES.contains(&name.as_str().replace('_', "-").as_str())
     };
     let mut names: Vec<&HeaderName> = fields.keys().filter(counts).collect();
     let mut key = Vec::new();
-    if names.is_empty() || !is_trusted() {
+    if names.is_empty() {
         return key;
     }
     names.sort_unstable_by_key(|name| name.as_str());

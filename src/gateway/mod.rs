@@ -117,6 +117,7 @@ impl Gateway {
     }
 
     /// The way on, once it is known who is calling.
+    #[inline]
     fn go_on<'a>(
         self: &'a Arc<Self>,
         mut admitted: Admitted,
