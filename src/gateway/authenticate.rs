@@ -1,5 +1,6 @@
 //! Step 1, who is calling: asked of every request before anything else is done for it (`[api.auth]`).
 
+use super::address::{address, network};
 use super::admit::Admitted;
 use super::problem::Problem;
 use crate::auth::{Checked, Found, Presented, Refusal, Sender};
@@ -71,21 +72,21 @@ fn drop_told(admitted: &mut Admitted, trusted: bool) {
 }
 
 /// Counts a request for its caller, by name or else by address, and for its API.
-pub(super) fn within_rate(admitted: &Admitted, address: IpAddr, now: Now) -> Result<(), Problem> {
+pub(super) fn within_rate(
+    admitted: &Admitted,
+    peer: IpAddr,
+    trusts: impl Fn(IpAddr) -> bool,
+    now: Now,
+) -> Result<(), Problem> {
     let Some(rate) = &admitted.routed.rules.rate else { return Ok(()) };
     let counted = match &admitted.user {
         Some(user) => rate.count(&(0, &**user), now.mono),
-        None => rate.count(&(1, network(address)), now.mono),
+        None => {
+            let address = address(&admitted.fields, peer, trusts).unwrap_or(peer);
+            rate.count(&(1, network(address)), now.mono)
+        }
     };
     counted.map_err(|exceeded| refusal_of(admitted, Problem::too_many(exceeded)))
-}
-
-/// An address, or the 64 bits of IPv6 that one customer has.
-pub(super) fn network(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits() >> 64 << 64,
-    }
 }
 
 /// A refusal as this client gets it: readable for its page if the API says so, and not waiting for what it sends.

@@ -1,5 +1,6 @@
 //! The way of a request: one function, [`Gateway::handle`], shows it whole; each step is a leaf that returns a verdict.
 
+mod address;
 mod admit;
 mod authenticate;
 mod deliver;
@@ -130,7 +131,9 @@ impl Gateway {
         let let_in = accept(&mut admitted, found);
         admitted.claims = forward::claims(&admitted, || (self.settings.trusts)(client.address.ip()));
         let user = admitted.shown.clone();
-        if let Err(problem) = let_in.and_then(|()| within_rate(&admitted, client.address.ip(), now)) {
+        if let Err(problem) =
+            let_in.and_then(|()| within_rate(&admitted, client.address.ip(), &self.settings.trusts, now))
+        {
             let api = Some(Arc::clone(&admitted.routed.mounted.id));
             return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api))).of(user);
         }

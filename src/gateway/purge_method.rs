@@ -1,9 +1,9 @@
 //! `PURGE <url>` on the data port, as users of Varnish and nginx know it (`server.purge_method`).
 
 use super::Gateway;
+use super::address::address;
 use super::admit::Admitted;
 use super::outcome::{Answered, Kind, Outcome};
-use super::payer;
 use super::problem::Problem;
 use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
@@ -25,8 +25,8 @@ impl Gateway {
         let mut tokens = admitted.fields.get_all(TOKEN).iter();
         let allowed = match (tokens.next(), tokens.next()) {
             (Some(token), None) => {
-                let address = payer::address(&admitted.fields, peer, &self.settings.trusts).unwrap_or(peer);
-                may_purge(token.as_bytes(), address)
+                let at = address(&admitted.fields, peer, &self.settings.trusts).unwrap_or(peer);
+                may_purge(token.as_bytes(), at)
             }
             (_, Some(_)) | (None, None) => Ok(false),
         };

@@ -42,6 +42,29 @@ async fn strangers_are_counted_by_address_and_all_together() {
     assert_eq!(get(&gateway, "/free", &[]).await.status, 200, "a route's own");
 }
 
+#[tokio::test]
+async fn behind_a_trusted_proxy_strangers_are_counted_by_the_address_that_it_names() {
+    let origin = numbered().await;
+    let api = format!(
+        "[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n\
+         rate = {{ per_caller = {{ requests = 1, per = \"1m\" }} }}\n",
+        origin.url()
+    );
+    let trusting = Gateway::trusting("127.0.0.1", &api).await;
+    let distrusting = Gateway::with("", &api).await;
+    let status =
+        async |gateway: &Gateway, address: &str| get(gateway, "/a", &[("X-Forwarded-For", address)]).await.status;
+    assert_eq!(status(&trusting, "192.0.2.1").await, 200);
+    assert_eq!(status(&trusting, "192.0.2.2").await, 200);
+    assert_eq!(
+        status(&trusting, "198.51.100.7, 192.0.2.1").await,
+        429,
+        "what stands before it anybody may have written"
+    );
+    assert_eq!(status(&distrusting, "192.0.2.1").await, 200);
+    assert_eq!(status(&distrusting, "192.0.2.2").await, 429);
+}
+
 /// Lines of the access log hide what `redact_query` names; a parameter that holds keys needn't be named there.
 #[test]
 fn a_parameter_that_holds_keys_is_never_logged() {
