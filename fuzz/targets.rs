@@ -498,8 +498,8 @@ pub fn targets_and_keys(data: &[u8]) {
         assert_eq!(canonical_host(&host).as_deref(), Ok(&*host));
         assert!(host.is_ascii() && !host.contains(['/', '@', '?', '#', '\\', '%', ' ']));
         let (mut key, mut longer) = (Vec::new(), Vec::new());
-        write_key(&mut key, "http", &host, "/a", query, b"");
-        write_key(&mut longer, "http", &host, "/a", query, b"x");
+        write_key(&mut key, &host, "/a", query, b"");
+        write_key(&mut longer, &host, "/a", query, b"x");
         assert!(longer.starts_with(&key) && longer != key);
     }
     let Ok(one) = canonical_path(path) else { return };

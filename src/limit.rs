@@ -81,12 +81,21 @@ impl Limiter {
     /// Why it is one too many. One that is too many for all has counted for its caller, so that nobody can use up what is everybody's
     /// by asking on.
     pub fn count<C: Hash>(&self, caller: &C, now: u64) -> Result<(), Exceeded> {
+        self.count_own(caller, now)?;
+        if let Some(quota) = self.total {
+            take(&self.state.api, quota, now).map_err(|wait| Exceeded { of: Share::Api, quota, wait })?;
+        }
+        Ok(())
+    }
+
+    /// Counts a request of `caller` that takes nothing of what is everybody's.
+    ///
+    /// # Errors
+    /// Why it is one too many.
+    pub fn count_own<C: Hash>(&self, caller: &C, now: u64) -> Result<(), Exceeded> {
         if let Some(quota) = self.per_caller {
             let due = self.state.callers.get_with(self.state.hasher.hash_one(caller), Arc::default);
             take(&due, quota, now).map_err(|wait| Exceeded { of: Share::Caller, quota, wait })?;
-        }
-        if let Some(quota) = self.total {
-            take(&self.state.api, quota, now).map_err(|wait| Exceeded { of: Share::Api, quota, wait })?;
         }
         Ok(())
     }

@@ -101,7 +101,7 @@ impl Server {
             }
             Err(reason) => {
                 if !self.complained.swap(true, Relaxed) {
-                    tracing::error!(reason, "the certificate stays as it was");
+                    tracing::error!(cert = %self.settings.cert.display(), reason, "the certificate stays as it was");
                 }
             }
         }
@@ -212,7 +212,11 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
         io::Read::read_to_end(&mut io::Read::take(file, LONGEST_FILE + 1), &mut bytes)?;
         Ok(bytes)
     };
-    let bytes = read().map_err(|error: io::Error| format!("{}: can't be read: {error}", path.display()))?;
+    // Somebody may have put what the file should hold in the place of its name.
+    let name = path.to_string_lossy();
+    let name =
+        if name.len() <= 500 && !name.contains(char::is_whitespace) { &*name } else { "what is given as a file" };
+    let bytes = read().map_err(|error: io::Error| format!("{name}: can't be read: {error}"))?;
     let fits = bytes.len() as u64 <= LONGEST_FILE;
     fits.then_some(bytes).ok_or_else(|| format!("{}: has more than 4 MiB", path.display()))
 }

@@ -805,7 +805,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
     let comer = Comer { began_at: 0, began_time: clock.now().mono };
     let question = || {
         let mut key = Vec::new();
-        write_key(&mut key, "http", "a.example", "/a", None, b"");
+        write_key(&mut key, "a.example", "/a", None, b"");
         Question {
             key,
             shared_key: None,

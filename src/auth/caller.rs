@@ -78,6 +78,8 @@ pub enum Denied {
     Missing,
     /// It says so twice, or in a way that can't be read.
     Malformed,
+    /// The token lacks a claim that is needed, or has one that can't be read.
+    Incomplete,
     /// Nobody is known by that.
     Unknown,
     /// The token's time is over, or the certificate's, or its authority counts no more.
@@ -106,6 +108,7 @@ impl Denied {
         match self {
             Denied::Missing => "credentials-missing",
             Denied::Malformed => "credentials-malformed",
+            Denied::Incomplete => "token-incomplete",
             Denied::Unknown => "credentials-unknown",
             Denied::Expired => "token-expired",
             Denied::NotYet => "token-not-yet-valid",
@@ -156,6 +159,16 @@ pub(super) fn one_value<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Result<
 /// Whether a caller has all that is required.
 pub(super) fn has_all(scopes: &[String], required: &[String]) -> Result<(), Denied> {
     if required.iter().all(|scope| scopes.contains(scope)) { Ok(()) } else { Err(Denied::Scope) }
+}
+
+/// Whether somewhere in it is a number that another one may be read as.
+pub(crate) fn has_large_number(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_f64(),
+        Value::Array(list) => list.iter().any(has_large_number),
+        Value::Object(members) => members.values().any(has_large_number),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
 }
 
 #[cfg(test)]

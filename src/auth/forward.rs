@@ -111,8 +111,14 @@ impl Forward {
         {
             return Checked::of(Ok(allowed.caller.clone()));
         }
+        let Some(place) = self.remote.outside().and_then(|outside| outside.waiting.take()) else {
+            return Checked::of(Err(Denied::NoAnswer));
+        };
         match self.fly(name, credential, request) {
-            Ok(flight) => Checked::Later(Box::pin(async move { flight.wait().await })),
+            Ok(flight) => Checked::Later(Box::pin(async move {
+                let _waits = place;
+                flight.wait().await
+            })),
             Err(denied) => Checked::of(Err(denied)),
         }
     }
@@ -166,7 +172,9 @@ impl Forward {
             Err(Refusal { why, challenges })
         };
         match answer.status() {
-            status if status.is_success() => Ok(self.caller(answer.headers(), credential)?),
+            status if status.is_success() => Ok(self.caller(answer.headers(), credential).inspect_err(|_| {
+                tracing::warn!(url = &*self.question.url.shown(), "the judge of callers names nobody, or two");
+            })?),
             StatusCode::UNAUTHORIZED => refused(Denied::Refused),
             StatusCode::FORBIDDEN => refused(Denied::Forbidden),
             // To a page where a person signs in; a client of an API can't.
@@ -201,6 +209,10 @@ impl Forward {
                 let lines = values.iter().map(|value| value.as_bytes().iter().map(|b| char::from(*b)).collect());
                 rights.push(format!("{name}: {}", lines.collect::<Vec<String>>().join("\n")));
             }
+        }
+        // A judge that says no more than a name says nothing of what these very credentials may do, and the origin gets them.
+        if self.question.pass_back.is_empty() && named.is_some() {
+            rights.push(nameless(credential).to_string());
         }
         // Cookies say more than who is calling, and the origin gets them.
         let consumed = self.question.headers.iter().filter(|name| **name != COOKIE).cloned().collect();
@@ -262,7 +274,9 @@ fn told(mut fields: HeaderMap, request: &Presented<'_>) -> HeaderMap {
         ("x-forwarded-uri", &target),
     ];
     let field = |(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?));
-    fields.extend(told.into_iter().filter_map(field));
+    for (name, value) in told.into_iter().filter_map(field) {
+        fields.insert(name, value);
+    }
     fields
 }
 

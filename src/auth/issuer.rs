@@ -13,6 +13,7 @@
 
 use super::remote::{Outside, Remote, Url};
 use crate::clock::millis;
+use crate::counted::Counted;
 use arc_swap::ArcSwapOption;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue};
@@ -124,6 +125,11 @@ impl Issuer {
         let due = |last: u64| (last == 0 || now >= last.saturating_add(millis(UNKNOWN_KEY))).then_some(now);
         let may = self.wondered.fetch_update(Ordering::SeqCst, Ordering::SeqCst, due).is_ok();
         if may { self.begin() } else { None }
+    }
+
+    /// A place among those who wait.
+    pub(super) fn place(&self) -> Option<Counted> {
+        self.remote.outside()?.waiting.take()
     }
 
     /// Waits for a fetch, at most as long as it may take.

@@ -5,7 +5,7 @@
 //! A token whose signature held is remembered by its digest, with the set of keys that it was verified by: of another set it says nothing.
 //! Its times are looked at again each time.
 
-use super::caller::{Caller, Checked, Denied, Presented, has_all, one_value};
+use super::caller::{Caller, Checked, Denied, Presented, has_all, has_large_number, one_value};
 use super::issuer::{Issuer, KeySet};
 use super::remote::{Outside, Url};
 use crate::clock::Now;
@@ -158,6 +158,7 @@ impl Jwt {
         match fetch {
             None => Checked::of(judge(set)),
             Some(fetch) => Checked::Later(Box::pin(async move {
+                let Some(_waits) = issuer.place() else { return Err(Denied::NoKeys.into()) };
                 issuer.wait(fetch).await;
                 Ok(Some(judge(issuer.keys())?))
             })),
@@ -224,14 +225,18 @@ impl Jwt {
             Some(Value::String(user)) if !user.is_empty() => user.as_str().into(),
             // Not one with a fraction, nor one so large that two of them would be read alike.
             Some(Value::Number(user)) if !user.is_f64() => user.to_string().into(),
-            Some(_) | None => return Err(Denied::Malformed),
+            Some(_) | None => return Err(Denied::Incomplete),
         };
+        // Two rights that are read alike would be one partition.
+        if self.demands.permission_claims.iter().filter_map(|name| claims.get(name)).any(has_large_number) {
+            return Err(Denied::Incomplete);
+        }
         let right = |name: &String| Some(format!("{name}={}", claims.get(name)?));
         let rights = self.demands.permission_claims.iter().filter_map(right).collect();
-        let expires = claims.get("exp").and_then(Value::as_f64).ok_or(Denied::Malformed)?;
+        let expires = claims.get("exp").and_then(Value::as_f64).ok_or(Denied::Incomplete)?;
         let not_before = match claims.get("nbf") {
             None => f64::MIN,
-            Some(at) => at.as_f64().ok_or(Denied::Malformed)?,
+            Some(at) => at.as_f64().ok_or(Denied::Incomplete)?,
         };
         let scopes = ["scope", "scp"].iter().flat_map(|name| words(claims.get(*name))).collect();
         let (claims, consumed) = (Some(Arc::new(claims)), Arc::from([AUTHORIZATION]));

@@ -19,11 +19,12 @@ mod settings;
 mod trusted;
 
 pub use api_key::{ApiKey, Place};
+pub(crate) use caller::has_large_number;
 pub use caller::{Awaited, Caller, Checked, Denied, Found, Presented, Refusal};
 pub use certificate::{ClientCertificate, NameFrom};
 pub use forward::{Forward, Question};
 pub use jwt::{Demands, Jwt};
 pub use key_file::{Key, KeyFile, ReadKeys};
 pub use remote::{Outside, Url};
-pub use settings::{Look, Sender, Settings};
+pub use settings::{Look, Sender, Settings, without_parameters};
 pub use trusted::TrustedHeader;

@@ -22,6 +22,8 @@ pub struct Outside {
     pub clock: Clock,
     /// How much may be asked at a time.
     pub budget: Arc<Budget>,
+    /// How many requests may wait for what was asked.
+    pub waiting: Arc<Budget>,
 }
 
 /// A URL as the file has it.

@@ -109,13 +109,17 @@ impl Settings {
     /// The fields by which the origin is told who is calling: nobody but this check may send them, or with [`Sender::Proxies`] a trusted
     /// peer.
     pub fn told(&self) -> impl Iterator<Item = (&HeaderName, Sender)> {
-        let (judge, proxy) = match self {
-            Settings::None | Settings::ApiKey(_) | Settings::Jwt(_) => (&[][..], None),
-            Settings::Forward(forward) => (&forward.question().pass_back[..], None),
-            Settings::ClientCertificate(certificate) => (certificate.tell.as_slice(), None),
-            Settings::TrustedHeader(trusted) => (&[][..], Some(&trusted.header)),
+        let (judge, named, sender) = match self {
+            Settings::None | Settings::ApiKey(_) | Settings::Jwt(_) => (&[][..], None, Sender::Nobody),
+            // The name is known by that field; an origin that gets it from a client would believe it as well.
+            Settings::Forward(forward) => {
+                let question = forward.question();
+                (&question.pass_back[..], question.user_header.as_ref(), Sender::Nobody)
+            }
+            Settings::ClientCertificate(certificate) => (certificate.tell.as_slice(), None, Sender::Nobody),
+            Settings::TrustedHeader(trusted) => (&[][..], Some(&trusted.header), Sender::Proxies),
         };
-        judge.iter().map(|name| (name, Sender::Nobody)).chain(proxy.map(|name| (name, Sender::Proxies)))
+        judge.iter().map(|name| (name, Sender::Nobody)).chain(named.map(move |name| (name, sender)))
     }
 
     /// The fields that say who is calling, beside those that always do.
@@ -145,12 +149,14 @@ impl Settings {
             | Settings::ClientCertificate(_) => None,
         }
     }
+}
 
-    /// The query without what is a credential: that is no part of what is looked up, and not for the origin. `None` where nothing
-    /// has to go.
-    pub fn without_credential(&self, query: &str) -> Option<String> {
-        let name = self.parameter()?;
-        let kept: Vec<&str> = query.split('&').filter(|pair| !is_parameter(pair, name)).collect();
-        Some(kept.join("&"))
+/// The query without parameters that are credentials: these are no part of what is looked up, and not for the origin. `None` where nothing
+/// has to go.
+pub fn without_parameters(query: &str, names: &[String]) -> Option<String> {
+    let goes = |pair: &&str| names.iter().any(|name| is_parameter(pair, name));
+    if !query.split('&').any(|pair| goes(&pair)) {
+        return None;
     }
+    Some(query.split('&').filter(|pair| !goes(pair)).collect::<Vec<_>>().join("&"))
 }

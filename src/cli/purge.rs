@@ -1,16 +1,21 @@
 //! `freshgate purge`: asks a running gateway, over its admin port.
 
 use crate::tasks::Tasks;
+use crate::upstream::TlsClient;
 use bytes::Bytes;
 use http::uri::Authority;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Map, Value, json};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -62,6 +67,9 @@ pub struct Args {
     /// A file that holds the admin token; wins over --token
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// With an https URL: a PEM file of the authorities to trust, in place of the system's
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
 }
 
 /// Why nothing can be said about the purge, or what the gateway said against it.
@@ -88,14 +96,15 @@ pub async fn run(args: &Args, mut out: impl Write, mut err: impl Write) -> u8 {
 }
 
 async fn ask(args: &Args) -> Result<String, Fault> {
-    let (authority, path) = admin(&args.admin)?;
+    let (authority, path, tls) = admin(&args.admin)?;
+    let tls = if tls { Some(trusted(args)?) } else { None };
     let request = Request::post(path)
         .header(header::HOST, authority.as_str())
         .header(header::AUTHORIZATION, format!("Bearer {}", token(args)?))
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(selector(args).to_string())))
         .map_err(|_| Fault::Usage("the token can't be sent: it has characters that no field may have".into()))?;
-    let (status, body) = exchange(&authority, request).await?;
+    let (status, body) = exchange(&authority, request, tls).await?;
     let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
     if !status.is_success() {
         let detail = answer["detail"].as_str().map(String::from);
@@ -104,21 +113,37 @@ async fn ask(args: &Args) -> Result<String, Fault> {
     said(args, &answer).ok_or_else(|| Fault::Usage(format!("{} is not the admin port of a Freshgate", args.admin)))
 }
 
-/// Where to connect, and the path to ask for.
-fn admin(url: &str) -> Result<(Authority, String), Fault> {
+/// Where to connect, the path to ask for, and whether by TLS.
+fn admin(url: &str) -> Result<(Authority, String, bool), Fault> {
     let bad = |why: &str| Fault::Usage(format!("--admin: {why}"));
     let parts = url.parse::<Uri>().map_err(|_| bad("not a URL"))?.into_parts();
-    match parts.scheme.as_ref().map(|scheme| scheme.as_str()) {
-        Some("http") => {}
-        Some("https") => return Err(bad("https is not supported in this version; use http on a trusted network")),
-        Some(_) | None => return Err(bad("a URL begins with http://")),
-    }
+    let tls = match parts.scheme.as_ref().map(|scheme| scheme.as_str()) {
+        Some("http") => false,
+        Some("https") => true,
+        Some(_) | None => return Err(bad("a URL begins with http:// or https://")),
+    };
     let authority = parts.authority.ok_or_else(|| bad("the URL has no host"))?;
     if authority.as_str().contains('@') {
         return Err(bad("give the token with --token, not in the URL"));
     }
     let base = parts.path_and_query.map(|target| target.path().trim_end_matches('/').to_owned()).unwrap_or_default();
-    Ok((authority, format!("{base}/v1/purge")))
+    Ok((authority, format!("{base}/v1/purge"), tls))
+}
+
+/// Whom to trust.
+fn trusted(args: &Args) -> Result<TlsClient, Fault> {
+    let Some(file) = &args.cacert else {
+        let system = TlsClient::system();
+        system.load();
+        return Ok(system);
+    };
+    let bad = |why: String| Fault::Usage(format!("--cacert {}: {why}", file.display()));
+    let pem = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(&pem) {
+        roots.add(root.map_err(|_| bad("not PEM".into()))?).map_err(|error| bad(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(bad("there is no certificate in it".into())) } else { Ok(TlsClient::with_roots(roots)) }
 }
 
 fn token(args: &Args) -> Result<String, Fault> {
@@ -152,13 +177,33 @@ fn selector(args: &Args) -> Value {
     Value::Object(texts.chain(flags).collect::<Map<_, _>>())
 }
 
-async fn exchange(authority: &Authority, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Fault> {
+async fn exchange(
+    authority: &Authority,
+    request: Request<Full<Bytes>>,
+    tls: Option<TlsClient>,
+) -> Result<(StatusCode, Bytes), Fault> {
     let lost = |why: String| Fault::Usage(format!("no answer from {authority}: {why}"));
-    let address = (authority.host().trim_matches(['[', ']']), authority.port_u16().unwrap_or(80));
-    let socket = match timeout(CONNECT, TcpStream::connect(address)).await {
+    let (host, usual) = (authority.host().trim_matches(['[', ']']), if tls.is_some() { 443 } else { 80 });
+    let connected = timeout(CONNECT, async {
+        let socket = TcpStream::connect((host, authority.port_u16().unwrap_or(usual))).await?;
+        io::Result::Ok(match tls {
+            None => Box::new(socket) as Box<dyn Stream>,
+            Some(tls) => Box::new(tls.handshake(host, socket).await?),
+        })
+    });
+    let socket = match connected.await {
         Ok(socket) => socket.map_err(|error| lost(error.to_string()))?,
         Err(_) => return Err(lost(format!("not connected within {} s", CONNECT.as_secs()))),
     };
+    answer(socket, request).await.map_err(lost)
+}
+
+/// What is spoken over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+async fn answer(socket: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
     let answered = timeout(ANSWER, async {
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(|e| e.to_string())?;
         Tasks::default().spawn(async { drop(connection.await) });
@@ -167,8 +212,8 @@ async fn exchange(authority: &Authority, request: Request<Full<Bytes>>) -> Resul
         Ok((head.status, body.to_bytes()))
     });
     match answered.await {
-        Ok(answer) => answer.map_err(lost),
-        Err(_) => Err(lost(format!("nothing within {} s", ANSWER.as_secs()))),
+        Ok(answer) => answer,
+        Err(_) => Err(format!("nothing within {} s", ANSWER.as_secs())),
     }
 }
 

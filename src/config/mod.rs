@@ -45,10 +45,10 @@ use std::path::Path;
 use table::Table;
 use toml::de::DeTable;
 
-/// Whether some of its callers are known by their certificates.
-fn by_certificate(api: &policy::Api) -> bool {
-    let rules = std::iter::once(&api.rules).chain(api.routes.iter().map(|route| &route.rules));
-    rules.into_iter().any(|rules| matches!(rules.auth, callers::Settings::ClientCertificate(_)))
+/// Whether some of its callers are asked in this way.
+fn asks(api: &policy::Api, way: impl Fn(&callers::Settings) -> bool) -> bool {
+    let mut rules = std::iter::once(&api.rules).chain(api.routes.iter().map(|route| &route.rules));
+    rules.any(|rules| way(&rules.auth))
 }
 
 /// A key that callers show in the query is never logged, whatever it is called.
@@ -149,9 +149,14 @@ fn config(root: Table<'_>) -> Config {
     let apis = api::apis(&root);
     hide_keys(&mut log.redact_query, &apis);
     let asked = server.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-    if !asked && apis.iter().any(by_certificate) {
+    if !asked && apis.iter().any(|api| asks(api, |auth| matches!(auth, callers::Settings::ClientCertificate(_)))) {
         root.place_of("server")
             .fault("kind = \"client-certificate\" needs tls with client_ca here, or nobody shows one");
+    }
+    if server.trusted_proxies.is_empty()
+        && apis.iter().any(|api| asks(api, |auth| matches!(auth, callers::Settings::TrustedHeader(_))))
+    {
+        root.place_of("server").warn("kind = \"trusted-header\" lets nobody in: there are no trusted_proxies");
     }
     root.finish();
     Config { server, cache, admin, log, apis }

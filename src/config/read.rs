@@ -13,8 +13,18 @@ use toml::de::{DeInteger, DeValue};
 impl<'a> Value<'a> {
     /// A fault: what was found, and what was expected.
     pub(super) fn wrong<T>(&self, expected: &str) -> Option<T> {
-        self.at.fault(format!("found {}, expected {expected}", found(self.value)));
+        self.at.fault(format!("found {}, expected {expected}", self.found()));
         None
+    }
+
+    /// What stands here, for a fault; but no text where a secret may have been put in the place of what leads to one.
+    fn found(&self) -> String {
+        match self.value.as_str() {
+            Some(text) if !may_be_shown(self.at.path(), text) => {
+                "a text, which isn't shown as it may be a secret".into()
+            }
+            Some(_) | None => found(self.value),
+        }
     }
 
     /// Any text.
@@ -29,7 +39,7 @@ impl<'a> Value<'a> {
     /// A text that `read` understands; its error says what is wrong.
     pub(super) fn parsed<T, E: Display>(&self, read: impl FnOnce(&'a str) -> Result<T, E>) -> Option<T> {
         let text = self.text()?;
-        read(text).map_err(|e| self.at.fault(format!("found {}: {e}", found(self.value)))).ok()
+        read(text).map_err(|e| self.at.fault(format!("found {}: {e}", self.found()))).ok()
     }
 
     /// `true` or `false`.
@@ -104,6 +114,23 @@ impl<'a> Value<'a> {
     /// A whole number that isn't negative, without a fault.
     fn natural(&self) -> Option<u64> {
         integer(self.value).and_then(|n| u64::try_from(n).ok())
+    }
+}
+
+/// Whether the text at this path is no secret by the look of it: where a variable's name belongs, one in capitals; where a file's
+/// belongs, one with a folder or an ending; nothing where keys and tokens belong.
+fn may_be_shown(path: &str, text: &str) -> bool {
+    let plain = super::unavailable::without_indexes(path);
+    let name = plain.rsplit('.').next().unwrap_or_default();
+    let short = text.len() <= 120 && !text.contains(char::is_whitespace);
+    match name {
+        "keys" | "tokens" | "sha256" | "secret" | "token" => false,
+        _ if name.ends_with("_env") => {
+            short && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+        }
+        "cert" | "key" | "client_ca" => short,
+        _ if name.ends_with("_file") => short && text.contains(['/', '.']),
+        _ => true,
     }
 }
 

@@ -84,6 +84,10 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) ->
         let name = "head-too-large";
         return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, name, detail).closing());
     }
+    if is_miswritten(&parts.method) {
+        let detail = "methods are written in capitals; some origins would take this one for another";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad-method", detail).closing());
+    }
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         let detail = format!("{} is not served here", parts.method);
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-refused", detail).closing());
@@ -98,6 +102,10 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) ->
         return Err(Problem::new(StatusCode::NOT_FOUND, "no-api", "no API answers on this host and path"));
     };
     let routed = mounted.route(&parts.method, path);
+    if apis.is_checked_otherwise(&host, &routed, &parts.method) {
+        let detail = "read with its escapes and without its parameters this path is for other callers";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "ambiguous-path", detail).closing());
+    }
     let has_body = !body.is_end_stream();
     let protocol = switched_to(&routed.rules.upgrade, &parts.method, &parts.headers);
     let upgrade = protocol.zip(parts.extensions.remove::<OnUpgrade>());
@@ -122,6 +130,13 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) ->
         upgrade,
     };
     Ok((admitted, body))
+}
+
+/// Whether a method is a usual one but for the case of its letters, which matters (RFC 9110 §9.1).
+fn is_miswritten(method: &Method) -> bool {
+    let text = method.as_str();
+    let usual = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY", "PURGE"];
+    usual.iter().any(|name| name.eq_ignore_ascii_case(text) && *name != text)
 }
 
 /// Gateways in a row are fine, a ring of them isn't: a request that has been through so many comes back for ever.

@@ -3,7 +3,7 @@
 use super::address::{address, network};
 use super::admit::Admitted;
 use super::problem::Problem;
-use crate::auth::{Checked, Found, Presented, Refusal, Sender};
+use crate::auth::{Checked, Found, Presented, Refusal, Sender, without_parameters};
 use crate::client::Client;
 use crate::clock::Now;
 use crate::policy::Identity;
@@ -48,14 +48,16 @@ pub(super) fn accept(admitted: &mut Admitted, found: Found) -> Result<(), Proble
         let challenges = routed.auth.challenges(&refusal);
         refusal_of(admitted, Problem::denied(refusal.why, challenges))
     };
-    let Some(caller) = found.map_err(refused)? else { return Ok(()) };
+    let caller = found.map_err(refused)?;
+    let hidden = admitted.uri.query().and_then(|query| without_parameters(query, &admitted.routed.mounted.parameters));
+    if let Some(query) = hidden {
+        admitted.uri = with_query(&admitted.uri, &query).ok_or_else(Problem::unsendable)?;
+    }
+    let Some(caller) = caller else { return Ok(()) };
     admitted.identity = Identity::of(&routed.key.share, &caller);
     admitted.shown = caller.named.then(|| Arc::clone(&caller.user));
     admitted.user = Some(caller.user);
     admitted.fields.extend(caller.told.iter().cloned());
-    if let Some(query) = admitted.uri.query().and_then(|query| routed.auth.without_credential(query)) {
-        admitted.uri = with_query(&admitted.uri, &query).ok_or_else(Problem::unsendable)?;
-    }
     Ok(())
 }
 
@@ -79,11 +81,15 @@ pub(super) fn within_rate(
     now: Now,
 ) -> Result<(), Problem> {
     let Some(rate) = &admitted.routed.rules.rate else { return Ok(()) };
-    let counted = match &admitted.user {
+    // Who has no name but that of his credentials could have as many as he likes.
+    let counted = match &admitted.shown {
         Some(user) => rate.count(&(0, &**user), now.mono),
         None => {
             let address = address(&admitted.fields, peer, trusts).unwrap_or(peer);
-            rate.count(&(1, network(address)), now.mono)
+            let stranger = (1, network(address));
+            // A preflight comes from anybody: it is not to use up what those have who are let in.
+            let let_in = admitted.routed.rules.auth.is_none() || admitted.user.is_some();
+            if let_in { rate.count(&stranger, now.mono) } else { rate.count_own(&stranger, now.mono) }
         }
     };
     counted.map_err(|exceeded| refusal_of(admitted, Problem::too_many(exceeded)))
@@ -111,7 +117,7 @@ fn refusal_of(admitted: &Admitted, mut problem: Problem) -> Problem {
 /// A browser's question whether it may ask (Fetch Standard, 4.8): it carries no credentials.
 fn is_preflight(admitted: &Admitted) -> bool {
     let says = |name| admitted.fields.contains_key(name);
-    admitted.method == Method::OPTIONS && says(ORIGIN) && says(ACCESS_CONTROL_REQUEST_METHOD)
+    admitted.method == Method::OPTIONS && !admitted.has_body && says(ORIGIN) && says(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 fn with_query(uri: &Uri, query: &str) -> Option<Uri> {

@@ -42,9 +42,9 @@ impl Lookup {
         let rules = &admitted.routed.rules;
         let partition = partition(&rules.key, &admitted.identity, &admitted.fields);
         let mut key = Vec::with_capacity(
-            admitted.host.len() + 8 + admitted.routed.path.len() + query.map_or(0, str::len) + partition.len() + 2,
+            admitted.host.len() + admitted.routed.path.len() + query.map_or(0, str::len) + partition.len() + 2,
         );
-        write_key(&mut key, admitted.scheme, &admitted.host, &admitted.routed.path, query, b"");
+        write_key(&mut key, &admitted.host, &admitted.routed.path, query, b"");
         key.extend_from_slice(&admitted.claims);
         if let Some(content) = &admitted.content {
             write_query(&mut key, &admitted.fields, content);

@@ -5,7 +5,7 @@ use super::status::VIA_VALUE;
 use crate::body::{Body, BodyError};
 use crate::client::Client;
 use crate::policy::{HostHeader, KeyRules, Names, Routed, canonical_query, is_credential, kept_cookies, write_claims};
-use crate::rfc9110::fields::{may_trail, members, remove_all};
+use crate::rfc9110::fields::{is_twin, may_trail, members, remove_all};
 use crate::upstream::HostChoice;
 use bytes::Bytes;
 use http::header::{COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, VIA};
@@ -40,8 +40,9 @@ pub(super) fn drop_ignored_cookies(admitted: &mut Admitted) {
 /// The fields that the origin is sent, without Host, made of the client's.
 pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client, trusted: bool) -> HeaderMap {
     remove_all(&mut fields, &[HOST, EXPECT]); // the latter is answered here: hyper says 100 when the body is first read
+    drop_overrides(&mut fields);
     if !trusted {
-        drop_claims(&mut fields, &admitted.routed.rules.key);
+        drop_claims(&mut fields, admitted);
     }
     if admitted.trailers {
         fields.insert(TE, HeaderValue::from_static("trailers"));
@@ -54,9 +55,10 @@ pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client
 
 /// Fields by which a proxy tells an origin where a request really came from and what it really asks for. From anybody else they would be
 /// an input that no key knows: an answer made by them would be everybody's.
-const CLAIMS: [&str; 28] = [
+const CLAIMS: [&str; 35] = [
     "cf-connecting-ip",
     "cf-visitor",
+    "client-ip",
     "cluster-client-ip",
     "fastly-client-ip",
     "fastly-ssl",
@@ -64,21 +66,27 @@ const CLAIMS: [&str; 28] = [
     "forwarded-host",
     "forwarded-proto",
     "front-end-https",
+    "http-method-override",
     "http2-settings",
     "proxy",
     "true-client-ip",
+    "wl-proxy-client-ip",
     "x-arr-ssl",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-envoy-original-path",
     "x-forwarded",
     "x-host",
     "x-http-destinationurl",
     "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
+    "x-http-path-override",
     "x-method-override",
+    "x-middleware-subrequest",
     "x-originating-ip",
     "x-proxy-url",
+    "x-real-host",
     "x-real-ip",
     "x-remote-addr",
     "x-scheme",
@@ -91,8 +99,8 @@ const CLAIMS_BEGIN: [&str; 3] = ["x-forwarded-", "x-original-", "x-rewrite-"];
 /// Whether `name` is one of them, also with `_` in place of `-`, which many origins can't tell apart.
 fn is_claim(rules: &KeyRules, name: &HeaderName) -> bool {
     let text = name.as_str();
-    // Few names begin like one.
-    if !matches!(text.as_bytes().first(), Some(b'c' | b'f' | b'h' | b'p' | b't' | b'x')) {
+    // Not every name begins like one.
+    if !matches!(text.as_bytes().first(), Some(b'c' | b'f' | b'h' | b'p' | b't' | b'w' | b'x')) {
         return false;
     }
     let plain = if text.contains('_') { Cow::Owned(text.replace('_', "-")) } else { Cow::Borrowed(text) };
@@ -148,14 +156,48 @@ pub(super) fn claims(admitted: &Admitted, is_trusted: impl FnOnce() -> bool) -> 
 /// A line of Forwarded without its `for` and `by` (RFC 7239 §4).
 fn without_addresses(line: &[u8]) -> Vec<u8> {
     let is_address = |pair: &&[u8]| {
-        [&b"for="[..], b"by="].iter().any(|name| pair.get(..name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name)))
+        let value =
+            |name: &[u8]| pair.get(..name.len()).filter(|n| n.eq_ignore_ascii_case(name)).map(|_| &pair[name.len()..]);
+        value(b"for=").or_else(|| value(b"by=")).is_some_and(is_node)
     };
     let pairs = members(line).flat_map(|member| member.split(|b| *b == b';')).map(<[u8]>::trim_ascii);
     pairs.filter(|pair| !is_address(pair)).collect::<Vec<_>>().join(&b';')
 }
 
-fn drop_claims(fields: &mut HeaderMap, rules: &KeyRules) {
-    let claims: Vec<HeaderName> = fields.keys().filter(|name| is_claim(rules, name)).cloned().collect();
+/// An address, `unknown` or an obfuscated name (RFC 7239 §6), and nothing that a generous reader could take for another pair.
+fn is_node(value: &[u8]) -> bool {
+    let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
+    !bare.is_empty() && bare.iter().all(|b| b.is_ascii_alphanumeric() || b"._-:[]".contains(b))
+}
+
+/// Fields by which a method or a target is given another one. No proxy needs them to say what it was asked, and few drop them of their
+/// clients: behind the checks for the one an origin would do the other.
+const OVERRIDES: [&str; 9] = [
+    "x-http-destinationurl",
+    "x-http-method",
+    "x-http-method-override",
+    "x-http-path-override",
+    "x-method-override",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-uri",
+    "x-rewrite-url",
+];
+
+fn drop_overrides(fields: &mut HeaderMap) {
+    let is_override = |name: &&HeaderName| {
+        let text = name.as_str();
+        text.starts_with('x') && OVERRIDES.contains(&text.replace('_', "-").as_str())
+    };
+    let overrides: Vec<HeaderName> = fields.keys().filter(is_override).cloned().collect();
+    remove_all(fields, &overrides);
+}
+
+/// What we, or the check of its caller, say ourselves stays.
+fn drop_claims(fields: &mut HeaderMap, admitted: &Admitted) {
+    let (rules, told) = (&admitted.routed.rules.key, &admitted.routed.mounted.told);
+    let goes = |name: &&HeaderName| is_claim(rules, name) && !told.iter().any(|(told, _)| told == *name);
+    let claims: Vec<HeaderName> = fields.keys().filter(goes).cloned().collect();
     remove_all(fields, &claims);
 }
 
@@ -176,7 +218,8 @@ impl Trailing {
     fn without_early(&self, mut trailers: HeaderMap) -> HeaderMap {
         let early = |name: &&HeaderName| {
             let key = &self.routed.rules.key;
-            !may_trail(name) || is_claim(key, name) || is_relied_on(&self.routed, name)
+            let told = || self.routed.mounted.told.iter().any(|(told, _)| told == *name || is_twin(name, told));
+            !may_trail(name) || is_claim(key, name) || is_relied_on(&self.routed, name) || told()
         };
         let early: Vec<HeaderName> = trailers.keys().filter(early).cloned().collect();
         remove_all(&mut trailers, &early);

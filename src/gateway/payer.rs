@@ -13,7 +13,7 @@ pub(super) fn payer(
     peer: IpAddr,
     trusts: impl Fn(IpAddr) -> bool,
 ) -> Option<Payer> {
-    if let Some(user) = &admitted.user {
+    if let Some(user) = &admitted.shown {
         return Some(accounts.payer(&(&*admitted.routed.mounted.id, &**user)));
     }
     address(&admitted.fields, peer, trusts).map(|address| accounts.payer(&network(address)))

@@ -45,11 +45,12 @@ impl Problem {
         let detail = match why {
             Denied::Missing => "this API wants to know who is calling",
             Denied::Malformed => "the credentials are given twice or can't be read",
+            Denied::Incomplete => "the token lacks a claim that is needed: exp, or the one that names its caller",
             Denied::Unknown => "nobody is known by these credentials",
             Denied::Expired => "the token, or the certificate, no longer counts",
             Denied::NotYet => "the token isn't valid yet",
             Denied::Issuer => "the token isn't from the issuer that is asked for",
-            Denied::Audience => "the token is for somebody else",
+            Denied::Audience => "the token is for another audience than this API's",
             Denied::Scope | Denied::Forbidden => "this caller may not do that",
             Denied::Refused => "these credentials let nobody in",
             Denied::NoKeys | Denied::NoAnswer => "nobody can tell who is calling just now; try again shortly",
@@ -59,6 +60,7 @@ impl Problem {
             Denied::NoKeys | Denied::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
             Denied::Missing
             | Denied::Malformed
+            | Denied::Incomplete
             | Denied::Unknown
             | Denied::Expired
             | Denied::NotYet

@@ -8,6 +8,7 @@ use super::{Gateway, deliver, forward, read};
 use crate::body::Body;
 use crate::client::Client;
 use crate::rfc9110::fields::has_token;
+use crate::upstream::Held;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
@@ -43,7 +44,11 @@ impl Gateway {
             }
             Ok(mut response) if has_switched(&response) => {
                 let above = hyper::upgrade::on(&mut response);
-                self.background.spawn(join(below, above));
+                let held = response.extensions_mut().remove::<Held>();
+                self.background.spawn(async move {
+                    join(below, above).await;
+                    drop(held);
+                });
                 let mut response = deliver::own(read::asked(&admitted), response, &status);
                 response.headers_mut().insert(UPGRADE, value);
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));

@@ -59,7 +59,7 @@ impl Gateway {
     /// Carries a write to its end. Everything it invalidates is invalidated when this returns.
     pub(super) async fn write(&self, served: &Served, write: Write) -> Written {
         let own = write.reading.map(|reading| {
-            let held = self.store.scopes.hold(&reading.routed.standing().known(None));
+            let held = self.store.scopes.hold(&reading.routed.standing().known(reading.user.as_deref()));
             (held.touched(), held, reading)
         });
         let began = self.clock.now();

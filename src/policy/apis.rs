@@ -1,6 +1,6 @@
 //! All APIs in force, and which of them answers a request.
 
-use super::scope::{Place, Standing};
+use super::scope::{Place, Standing, blurred};
 use super::settings::{Api, Rules};
 use super::target::without_port;
 use crate::auth::{self, Sender};
@@ -26,6 +26,8 @@ pub struct Mounted {
     pub origin: Arc<str>,
     /// The fields by which its origin is told who is calling, on whatever route, and who may send them.
     pub told: Vec<(HeaderName, Sender)>,
+    /// The parameters of the query that are a credential, on whatever route.
+    pub parameters: Vec<String>,
     /// The places of the API's root at its origin: where `strip_prefix` is off, and where it is on.
     roots: [Place; 2],
 }
@@ -125,6 +127,14 @@ impl Apis {
         self.0.iter()
     }
 
+    /// Whether somebody who reads this path more generously than we do would ask another question about its caller. Many an origin takes
+    /// `/a;x` and `/a%2Fb` for `/a` and `/a/b`; where these lie in another route, or another API, that is to be no way around its check.
+    pub fn is_checked_otherwise(&self, host: &str, routed: &Routed, method: &Method) -> bool {
+        let Some(other) = blurred(&routed.path) else { return false };
+        let auth = |path: String| self.find(host, &path).map(|mounted| mounted.route(method, path).rules);
+        auth(other).is_some_and(|rules| !Arc::ptr_eq(&rules, &routed.rules) && rules.auth != routed.rules.auth)
+    }
+
     /// The API called `name/version`.
     pub fn get(&self, id: &str) -> Option<&Arc<Mounted>> {
         self.0.iter().find(|m| &*m.id == id)
@@ -136,13 +146,29 @@ impl Apis {
     }
 }
 
-fn mount(number: usize, api: Api, origin: Arc<str>) -> Arc<Mounted> {
+fn mount(number: usize, mut api: Api, origin: Arc<str>) -> Arc<Mounted> {
+    name_credentials(&mut api);
     let id = api.id().into();
     let base = api.upstream.first().map_or("", |e| e.base.as_str());
     let roots = [Place::new(&format!("{base}{}", api.path)), Place::new(base)];
-    let mut mounted = Mounted { number, id, origin, told: Vec::new(), roots, api };
+    let mut mounted = Mounted { number, id, origin, told: Vec::new(), parameters: Vec::new(), roots, api };
     mounted.told = told(&mounted);
+    mounted.parameters = mounted.auths().filter_map(auth::Settings::parameter).map(String::from).collect();
     Arc::new(mounted)
+}
+
+/// What says who is calling on one route is a credential on each, whether or not anybody is asked there: the origin gets it.
+fn name_credentials(api: &mut Api) {
+    let routes = api.routes.iter().map(|route| &route.rules);
+    let fields: Vec<HeaderName> =
+        std::iter::once(&api.rules).chain(routes).flat_map(|rules| rules.auth.fields().to_vec()).collect();
+    if fields.is_empty() {
+        return;
+    }
+    for rules in std::iter::once(&mut api.rules).chain(api.routes.iter_mut().map(|route| &mut route.rules)) {
+        let rules = Arc::make_mut(rules);
+        fields.iter().for_each(|name| rules.key.credentials.add(name.as_str()));
+    }
 }
 
 /// A field that several routes name stands once, as the strictest of them has it.

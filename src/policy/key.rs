@@ -1,15 +1,16 @@
 //! What makes two requests different: the key of a stored answer, and the caller's partition.
 //!
-//! A key is `host path ?query NUL partition`, compared byte by byte; where a client doesn't ask by `http` the scheme and
-//! `://` stand before it (RFC 9111 §2: the target URI, whose scheme some origins answer by). A host holds no `/` and doesn't
-//! end with `:`, a path begins with `/` and holds no `?`, and none of them has a NUL, so two different requests can't write the same key. The partition names every credential field with its
+//! A key is `host path ?query NUL partition`, compared byte by byte. The scheme isn't part of it: a gateway is asked by one scheme
+//! on all its addresses, and what a trusted proxy says of another one is a claim, which is. A host holds no `/`, a path no `?`, and none of
+//! them a NUL, so two different requests can't write the same key. The partition names every credential field with its
 //! value, so that an answer given to one caller can't be found by another.
 
 use super::settings::{KeyRules, Names, QueryKey, Share};
-use crate::auth::Caller;
+use crate::auth::{Caller, has_large_number};
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 use std::borrow::Cow;
 
 /// The query as it is keyed and forwarded.
@@ -75,7 +76,7 @@ impl Identity {
         let claim = match share {
             // Two large numbers may be read alike: such a claim tells nobody apart.
             Share::Claim(name) => {
-                caller.claims.as_ref().and_then(|claims| claims.get(name)).filter(|value| !value.is_f64())
+                caller.claims.as_ref().and_then(|claims| claims.get(name)).filter(|value| tells_apart(value))
             }
             Share::User | Share::Everyone | Share::AssumePublic => None,
         };
@@ -94,6 +95,18 @@ impl Identity {
         rights.dedup();
         rights.iter().for_each(|right| measured(&mut text, right.as_bytes()));
         Identity { text, consumed: caller.consumed.to_vec() }
+    }
+}
+
+/// Whether a claim has a value that only equals itself. Nothing, and an empty text, are what everybody has whom nobody has given one; large
+/// numbers may be read alike.
+fn tells_apart(claim: &Value) -> bool {
+    match claim {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty() && !list.iter().any(has_large_number),
+        Value::Object(_) | Value::Number(_) => !has_large_number(claim),
+        Value::Bool(_) => true,
     }
 }
 
@@ -139,12 +152,8 @@ pub(super) fn measured(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Writes the key of a GET into `out`; `partition` is empty for the answer that is shared.
-pub fn write_key(out: &mut Vec<u8>, scheme: &str, host: &str, path: &str, query: Option<&str>, partition: &[u8]) {
+pub fn write_key(out: &mut Vec<u8>, host: &str, path: &str, query: Option<&str>, partition: &[u8]) {
     out.clear();
-    if scheme != "http" {
-        out.extend_from_slice(scheme.as_bytes());
-        out.extend_from_slice(b"://");
-    }
     out.extend_from_slice(host.as_bytes());
     out.extend_from_slice(path.as_bytes());
     if let Some(query) = query {

@@ -8,9 +8,9 @@ use std::fmt;
 pub struct Methods(Vec<Method>);
 
 impl Methods {
-    /// Whether `method` is among them.
+    /// Whether `method` is among them. HEAD is, where GET is: it asks for the same (RFC 9110 §9.3.2).
     pub fn contains(&self, method: &Method) -> bool {
-        self.0.is_empty() || self.0.contains(method)
+        self.0.is_empty() || self.0.contains(method) || *method == Method::HEAD && self.0.contains(&Method::GET)
     }
 }
 

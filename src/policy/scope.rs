@@ -90,6 +90,28 @@ impl Place {
     }
 }
 
+/// A path as the most generous of readers may take it: escapes decoded and written anew where they are needed, parameters, empty segments
+/// and blanks at the ends of segments left out. `None` where it is the path itself.
+pub(super) fn blurred(path: &str) -> Option<String> {
+    if !path.contains(['%', ';']) {
+        return None;
+    }
+    let mut text = String::with_capacity(path.len());
+    for segment in &Place::new(path).segments {
+        text.push('/');
+        for byte in segment.trim().bytes() {
+            match byte {
+                b'%' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'#' | b'?' => {
+                    text.push_str(&format!("%{byte:02X}"));
+                }
+                _ if byte.is_ascii_graphic() => text.push(char::from(byte)),
+                _ => text.push_str(&format!("%{byte:02X}")),
+            }
+        }
+    }
+    (text != path.trim_end_matches('/')).then_some(text)
+}
+
 /// Where a request stands: its API, the origin's name and the place there.
 #[derive(Clone, Debug)]
 pub struct Standing<'a> {

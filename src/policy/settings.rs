@@ -386,6 +386,15 @@ impl FieldPatterns {
         begins && self.patterns.iter().any(|pattern| pattern.matches(name))
     }
 
+    /// One more, if it isn't meant already.
+    pub fn add(&mut self, name: &str) {
+        if !self.matches(name) {
+            let mut patterns = std::mem::take(&mut self.patterns);
+            patterns.push(FieldPattern::new(name));
+            *self = FieldPatterns::new(patterns);
+        }
+    }
+
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &FieldPattern> {
         self.patterns.iter()

@@ -118,19 +118,19 @@ mod tests {
         for partition in [&b""[..], b"\x05\0\0\0\0\0\0\0alice"] {
             for query in [None, Some("a=1"), Some("a=1&b=2")] {
                 let mut key = Vec::new();
-                write_key(&mut key, "http", "a.example", "/x", query, partition);
+                write_key(&mut key, "a.example", "/x", query, partition);
                 let mut with_content = Vec::new();
-                write_key(&mut with_content, "http", "a.example", "/x", query, b"");
+                write_key(&mut with_content, "a.example", "/x", query, b"");
                 write_query(&mut with_content, &fields_of(&[("content-type", "text/plain")]), b"q");
                 with_content.extend_from_slice(partition);
                 let mut claimed = Vec::new();
-                write_key(&mut claimed, "http", "a.example", "/x", query, b"");
+                write_key(&mut claimed, "a.example", "/x", query, b"");
                 write_claims(&mut claimed, [("x-forwarded-host", &b"b"[..])]);
                 claimed.extend_from_slice(partition);
                 all.extend([variant_key(&key, |_| ()), part_key(&key), with_content, claimed, key]);
             }
             let mut key = Vec::new();
-            write_key(&mut key, "http", "a.example", "/x", Some("b=1"), partition);
+            write_key(&mut key, "a.example", "/x", Some("b=1"), partition);
             assert!(all.iter().all(|key| !is_second_key(key)));
             let second = [rule_key(&key), equivalent_key(&key, &rule)];
             assert!(second.iter().all(|key| is_second_key(key)));
@@ -170,7 +170,7 @@ mod tests {
         let rule = UrlVariation::of(&fields_of(&[("no-vary-search", "params=(\"utm\")")])).unwrap();
         let of = |query: Option<&str>, partition: &[u8]| {
             let mut key = Vec::new();
-            write_key(&mut key, "http", "a.example", "/x", query, partition);
+            write_key(&mut key, "a.example", "/x", query, partition);
             (rule_key(&key), equivalent_key(&key, &rule))
         };
         assert_eq!(of(Some("a=1&utm=2"), b"p"), of(Some("utm=3&a=1"), b"p"));

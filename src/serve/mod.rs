@@ -12,7 +12,7 @@ use crate::fill::{self, Fills};
 use crate::gateway::{self, Gateway, Served};
 use crate::listener::{self, Gate, Stopper};
 use crate::policy::Apis;
-use crate::reached::Reached;
+use crate::reached::{Bound, Reached};
 use crate::store::{self, Store};
 use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry};
@@ -95,8 +95,13 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     let (clients, background) = (Tasks::default(), Tasks::default());
     let reached = Arc::new(Reached::default());
     let most = config.server.limits.origin_requests;
-    let (budget, tls) = (Budget::new(most, Arc::clone(&reached)), TlsClient::system());
-    let outside = Outside { tls, tasks: background.clone(), clock: clock.clone(), budget };
+    let outside = Outside {
+        tls: TlsClient::system(),
+        tasks: background.clone(),
+        clock: clock.clone(),
+        budget: Budget::new(most, Bound::OriginRequests, Arc::clone(&reached)),
+        waiting: Budget::new(config.server.limits.waiting_requests, Bound::WaitingRequests, Arc::clone(&reached)),
+    };
     let guard = Arc::new(admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached)));
     let gate = Gate::new(&config.server.limits, Arc::clone(&reached));
     let rims = Rims { reached, certificates, guard, gate };
@@ -200,7 +205,7 @@ fn join(
     let settings = fill_settings(cache, &server.limits);
     let fills = Fills::new(Arc::clone(&store), settings, background.clone(), clock.clone(), Arc::clone(reached));
     let apis = Apis::new(apis.clone());
-    let budget = Budget::new(server.limits.origin_requests, Arc::clone(reached));
+    let budget = Budget::new(server.limits.origin_requests, Bound::OriginRequests, Arc::clone(reached));
     let served = serve_apis(&apis, outside, &budget);
     let telemetry = Arc::new(Telemetry::new(log, apis.iter().map(|m| Arc::clone(&m.id)), lines, clock.clone()));
     let proxies = server.trusted_proxies.clone();

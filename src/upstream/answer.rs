@@ -2,6 +2,7 @@
 
 use super::error::{AskError, AskErrorKind};
 use super::pool::Lease;
+use super::settings::Held;
 use crate::alarm::later;
 use crate::body::{Body, BodyError};
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,6 +26,7 @@ pub(super) fn receive(
 ) -> Result<Response<Body>, AskError> {
     let (mut parts, incoming) = answer.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        parts.extensions.insert(Held(Arc::new(lease.into_place())));
         return Ok(Response::from_parts(parts, Body::empty()));
     }
     if incoming.is_end_stream() {

@@ -17,5 +17,5 @@ mod tls;
 pub use error::{AskError, AskErrorKind, Whose};
 pub use origin::Origin;
 pub use request::{HostChoice, InterimFn};
-pub use settings::{Budget, Endpoint, Timeouts};
+pub use settings::{Budget, Endpoint, Held, Timeouts};
 pub use tls::TlsClient;

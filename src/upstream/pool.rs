@@ -55,7 +55,7 @@ pub(super) struct Lease {
     /// Not to be used again.
     retired: bool,
     /// What it takes of what may be under way.
-    _place: Option<Counted>,
+    place: Option<Counted>,
 }
 
 impl Pool {
@@ -68,7 +68,7 @@ impl Pool {
             let ready = timeout(READY, connection.sender.ready()).await;
             ready.ok()?.ok()?;
         }
-        Some(Lease { connection, pool: self.clone(), progress: None, retired: false, _place: None })
+        Some(Lease { connection, pool: self.clone(), progress: None, retired: false, place: None })
     }
 
     /// Speaks HTTP/1.1 over a new stream.
@@ -82,7 +82,7 @@ impl Pool {
         let pulse = Arc::new(Pulse::new());
         tasks.spawn(tend(driver.with_upgrades(), pulse.clone()));
         let connection = Connection { sender, pulse, heard, alarm: Alarm::default() };
-        Ok(Lease { connection, pool: self.clone(), progress: None, retired: false, _place: None })
+        Ok(Lease { connection, pool: self.clone(), progress: None, retired: false, place: None })
     }
 
     fn pop(&self) -> Option<Connection> {
@@ -109,7 +109,7 @@ impl Pool {
 impl Lease {
     /// Takes this place until it is given back or dropped.
     pub(super) fn at(self, place: Option<Counted>) -> Self {
-        Lease { _place: place, ..self }
+        Lease { place, ..self }
     }
 
     /// hyper's end of the connection.
@@ -139,10 +139,15 @@ impl Lease {
         self
     }
 
+    /// The connection goes on as something else; its place is handed over.
+    pub(super) fn into_place(self) -> Option<Counted> {
+        self.place
+    }
+
     /// The answer has ended cleanly: keeps the connection for the next request, unless this one's body is still
     /// under way (an answer that came early).
     pub(super) fn give_back(self) {
-        let Lease { connection, pool, progress, retired, _place } = self;
+        let Lease { connection, pool, progress, retired, place: _ } = self;
         if !retired && progress.is_none_or(|p| p.ended()) && !connection.sender.is_closed() {
             connection.pulse.idle();
             pool.push(connection);

@@ -50,19 +50,24 @@ impl Default for Timeouts {
     }
 }
 
+/// What a connection that goes on as a tunnel takes of what may be under way, for as long as this lives; an extension of its 101.
+#[derive(Clone, Debug)]
+pub struct Held(#[expect(dead_code, reason = "it is only held")] pub(super) Arc<Option<Counted>>);
+
 /// How many requests may be under way at a time; all origins that share it count together. A client that leaves doesn't take its
 /// question back, so the number of clients bounds nothing here.
 #[derive(Debug)]
 pub struct Budget {
     in_use: Arc<AtomicUsize>,
     most: usize,
+    bound: Bound,
     reached: Arc<Reached>,
 }
 
 impl Budget {
-    /// `most` at a time.
-    pub fn new(most: usize, reached: Arc<Reached>) -> Arc<Self> {
-        Arc::new(Budget { in_use: Arc::default(), most, reached })
+    /// `most` at a time; one too many is counted as having reached `bound`.
+    pub fn new(most: usize, bound: Bound, reached: Arc<Reached>) -> Arc<Self> {
+        Arc::new(Budget { in_use: Arc::default(), most, bound, reached })
     }
 
     /// How many are under way.
@@ -71,10 +76,10 @@ impl Budget {
     }
 
     /// A place for one more, unless there are too many.
-    pub(super) fn take(&self) -> Option<Counted> {
+    pub(crate) fn take(&self) -> Option<Counted> {
         let place = Counted::up_to(&self.in_use, self.most);
         if place.is_none() {
-            self.reached.note(Bound::OriginRequests);
+            self.reached.note(self.bound);
         }
         place
     }

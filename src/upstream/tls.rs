@@ -26,12 +26,12 @@ impl TlsClient {
     }
 
     /// Reads the system's roots if that hasn't been done. Blocks on files, so it is called while an origin is built.
-    pub(super) fn load(&self) {
+    pub(crate) fn load(&self) {
         self.0.get_or_init(|| config(system_roots()));
     }
 
     /// The handshake. `host` is a name or an address without brackets.
-    pub(super) async fn handshake(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn handshake(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let config = match self.0.get() {
             Some(Ok(config)) => config.clone(),
             Some(Err(error)) => return Err(io::Error::other(error.clone())),

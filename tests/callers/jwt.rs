@@ -126,15 +126,15 @@ async fn tokens_that_are_refused() {
     let critical = jsonwebtoken::encode(&critical, &claims(&gateway, json!({})), &issuer.key).unwrap();
     let rows: Vec<(&str, String, u16, &str)> = vec![
         ("expired", of(json!({ "exp": now - 31 })), 401, "token-expired"),
-        ("without an end", of(json!({ "exp": null })), 401, "credentials-malformed"),
+        ("without an end", of(json!({ "exp": null })), 401, "token-incomplete"),
         ("not yet", of(json!({ "nbf": now + 100 })), 401, "token-not-yet-valid"),
         ("of another issuer", of(json!({ "iss": "https://other/" })), 401, "token-issuer"),
         ("of nobody", of(json!({ "iss": null })), 401, "token-issuer"),
         ("for somebody else", of(json!({ "aud": ["a", "b"] })), 401, "token-audience"),
         ("for nobody", of(json!({ "aud": [] })), 401, "token-audience"),
         ("for whomever", of(json!({ "aud": null })), 401, "token-audience"),
-        ("without a user", of(json!({ "sub": "" })), 401, "credentials-malformed"),
-        ("a user of whom there are two", of(json!({ "sub": 1e20 })), 401, "credentials-malformed"),
+        ("without a user", of(json!({ "sub": "" })), 401, "token-incomplete"),
+        ("a user of whom there are two", of(json!({ "sub": 1e20 })), 401, "token-incomplete"),
         ("with fewer rights", of(json!({ "scope": "write", "scp": ["readers"] })), 403, "scope-missing"),
         ("none", format!("{none}.{body}."), 401, "credentials-unknown"),
         ("none, signed", format!("{none}.{body}.{signature}"), 401, "credentials-unknown"),

@@ -41,7 +41,7 @@ fn key_and_sent(host: &str, path: &str, query: Option<&str>) -> Option<(Vec<u8>,
     let (host, path) = (canonical_host(host).ok()?, canonical_path(path).ok()?.into_owned());
     let query = canonical_query(&KeyRules::default(), query);
     let mut key = Vec::new();
-    write_key(&mut key, "http", &host, &path, query.as_deref(), b"");
+    write_key(&mut key, &host, &path, query.as_deref(), b"");
     let routed = APIS.find(&host, &path)?.route(&Method::GET, path);
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     Some((key, format!("{host} {} {}{query}", routed.mounted.id, routed.sent())))

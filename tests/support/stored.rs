@@ -93,7 +93,7 @@ impl Stored {
             tally: Tallied::new(Arc::clone(&self.tallies[mounted.number])),
         };
         let mut key = Vec::new();
-        freshgate::policy::write_key(&mut key, "http", "a.example", path, None, &[]);
+        freshgate::policy::write_key(&mut key, "a.example", path, None, &[]);
         (key, entry)
     }
 

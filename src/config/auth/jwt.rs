@@ -91,6 +91,10 @@ fn verifying_key(t: &Table<'_>, family: AlgorithmFamily) -> Option<(DecodingKey,
             None
         }
     }?;
+    if family != AlgorithmFamily::Hmac && wanted.contains("PRIVATE KEY") {
+        t.place_of("key_file").fault("holds a private key; expected the public one, which is all that verifying needs");
+        return None;
+    }
     let material = wanted.trim_end_matches(['\r', '\n']).to_owned();
     let key = match family {
         AlgorithmFamily::Hmac => Ok(DecodingKey::from_secret(material.as_bytes())),

@@ -64,7 +64,9 @@ pub(super) fn any_field(text: &str) -> Result<HeaderName, &'static str> {
         "via",
     ];
     let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| "expected the name of a request field")?;
-    if OTHERS.contains(&name.as_str()) { Err(NEVER) } else { Ok(name) }
+    let is_ours = name.as_str().starts_with("x-forwarded-") && !name.as_str().starts_with("x-forwarded-user");
+    let is_address = ["x-real-ip", "x-client-ip", "true-client-ip"].contains(&name.as_str());
+    if OTHERS.contains(&name.as_str()) || is_ours || is_address { Err(NEVER) } else { Ok(name) }
 }
 
 pub(super) fn parameter(text: &str) -> Result<String, &'static str> {
