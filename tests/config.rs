@@ -490,3 +490,28 @@ proptest! {
         }
     }
 }
+
+/// Whoever puts a secret in the place of what leads to one mustn't find it in the log.
+#[test]
+fn what_may_be_a_secret_is_not_repeated() {
+    const SECRET: &str = "hunter2-live-secret";
+    let auth = |rest: &str| format!("{API}auth = {{ kind = \"api-key\", {rest} }}");
+    let token = |rest: &str| format!("[admin]\n{rest}\n");
+    for text in [
+        auth(&format!("keys = [\"{SECRET}\"]")),
+        auth(&format!("keys = \"{SECRET}\"")),
+        auth(&format!("keys = [{{ user = \"a\", key_env = \"{SECRET}\" }}]")),
+        auth(&format!("keys = [{{ user = \"a\", key_file = \"{SECRET}\" }}]")),
+        auth(&format!("keys = [{{ user = \"a\", sha256 = \"{SECRET}\" }}]")),
+        format!("{API}auth = {{ kind = \"jwt\", algorithms = [\"HS256\"], secret_env = \"{SECRET}\" }}"),
+        token(&format!("tokens = [\"{SECRET}\"]")),
+        token(&format!("[[admin.tokens]]\nname = \"a\"\nrole = \"viewer\"\ntoken_env = \"{SECRET}\"")),
+        format!("[server]\ntls = {{ cert = \"a.pem\", key = \"-----BEGIN PRIVATE KEY-----\\n{SECRET}\" }}"),
+    ] {
+        let found = faults(&text);
+        assert!(!found.is_empty() && !found.concat().contains("hunter2"), "{text}: {found:?}");
+    }
+    let named =
+        faults(&auth("keys = [{ user = \"a\", key_env = \"NO_SUCH\" }, { user = \"b\", key_file = \"no/such\" }]"));
+    assert!(named[0].contains("NO_SUCH") && named[1].contains("no/such"), "what is none is shown: {named:?}");
+}

@@ -220,6 +220,14 @@ async fn the_admin_port_knows_operators_by_their_certificates() {
     for field in [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none")] {
         assert_eq!(ask(Some(&olga), "POST", "/v1/purge", &[json, field], purge).await.status, 200, "{field:?}");
     }
+    let open = authority.connect(gateway.admin, &["http/1.1"], Some(&olga)).await.unwrap();
+    let mut open = Client::over(open, "localhost");
+    assert_eq!(open.get("/v1/apis").await.status, 200);
+    authority.write("ca.pem", &other.pem());
+    gateway.running.look_at_files();
+    assert_eq!(open.get("/v1/apis").await.status, 401, "her authority was taken out");
+    authority.write("ca.pem", &authority.pem());
+    gateway.running.look_at_files();
     let mallory = other.pair("olga");
     let refused = match authority.connect(gateway.admin, &[], Some(&mallory)).await {
         Err(_) => true,

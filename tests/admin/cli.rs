@@ -94,7 +94,8 @@ async fn a_token_and_an_http_url_are_needed() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let closed = format!("http://{closed}");
     for (args, reason) in [
-        (&["--admin", "https://127.0.0.1:1", "--token", "x"][..], "https is not supported"),
+        (&["--admin", "ftp://127.0.0.1:1", "--token", "x"][..], "http:// or https://"),
+        (&["--admin", "https://127.0.0.1:1", "--token", "x", "--cacert", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
         (&["--admin", "127.0.0.1:1", "--token", "x"], "http://"),
         (&["--admin", "not a url", "--token", "x"], "not a URL"),
         (&["--admin", "http://u:p@127.0.0.1:1", "--token", "x"], "not in the URL"),

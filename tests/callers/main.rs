@@ -12,6 +12,7 @@ mod key_file;
 mod keys;
 mod named;
 mod rates;
+mod ways_round;
 
 use sha2::{Digest, Sha256};
 use std::future::ready;
