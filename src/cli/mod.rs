@@ -38,7 +38,7 @@ enum Command {
         file: PathBuf,
     },
     /// Ask a running gateway to invalidate what it has stored.
-    Purge(purge::Args),
+    Purge(Box<purge::Args>),
     /// Read a secret on stdin and print the SHA-256 that the configuration file wants.
     HashToken(hash_token::Args),
 }
