@@ -2,7 +2,8 @@
 //!
 //! A tour in the order of a request; each part begins with what it models.
 //!
-//! 1. [`listener`] accepts connections and keeps their limits; hyper reads the request. [`serve`] has built everything
+//! 1. [`listener`] accepts connections, by [`tls`] or without, of HTTP/1 and HTTP/2, and keeps their limits ([`reached`] counts
+//!    how often); hyper reads the request. [`serve`] has built everything
 //!    and joined it; its front makes one [`telemetry`] record of each request.
 //! 2. [`gateway`]: `Gateway::handle` is the whole way on one screen: admit, ask who is calling ([`auth`]), look up, use or ask the
 //!    origin, deliver.

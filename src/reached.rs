@@ -42,6 +42,8 @@ bounds! {
     BodyMinRate = "body_min_rate",
     /// `limits.write_stall`: a reader was given up.
     WriteStall = "write_stall",
+    /// `limits.h2_streams`: a stream was refused. What was malformed counts as open here until its connection ends.
+    H2Streams = "h2_streams",
     /// `limits.h2_streams`, as resets: more of them in a while than streams may be open.
     H2Resets = "h2_resets",
     /// Frames of HTTP/2 that carry nothing, in a while.

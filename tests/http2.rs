@@ -453,7 +453,13 @@ async fn no_more_streams_than_the_limit_are_taken() {
     }
     gate.arrived(5).await;
     assert_eq!(gate.count(), 5);
+    assert_eq!(gateway.reached("h2_streams").await, 3);
     gate.open();
+    let mut polite = H2::connect(gateway.addr).await;
+    for n in 0..20 {
+        assert_eq!(polite.get(&format!("/polite/{n}")).await.status, 200);
+    }
+    assert_eq!(gateway.reached("h2_streams").await, 3, "one after the other is never too many");
 }
 
 #[tokio::test]

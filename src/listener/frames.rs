@@ -44,8 +44,9 @@ pub(super) struct Frames {
     acknowledged: u64,
     /// It ends with this frame.
     ends: bool,
-    /// The client's newest stream.
+    /// The client's newest stream, and how many there were.
     newest: u32,
+    opened: u64,
     streams: u64,
     counted: Counted,
 }
@@ -74,6 +75,7 @@ impl Frames {
             acknowledged: 0,
             ends: false,
             newest: 0,
+            opened: 0,
             streams: streams.into(),
             counted: Counted::default(),
         }
@@ -82,6 +84,11 @@ impl Frames {
     /// The number of the request's head, or trailer section, that is on its way.
     pub(super) fn head(&self) -> Option<u64> {
         self.open.then_some(self.heads)
+    }
+
+    /// How many streams the client has opened.
+    pub(super) fn opened(&self) -> u64 {
+        self.opened
     }
 
     /// How often the client has said that it took something.
@@ -133,6 +140,7 @@ impl Frames {
             1 => {
                 if stream > self.newest {
                     self.newest = stream;
+                    self.opened += 1;
                     self.counted.requests += 1;
                 }
                 (self.open, self.ends) = (true, flags & END_HEADERS != 0);

@@ -52,7 +52,7 @@ pub(super) fn service<H: Handler>(
             client.clone()
         };
         line.hints.begin(hinted);
-        let turn = Turn::new(line.clone());
+        let turn = Turn::of_request(line.clone());
         let request = receive(request, &line, limits);
         async move {
             let answer = handler.handle(request, client).await;

@@ -48,6 +48,8 @@ const LINGER_BYTES: usize = 1 << 20;
 pub(super) struct Line {
     pub(super) hints: Arc<Hints>,
     requests: AtomicU64,
+    /// Requests that have been answered, or given up.
+    answered: AtomicU64,
     under_way: AtomicUsize,
     tunnel: AtomicBool,
     /// The present request's body was dropped before its end.
@@ -80,6 +82,11 @@ impl Line {
         self.requests.fetch_add(1, Relaxed) + 1
     }
 
+    /// A request's answer has ended, however it has.
+    pub(super) fn answered(&self) {
+        self.answered.fetch_add(1, Relaxed);
+    }
+
     /// The answer is a 101: what follows isn't HTTP.
     pub(super) fn becomes_tunnel(&self) {
         self.tunnel.store(true, Relaxed);
@@ -97,22 +104,36 @@ impl Line {
 }
 
 /// One message under way.
-pub(super) struct Turn(Arc<Line>);
+pub(super) struct Turn {
+    line: Arc<Line>,
+    /// It is an answer.
+    answers: bool,
+}
 
 impl Turn {
+    /// A request's body.
     pub(super) fn new(line: Arc<Line>) -> Self {
         line.under_way.fetch_add(1, Relaxed);
-        Turn(line)
+        Turn { line, answers: false }
+    }
+
+    /// An answer.
+    pub(super) fn of_request(line: Arc<Line>) -> Self {
+        line.under_way.fetch_add(1, Relaxed);
+        Turn { line, answers: true }
     }
 
     pub(super) fn line(&self) -> &Line {
-        &self.0
+        &self.line
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Relaxed);
+        self.line.under_way.fetch_sub(1, Relaxed);
+        if self.answers {
+            self.line.answered();
+        }
     }
 }
 
@@ -160,13 +181,17 @@ impl Reading {
 
     /// `streams` may be open at a time.
     pub(super) fn http2(streams: u32) -> Self {
-        Reading::Http2(Box::new(Following { frames: Frames::new(streams), sent: 0, waits_for: None }))
+        let frames = Frames::new(streams);
+        Reading::Http2(Box::new(Following { frames, streams: streams.into(), refused: 0, sent: 0, waits_for: None }))
     }
 }
 
 /// A client of HTTP/2.
 pub(super) struct Following {
     frames: Frames,
+    /// How many streams may be open, and how many were refused for that.
+    streams: u64,
+    refused: u64,
     /// Bytes that it was sent.
     sent: u64,
     /// What the deadline is for.
@@ -275,6 +300,9 @@ impl Wire {
                     self.line.note(bound);
                     io::Error::other(bound.name())
                 })?;
+                for _ in 0..following.too_many(self.line.answered.load(Relaxed)) {
+                    self.line.note(Bound::H2Streams);
+                }
                 return Ok(bytes.len());
             }
         };
@@ -352,6 +380,14 @@ impl Stall {
 }
 
 impl Following {
+    /// How many of the streams that were opened just now are more than there may be, after so many were answered.
+    fn too_many(&mut self, answered: u64) -> u64 {
+        let open = self.frames.opened().saturating_sub(self.refused).saturating_sub(answered);
+        let more = open.saturating_sub(self.streams);
+        self.refused += more;
+        more
+    }
+
     /// What the client is waited for after so many requests, if it is.
     fn awaits(&self, requests: u64, under_way: bool) -> Option<Awaited> {
         match self.frames.head() {
