@@ -1,13 +1,14 @@
 //! One client's connection: hyper with every limit set, and the stop signal.
 
 use super::gate::{Gate, Pass};
+use super::line::Line;
 use super::service::{Handler, service};
 use super::settings::{Limits, Settings};
 use super::socket::{Protocol, Socket};
 use super::stop::Stop;
 use super::streams::Streams;
 use super::upload::UploadLimits;
-use super::wire::{Line, Reading, Wire, WireLimits};
+use super::wire::{Reading, Wire, WireLimits};
 use crate::alarm::later;
 use crate::client::{Client, Interim};
 use crate::reached::{Bound, Reached};

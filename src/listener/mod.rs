@@ -4,6 +4,7 @@ mod accept;
 mod connection;
 mod frames;
 mod gate;
+mod line;
 mod refusal;
 mod scan;
 mod service;

@@ -1,9 +1,9 @@
 //! From hyper's request to the handler, and from its answer back to hyper.
 
+use super::line::{Line, Turn};
 use super::refusal::Refused;
 use super::streams::{Steps, piece};
 use super::upload::{Upload, UploadLimits};
-use super::wire::{Line, Turn};
 use crate::body::{Body, BodyError};
 use crate::client::Client;
 use bytes::Bytes;

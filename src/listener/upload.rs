@@ -4,8 +4,8 @@
 //! for the client. That waiting time is cut into windows of [`WINDOW`] seconds, and each window must have brought
 //! `body_min_rate` times as many bytes. The first window is the grace; a burst at the start buys no more than its own.
 
+use super::line::Turn;
 use super::settings::Limits;
-use super::wire::Turn;
 use crate::alarm::{Alarm, later};
 use crate::body::BodyError;
 use crate::reached::Bound;
