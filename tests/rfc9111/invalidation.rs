@@ -28,7 +28,7 @@ pub(crate) fn section_4_4() -> Vec<Row> {
         written("PATCH", "PATCH", 200).again(0).fwd("miss"),
         written("DELETE", "DELETE", 204).again(0).fwd("miss"),
         written("a method that nobody knows", "FROBNICATE", 200).again(0).fwd("miss"),
-        written("a method in small letters is another one", "get", 200).again(0).fwd("miss"),
+        written("a method that nobody knows, in small letters", "frob", 200).again(0).fwd("miss"),
         written("before a HEAD", "PUT", 200).ask("HEAD", &[]).fwd("miss"),
         row(CITES, "each variant")
             .first("GET", &["X-A: 1"])
