@@ -85,7 +85,7 @@ def slow(options, house, what, wanted):
         begin = time.monotonic()
         goes_on = lambda: patience() and all(process.poll() is None for process in running)
         took = ordinary.during(goes_on, look)
-        print(f"  {wanted} were there after {come[0] - begin:.1f} s" if come else f"  {wanted} never were there")
+        print(f"  nine tenths of {wanted} were there after {come[0] - begin:.1f} s" if come else f"  of {wanted} nine tenths never were there")
     finally:
         for process in running:
             ended(process)
