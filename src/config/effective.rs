@@ -186,6 +186,18 @@ fn origin(table: &mut Value, o: &upstream::Settings) {
     }
 }
 
+fn retry(r: &upstream::Retry) -> Value {
+    let mut table = json!({
+        "try_timeout": r.try_timeout.map_or("none".into(), show_duration),
+        "backoff": show_duration(r.backoff),
+        "max_backoff": show_duration(r.max_backoff),
+        "budget": r.budget,
+        "body": show_size(r.body as u64),
+    });
+    r.times.iter().for_each(|times| table["times"] = json!(times));
+    table
+}
+
 fn endpoint(e: &Endpoint) -> Value {
     let scheme = if e.tls { "https" } else { "http" };
     json!({ "url": format!("{scheme}://{}{}", e.authority(), e.base), "weight": e.weight })
@@ -239,14 +251,7 @@ fn rules(r: &Rules) -> Value {
             "between_bytes": show_duration(r.timeouts.between_bytes),
             "total": r.timeouts.total.map_or("none".into(), show_duration),
         },
-        "retry": {
-            "times": r.retry.times,
-            "try_timeout": r.retry.try_timeout.map_or("none".into(), show_duration),
-            "backoff": show_duration(r.retry.backoff),
-            "max_backoff": show_duration(r.retry.max_backoff),
-            "budget": r.retry.budget,
-            "body": show_size(r.retry.body as u64),
-        },
+        "retry": retry(&r.retry),
         "key": key(&r.key),
         "auth": auth(&r.auth),
     });

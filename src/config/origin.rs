@@ -108,7 +108,7 @@ fn breaker(t: Table<'_>) -> Breaker {
 /// `retry`, key by key over what holds already.
 pub(super) fn retry(t: &Table<'_>, retry: &mut Retry) {
     let Some(t) = t.table("retry") else { return };
-    t.set("times", &mut retry.times, |v| number(v, bounds::RETRIES));
+    retry.times = t.get("times", |v| number(v, bounds::RETRIES)).or(retry.times);
     t.set("try_timeout", &mut retry.try_timeout, |v| v.or_none(|v| v.duration(&bounds::FIRST_BYTE)));
     t.set("backoff", &mut retry.backoff, |v| v.duration(&bounds::BACKOFF));
     t.set("max_backoff", &mut retry.max_backoff, |v| v.duration(&bounds::BACKOFF));

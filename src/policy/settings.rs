@@ -116,7 +116,7 @@ pub struct Rules {
     pub write_settle: Duration,
     /// `timeouts`.
     pub timeouts: Timeouts,
-    /// `retry`. Default one further try.
+    /// `retry`. Default one further try, where there are several endpoints.
     pub retry: Retry,
     /// `[api.key]`.
     pub key: KeyRules,

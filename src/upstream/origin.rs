@@ -134,13 +134,14 @@ impl Origin {
     /// See [`AskErrorKind`]. What breaks after the head shows in the answer's body: [`BodyError::Origin`] and
     /// [`BodyError::OriginSlow`].
     pub async fn ask_in(&self, request: Request<Body>, manner: &Manner<'_>) -> Result<Response<Body>, AskError> {
-        let draft = Draft::new(request, if manner.retry.times > 0 { manner.retry.body } else { 0 });
+        let times = manner.retry.times.unwrap_or(u32::from(self.slots.len() > 1));
+        let draft = Draft::new(request, if times > 0 { manner.retry.body } else { 0 });
         let idempotent = manner.safe || is_idempotent(draft.method());
         let mut time = Time::new(manner.timeouts);
         let (mut tried, mut tries, mut doubtful) = (0, 0, false);
         self.retries.asked();
         loop {
-            let last = tries >= manner.retry.times;
+            let last = tries >= times;
             let pass = self.doors.enter(draft.target(), tried).await.map_err(|e| e.maybe_sent(doubtful))?;
             if tries > 0 && tried & pass.bit() != 0 {
                 time.pause(retry::pause(manner.retry, tries, fastrand::u64(..))).await;

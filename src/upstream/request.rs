@@ -115,9 +115,8 @@ impl Draft {
         let body = match &self.content {
             Content::Whole(bytes) => Outbound::new(Sending::Whole(Body::full(bytes.clone()))),
             Content::Stream(source, hint) => {
-                let mut reading = lock(source);
-                reading.turn += 1;
-                let (turn, source, hint) = (reading.turn, Arc::clone(source), hint.clone());
+                let turn = lock(source).next_turn();
+                let (source, hint) = (Arc::clone(source), hint.clone());
                 Outbound::new(Sending::Shared { source, turn, at: 0, hint })
             }
         };
@@ -237,6 +236,11 @@ impl Sending {
 }
 
 impl Source {
+    fn next_turn(&mut self) -> u32 {
+        self.turn += 1;
+        self.turn
+    }
+
     /// Keeps what has come, if there is room; whether it did.
     fn keep(&mut self, polled: &Polled) -> bool {
         let Poll::Ready(Some(frame)) = polled else { return false };

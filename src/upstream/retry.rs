@@ -124,9 +124,9 @@ mod tests {
         let ms = Duration::from_millis;
         let retry = Retry { backoff: ms(50), max_backoff: ms(300), ..Retry::default() };
         let longest = |tried| pause(&retry, tried, u64::MAX).as_millis();
-        assert_eq!([1, 2, 3, 4, 99].map(longest), [49, 99, 199, 299, 299]);
+        assert_eq!([1, 2, 3, 4, 99].map(longest), [50, 100, 200, 300, 300]);
         assert_eq!(pause(&retry, 3, 0), Duration::ZERO);
-        assert_eq!(pause(&retry, 3, u64::MAX / 2).as_millis(), 99);
+        assert_eq!(pause(&retry, 3, u64::MAX / 2).as_millis(), 100);
     }
 
     #[test]

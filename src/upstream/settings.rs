@@ -165,8 +165,8 @@ impl Default for Breaker {
 /// `retry`: what is done when an endpoint gives no answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retry {
-    /// `times`: tries after the first. Default 1.
-    pub times: u32,
+    /// `times`: tries after the first. Default 1 where there are several endpoints, else 0.
+    pub times: Option<u32>,
     /// `try_timeout`: how long a try that isn't the last may take to its answer's head; without it one that is too slow is the last.
     pub try_timeout: Option<Duration>,
     /// `backoff`: the longest wait before an endpoint is asked again; twice as long each further time. Default 50 ms.
@@ -183,13 +183,13 @@ impl Retry {
     /// One try.
     pub const fn never() -> Retry {
         let (backoff, max_backoff) = (Duration::from_millis(50), Duration::from_secs(1));
-        Retry { times: 0, try_timeout: None, backoff, max_backoff, budget: 0.2, body: 64 << 10 }
+        Retry { times: Some(0), try_timeout: None, backoff, max_backoff, budget: 0.2, body: 64 << 10 }
     }
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Retry { times: 1, ..Retry::never() }
+        Retry { times: None, ..Retry::never() }
     }
 }
 
