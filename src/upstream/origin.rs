@@ -44,6 +44,9 @@ pub struct Origin {
     _checks: Option<DropGuard>,
 }
 
+/// How often in a row it may turn out that a connection wasn't there any more, or that the origin hasn't looked at a request.
+const REPEATS: usize = 3;
+
 /// An extension of an answer: an earlier try of the same request may have reached an endpoint, and may still be applied there.
 #[derive(Clone, Copy, Debug)]
 pub struct Doubtful;
@@ -121,8 +124,7 @@ impl Origin {
         timeouts: &Timeouts,
         interim: Option<InterimFn>,
     ) -> Result<Response<Body>, AskError> {
-        const NEVER: Retry = Retry::never();
-        self.ask_in(request, &Manner { host, timeouts, retry: &NEVER, safe: false, interim }).await
+        self.ask_in(request, &Manner { host, timeouts, retry: &Retry::NEVER, safe: false, interim }).await
     }
 
     /// Sends `request` to an endpoint and returns the answer as soon as its head is there.
@@ -135,7 +137,9 @@ impl Origin {
     /// [`BodyError::OriginSlow`].
     pub async fn ask_in(&self, request: Request<Body>, manner: &Manner<'_>) -> Result<Response<Body>, AskError> {
         let times = manner.retry.times.unwrap_or(u32::from(self.slots.len() > 1));
-        let draft = Draft::new(request, if times > 0 { manner.retry.body } else { 0 });
+        // HTTP/2 may say that a request was not looked at when some of its body is gone already.
+        let keeps = times > 0 || self.slots.iter().any(|slot| slot.http2);
+        let draft = Draft::new(request, if keeps { manner.retry.body } else { 0 });
         let idempotent = manner.safe || is_idempotent(draft.method());
         let mut time = Time::new(manner.timeouts);
         let (mut tried, mut tries, mut doubtful) = (0, 0, false);
@@ -184,20 +188,32 @@ impl Origin {
     ) -> Result<Response<Body>, (AskError, bool)> {
         let mut place = Place { _everywhere: self.place().map_err(|error| (error, false))?, here: Some(pass) };
         let repeatable = is_safe(draft.method()) && !draft.has_body();
-        if let Some(lease) = slot.pool.take(draft.is_upgrade()).await {
-            slot.look_again(&self.around);
-            match exchange(slot, lease.at(place), draft, manner, time).await {
+        slot.look_again(&self.around);
+        let (mut pooled, mut repeats) = (true, 0);
+        loop {
+            let there = if pooled { slot.pool.take(draft.is_upgrade()).await } else { None };
+            let (was_there, lease) = match there {
+                Some(lease) => (true, Ok(lease)),
+                None => (false, slot.lease(draft.is_upgrade(), &self.around, time).await),
+            };
+            let lease = match lease {
+                Ok(lease) => lease,
+                Err(error) => return Err(Failure { why: Why::Final, error, heard: false, place }.told()),
+            };
+            let http2 = lease.is_http2();
+            let failure = match exchange(slot, lease.at(place), draft, manner, time).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => match failure.why {
-                    Why::Unsent => place = failure.place,
-                    Why::Unheard if repeatable => place = failure.place,
-                    Why::Unheard | Why::Final => return Err(failure.told()),
-                },
+                Err(failure) => failure,
+            };
+            let again = match failure.why {
+                Why::Unsent => draft.is_whole() && (was_there || http2),
+                Why::Unheard => repeatable && was_there && !http2,
+                Why::Final => false,
+            };
+            if !again || repeats == REPEATS {
+                return Err(failure.told());
             }
-        }
-        match slot.lease(draft.is_upgrade(), &self.around, time).await {
-            Ok(lease) => exchange(slot, lease.at(place), draft, manner, time).await.map_err(Failure::told),
-            Err(error) => Err(Failure { why: Why::Final, error, heard: false, place }.told()),
+            (place, pooled, repeats) = (failure.place, http2, repeats + 1);
         }
     }
 }

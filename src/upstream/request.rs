@@ -116,7 +116,7 @@ impl Draft {
             Content::Whole(bytes) => Outbound::new(Sending::Whole(Body::full(bytes.clone()))),
             Content::Stream(source, hint) => {
                 let turn = lock(source).next_turn();
-                let (source, hint) = (Arc::clone(source), hint.clone());
+                let (source, hint) = (Arc::clone(source), *hint);
                 Outbound::new(Sending::Shared { source, turn, at: 0, hint })
             }
         };
@@ -293,7 +293,7 @@ impl HttpBody for Outbound {
     fn size_hint(&self) -> SizeHint {
         match &self.sending {
             Sending::Whole(body) => body.size_hint(),
-            Sending::Shared { hint, .. } => hint.clone(),
+            Sending::Shared { hint, .. } => *hint,
         }
     }
 }

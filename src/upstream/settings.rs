@@ -181,15 +181,21 @@ pub struct Retry {
 
 impl Retry {
     /// One try.
-    pub const fn never() -> Retry {
-        let (backoff, max_backoff) = (Duration::from_millis(50), Duration::from_secs(1));
-        Retry { times: Some(0), try_timeout: None, backoff, max_backoff, budget: 0.2, body: 64 << 10 }
-    }
+    pub const NEVER: Retry = Retry { times: Some(0), ..Retry::USUAL };
+
+    const USUAL: Retry = Retry {
+        times: None,
+        try_timeout: None,
+        backoff: Duration::from_millis(50),
+        max_backoff: Duration::from_secs(1),
+        budget: 0.2,
+        body: 64 << 10,
+    };
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Retry { times: None, ..Retry::never() }
+        Retry::USUAL
     }
 }
 

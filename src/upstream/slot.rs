@@ -26,7 +26,8 @@ pub(super) struct Slot {
     pub(super) authority: Option<HeaderValue>,
     pub(super) pool: Arc<Pool>,
     pub(super) addresses: Addresses,
-    http2: bool,
+    /// Whether HTTP/2 may be spoken.
+    pub(super) http2: bool,
 }
 
 impl Slot {

@@ -154,7 +154,8 @@ async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, fault: Fault) 
         }
         match fault {
             Fault::Close(most) | Fault::Reset(most) if passed >= most => return end(to, fault),
-            _ => {}
+            Fault::None | Fault::Hang | Fault::Trickle | Fault::Extra(_) | Fault::ResetRequest(_) => {}
+            Fault::Close(_) | Fault::Reset(_) => {}
         }
     }
 }
