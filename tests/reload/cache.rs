@@ -71,6 +71,9 @@ async fn another_key_begins_anew_and_so_does_the_way_back() {
     assert_eq!(get(&gateway, "/a/1").await, hit("1"));
     gateway.reload(&a(""));
     assert_eq!(get(&gateway, "/a/1").await, miss("2"));
+    gateway.running.store().sweep(gateway.clock.now());
+    let view = gateway.admin("GET", "/v1/apis/a/v1", "").await.json();
+    assert_eq!(view["entries"], 1, "what nobody finds any more takes no room");
 }
 
 #[tokio::test]

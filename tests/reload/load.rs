@@ -13,6 +13,8 @@ const KEYS: usize = 20;
 const READERS: usize = 12;
 const WRITERS: usize = 3;
 
+const STEPS: [usize; 6] = [1, 3, 7, 9, 11, 13];
+
 #[derive(Default)]
 struct World {
     /// What the origin has, and what writers have been told of.
@@ -48,7 +50,7 @@ async fn reads(world: Arc<World>, mut client: Client, first: usize) {
         if world.over.load(SeqCst) {
             return;
         }
-        let key = n * 7 % KEYS;
+        let key = n * STEPS[first % STEPS.len()] % KEYS; // each goes round in its own way
         let least = world.told[key].load(SeqCst);
         let answer = client.get(&format!("/a/{key}")).await;
         world.reads.fetch_add(1, SeqCst);
