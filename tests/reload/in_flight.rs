@@ -65,6 +65,61 @@ async fn a_read_of_what_is_removed_is_not_found_by_who_takes_its_path() {
     across(&format!("{all}{one}"), &all, &gate, "own 0", "every 1").await;
 }
 
+/// A read waits for its judge across a reload to `after`, so that it asks its origin, and stores, only after everything was invalidated.
+async fn asked_after(before: &str, after: &str, judge: &Gate, held: &str, new: &str) {
+    let (gateway, fields) = (Gateway::with("", before).await, [("authorization", "Bearer alice")]);
+    let mut first = gateway.client().await;
+    first.send("GET", "/a/1", &fields, "").await;
+    judge.arrived(1).await;
+    gateway.reload(after);
+    judge.open();
+    assert_eq!(first.answer().await.text(), held, "it ends as it began");
+    gateway.settled().await;
+    for hit in [false, true] {
+        let answer = gateway.client().await.get_with("/a/1", &fields).await;
+        gateway.settled().await;
+        assert_eq!((answer.text(), answer.cache_says("hit")), (new, hit));
+    }
+}
+
+/// `[api.auth]` by a judge who waits at a gate; everybody is given the same.
+async fn judged(gate: &Gate) -> (Origin, String) {
+    let gate = gate.clone();
+    let judge = Origin::start(move |_| {
+        let gate = gate.clone();
+        async move {
+            gate.pass().await;
+            Reply::ok("yes")
+        }
+    })
+    .await;
+    let url = judge.url();
+    let auth = format!("auth = {{ kind = \"forward\", url = \"{url}/\", headers = [\"authorization\"] }}\nttl = \"10m\"\n");
+    (judge, auth)
+}
+
+#[tokio::test]
+async fn what_is_asked_under_another_key_after_the_invalidation_is_nobody_elses() {
+    let (gate, origin) = (Gate::closed(), holding("o", &Gate::closed()).await);
+    let (_judge, auth) = judged(&gate).await;
+    let a = |more: &str| api("a", "/a", &origin, &format!("{auth}key = {{ share = \"assume-public\"{more} }}"));
+    asked_after(&a(""), &a(", headers = [\"accept\"]"), &gate, "o 0", "o 1").await;
+}
+
+#[tokio::test]
+async fn what_is_asked_of_what_is_removed_is_not_found_by_who_takes_its_path() {
+    for (path, all_before) in [("/", true), ("/", false), ("/a", false)] {
+        let (gate, free) = (Gate::closed(), Gate::closed());
+        let (own, every) = (holding("own", &free).await, holding("every", &free).await);
+        let (_judge, auth) = judged(&gate).await;
+        let public = "key = { share = \"assume-public\" }";
+        let all = api("all", path, &every, &format!("ttl = \"10m\"\n{public}"));
+        let one = api("one", "/a", &own, &format!("{auth}{public}"));
+        let before = if all_before { format!("{all}{one}") } else { one };
+        asked_after(&before, &all, &gate, "own 0", "every 0").await;
+    }
+}
+
 /// Its first request is behind it, so that it holds nothing.
 async fn every_is_warm(origin: &Origin) {
     assert_eq!(Client::connect(origin.addr).await.get("/").await.text(), "every 0");
