@@ -131,7 +131,12 @@ impl Server {
         if own.authorities.file == last.authorities.file {
             let Shown { config, files, expires, .. } = &*own;
             let authorities = last.authorities.clone();
-            self.current.store(Arc::new(Shown { config: Arc::clone(config), files: *files, expires: *expires, authorities }));
+            self.current.store(Arc::new(Shown {
+                config: Arc::clone(config),
+                files: *files,
+                expires: *expires,
+                authorities,
+            }));
         } else {
             last.authorities.count.store(false, Relaxed);
         }
@@ -228,7 +233,8 @@ impl Files {
     }
 }
 
-fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
+/// What a file of certificates or of a key holds.
+pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
     let read = || {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path)?;
@@ -244,7 +250,8 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
     fits.then_some(bytes).ok_or_else(|| format!("{}: has more than 4 MiB", path.display()))
 }
 
-fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// The certificates of a file in PEM; at least one.
+pub(crate) fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let expected = || format!("{}: expected certificates in PEM", path.display());
     let all = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>().map_err(|_| expected())?;
     if all.is_empty() { Err(expected()) } else { Ok(all) }

@@ -38,14 +38,17 @@ pub(super) async fn reload(
 
 fn problem(refused: NotReloaded) -> Problem {
     match refused {
-        NotReloaded::Never(why) => {
-            Problem::new(StatusCode::CONFLICT, "no-reload", "This gateway can't reload", why)
-        }
+        NotReloaded::Never(why) => Problem::new(StatusCode::CONFLICT, "no-reload", "This gateway can't reload", why),
         NotReloaded::Faults { number, told } => {
             let faults = if number == 1 { "fault" } else { "faults" };
             let detail = format!("the configuration has {number} {faults}; what was in force stays in force");
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-configuration", "The configuration is not valid", detail)
-                .member("faults", json!(told))
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "bad-configuration",
+                "The configuration is not valid",
+                detail,
+            )
+            .member("faults", json!(told))
         }
     }
 }

@@ -4,7 +4,9 @@ use super::admit::Admitted;
 use super::status::Fwd;
 use crate::clock::Now;
 use crate::fill::{Candidates, can_be_completed, span};
-use crate::policy::{equivalent_key, may_use_shared, part_key, partition, rule_key, write_generation, write_key, write_query};
+use crate::policy::{
+    equivalent_key, may_use_shared, part_key, partition, rule_key, write_generation, write_key, write_query,
+};
 use crate::rfc9110::Validators;
 use crate::rfc9110::range::{self, Ranged};
 use crate::rfc9111::{self, RequestDirectives, Reuse, UrlVariation};

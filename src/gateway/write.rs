@@ -14,7 +14,7 @@ use crate::fill::Question;
 use crate::policy::{Apis, Mounted, Named, Place, Routed, Scope, canonical_path, named};
 use crate::rfc9111::{self, RequestDirectives};
 use crate::store::{Asked, Epoch, Held, Payer, Severity};
-use crate::upstream::{AskError, HostChoice, InterimFn};
+use crate::upstream::{AskError, Doubtful, HostChoice, InterimFn, Manner};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 use std::sync::Arc;
@@ -66,10 +66,14 @@ impl Gateway {
         });
         let began = self.clock.now();
         let rules = Arc::clone(&write.routed.rules);
-        let mut answer = served.origin.ask(write.request, &write.to, &rules.timeouts, write.interim).await;
+        let (host, timeouts, retry) = (&write.to, &rules.timeouts, &rules.retry);
+        let manner = Manner { host, timeouts, retry, safe: false, interim: write.interim };
+        let mut answer = served.origin.ask_in(write.request, &manner).await;
         let answered = self.clock.now();
         let origin_ms = answered.mono - began.mono;
+        let doubtful = answer.as_ref().is_ok_and(|response| response.extensions().get::<Doubtful>().is_some());
         let meaning = match &answer {
+            Ok(response) if doubtful && meaning(response, &rules.login) == Meaning::Refused => Meaning::Unknown,
             Ok(response) => meaning(response, &rules.login),
             Err(error) if error.sent => Meaning::Unknown,
             Err(_) => Meaning::Refused,
@@ -77,8 +81,11 @@ impl Gateway {
         if meaning != Meaning::Refused {
             let told = answer.as_ref().map(|r| self.told(&write.routed, &write.host, r)).unwrap_or_default();
             let settle = match meaning {
-                Meaning::Unknown => rules.write_settle.max(rules.timeouts.first_byte),
-                Meaning::Applied | Meaning::Refused => rules.write_settle,
+                Meaning::Applied if !doubtful => rules.write_settle,
+                // It may be applied yet, whether or not another try has been.
+                Meaning::Applied | Meaning::Unknown | Meaning::Refused => {
+                    rules.write_settle.max(rules.timeouts.first_byte)
+                }
             };
             let until = self.clock.mono() + crate::clock::millis(settle);
             if !settle.is_zero() {
@@ -86,7 +93,7 @@ impl Gateway {
             }
             let held = self.hold_reached(&write.routed, &write.method, &told);
             let epoch = self.invalidate(&held, settle, until);
-            if let (Ok(response), Some((touched, own, reading))) = (&mut answer, own)
+            if let (Ok(response), Some((touched, own, reading)), false) = (&mut answer, own, doubtful)
                 && own.touched() == touched + own.touched_by(&held)
                 && let Some(question) = self.reads_same(reading, write.payer, &write.host, response)
             {

@@ -247,7 +247,10 @@ fn named(mut apis: Vec<Api>) -> Vec<(Api, Arc<str>)> {
 /// Puts the APIs in order: those with a host before those without, longer prefixes before shorter ones.
 fn in_order(mut all: Vec<(Api, Arc<str>, u64)>) -> Vec<Arc<Mounted>> {
     all.sort_by_key(|(api, ..)| (api.host.is_none(), std::cmp::Reverse(api.path.len())));
-    all.into_iter().enumerate().map(|(number, (api, origin, generation))| mount(number, api, origin, generation)).collect()
+    all.into_iter()
+        .enumerate()
+        .map(|(number, (api, origin, generation))| mount(number, api, origin, generation))
+        .collect()
 }
 
 /// The ids of those that answer on what would be another one's if they weren't there.
@@ -348,7 +351,8 @@ mod tests {
     #[test]
     fn only_who_lies_in_another_ones_path_has_a_generation_at_the_start() {
         let host = "host = \"x.example\"";
-        let apart = [("a", "/a", H, ""), ("b", "/ab", H, ""), ("c", "/c", H, host), ("d", "/c/d", H, "host = \"y.example\"")];
+        let apart =
+            [("a", "/a", H, ""), ("b", "/ab", H, ""), ("c", "/c", H, host), ("d", "/c/d", H, "host = \"y.example\"")];
         assert!(Apis::new(read(&apart)).iter().all(|m| m.generation == 0));
         let nested = [("a", "/", H, ""), ("b", "/b", H, ""), ("c", "/b", H, host), ("d", "/b/d/e", H, host)];
         let apis = Apis::new(read(&nested));

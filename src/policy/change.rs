@@ -7,6 +7,7 @@
 //! what is looked at with each request. When in doubt it is hard: an answer fetched again costs a moment.
 
 use super::settings::{Api, KeyRules, PurgeRule, Route, Rules};
+use crate::upstream::{self, Pooling};
 
 /// What becomes of what is stored; the greater is the stricter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,15 +22,24 @@ pub enum Effect {
 
 /// What the change from `old` to `new`, an API of the same name and version, means.
 pub fn effect(old: &Api, new: &Api) -> Effect {
-    let Api { name, version, host, path, upstream, rules, routes, purges } = old;
-    let same_place = (name, version, host, path, upstream) == (&new.name, &new.version, &new.host, &new.path, &new.upstream);
+    let Api { name, version, host, path, upstream, origin, rules, routes, purges } = old;
+    let same_place =
+        (name, version, host, path, upstream) == (&new.name, &new.version, &new.host, &new.path, &new.upstream);
     let same_routes = routes.len() == new.routes.len() && routes.iter().zip(&new.routes).all(|(a, b)| takes_same(a, b));
-    let same_purges = purges.len() == new.purges.len() && purges.iter().zip(&new.purges).all(|(a, b)| purges_same(a, b));
-    if !(same_place && same_routes && same_purges) {
+    let same_purges =
+        purges.len() == new.purges.len() && purges.iter().zip(&new.purges).all(|(a, b)| purges_same(a, b));
+    if !(same_place && is_same_origin(origin, &new.origin) && same_routes && same_purges) {
         return Effect::Hard;
     }
     let of_routes = routes.iter().zip(&new.routes).map(|(old, new)| of_rules(&old.rules, &new.rules));
     of_routes.fold(of_rules(rules, &new.rules), Effect::max)
+}
+
+/// Whether the same servers answer the same: it may depend on what they are shown, and whom they are believed to be.
+fn is_same_origin(old: &upstream::Settings, new: &upstream::Settings) -> bool {
+    let upstream::Settings { balance: _, pool, health: _, breaker: _ } = old;
+    let Pooling { idle: _, idle_timeout: _, lifetime: _, http2: _, streams: _, tls } = pool;
+    *tls == new.pool.tls
 }
 
 /// Whether two routes are for the same requests.
@@ -75,6 +85,7 @@ fn of_rules(old: &Rules, new: &Rules) -> Effect {
         invalidate: _,
         write_settle: _,
         timeouts: _,
+        retry: _,
     } = old;
     let same_origin = (strip_prefix, host_header) == (&new.strip_prefix, &new.host_header);
     let same_kept = (cache, safe, set_cookie, content_types, generate_etag, unique_etags)
@@ -131,12 +142,17 @@ mod tests {
         ("login = []", "login = [\"/login\"]"),
         ("client_directives = \"honour\"", "client_directives = \"ignore\""),
         ("client_cache = \"origin\"", "client_cache = \"none\""),
-        ("rate = { per_caller = { requests = 1, per = \"1s\" } }", "rate = { per_caller = { requests = 2, per = \"1s\" } }"),
+        (
+            "rate = { per_caller = { requests = 1, per = \"1s\" } }",
+            "rate = { per_caller = { requests = 2, per = \"1s\" } }",
+        ),
         ("", "rate = { total = { requests = 2, per = \"1s\" } }"),
         ("", "cors = { origins = \"*\" }"),
         ("invalidate = \"tree\"", "invalidate = \"self\""),
         ("write_settle = 0", "write_settle = 2"),
         ("timeouts = { total = \"1s\" }", "timeouts = { total = \"2s\" }"),
+        ("", "retry = { times = 2 }"),
+        ("", "balance = \"hash\"\npool = { idle = 1 }\nhealth = { failures = 1 }\nbreaker = {}"),
         (
             "[[api.route]]\non = \"GET /x\"\ntimeouts = { total = \"1s\" }",
             "[[api.route]]\non = \"GET /x\"\ntimeouts = { total = \"2s\" }",
@@ -169,6 +185,7 @@ mod tests {
         ("", "content_types = [\"text/html\"]"),
         ("", "etag = \"generate\""),
         ("", "unique_etags = true"),
+        ("", "pool = { tls = { name = \"other.example\" } }"),
         ("", "key = { query = \"exact\" }"),
         ("", "key = { query = { ignore = [\"a\"] } }"),
         ("", "key = { headers = [\"accept\"] }"),
@@ -198,10 +215,7 @@ mod tests {
         ("[[api.route]]\non = \"GET /x\"", "[[api.route]]\non = \"GET /x\"\ncache = false"),
         ("ttl = \"1m\"", "ttl = \"2m\"\ncache = false"),
         ("", "[[api.purge]]\non = \"PUT /a\"\ntags = [\"t\"]"),
-        (
-            "[[api.purge]]\non = \"PUT /a\"\npaths = [\"/x/*\"]",
-            "[[api.purge]]\non = \"PUT /a\"\npaths = [\"/y/*\"]",
-        ),
+        ("[[api.purge]]\non = \"PUT /a\"\npaths = [\"/x/*\"]", "[[api.purge]]\non = \"PUT /a\"\npaths = [\"/y/*\"]"),
     ];
 
     #[test]

@@ -43,7 +43,8 @@ mod tests {
     use crate::config::{self, Surroundings};
 
     fn api(lines: &str) -> Api {
-        let text = format!("[[api]]\nname = \"a\"\nversion = \"1\"\npath = \"/a\"\nupstream = [\"http://h\"]\n{lines}\n");
+        let text =
+            format!("[[api]]\nname = \"a\"\nversion = \"1\"\npath = \"/a\"\nupstream = [\"http://h\"]\n{lines}\n");
         let around = Surroundings { env: &|_| None, memory_limit: None };
         let loaded = config::parse(&text, "f.toml", &around).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
         loaded.config.apis.into_iter().next().unwrap()

@@ -18,5 +18,7 @@ pub use key::{Identity, canonical_query, is_credential, kept_cookies, partition,
 pub use pattern::{BadPattern, Captures, Methods, Pattern, Template, parse_on};
 pub use scope::{MAX_DEPTH, Named, Place, Scope, Standing, named};
 pub use settings::*;
-pub use side_key::{equivalent_key, is_second_key, part_key, rule_key, variant_key, write_claims, write_generation, write_query};
+pub use side_key::{
+    equivalent_key, is_second_key, part_key, rule_key, variant_key, write_claims, write_generation, write_query,
+};
 pub use target::{BadTarget, canonical_host, canonical_path, check_query, without_port};

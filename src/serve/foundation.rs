@@ -14,7 +14,7 @@ use crate::store::{self, Store};
 use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry};
 use crate::tls;
-use crate::upstream::{Budget, Origin, TlsClient};
+use crate::upstream::{Budget, Origin, Resolver, TlsClient};
 use std::sync::Arc;
 
 /// What no reload replaces.
@@ -55,6 +55,7 @@ impl Foundation {
             succession: Arc::new(Succession::new(apis.clone())),
             outside: Outside {
                 tls: TlsClient::system(),
+                resolver: Resolver::of(&config.server.resolver),
                 tasks,
                 clock,
                 budget: budget(limits.origin_requests, Bound::OriginRequests),
@@ -72,7 +73,8 @@ impl Foundation {
     /// Where these APIs live. One whose origin is asked as it was keeps its connections; one that was there keeps its count.
     pub(super) fn served(&self, apis: &Apis, before: Option<&InForce>) -> Vec<Served> {
         let serve = |mounted: &Arc<Mounted>| {
-            let last = before.and_then(|before| before.apis.get(&mounted.id).map(|last| (last, &before.served[last.number])));
+            let last =
+                before.and_then(|before| before.apis.get(&mounted.id).map(|last| (last, &before.served[last.number])));
             let same = last.filter(|(last, _)| is_asked_alike(&last.api, &mounted.api));
             let origin = same.map_or_else(|| self.origin(&mounted.api), |(_, served)| Arc::clone(&served.origin));
             Served { origin, tally: last.map(|(_, served)| Arc::clone(&served.tally)).unwrap_or_default() }
@@ -81,8 +83,10 @@ impl Foundation {
     }
 
     fn origin(&self, api: &Api) -> Arc<Origin> {
-        let Outside { tls, tasks, .. } = &self.outside;
-        Arc::new(Origin::new(api.upstream.clone(), tls.clone(), tasks.clone()).within(Arc::clone(&self.budget)))
+        let Outside { tls, resolver, tasks, clock, .. } = &self.outside;
+        let around = (tls.clone(), resolver.clone(), tasks.clone());
+        let origin = Origin::with(api.upstream.clone(), &api.origin, around, clock.clone());
+        Arc::new(origin.within(Arc::clone(&self.budget)))
     }
 
     /// What is in force once requests come to it.
@@ -129,7 +133,7 @@ impl Foundation {
 
 /// Whether everything is the same that [`Foundation::origin`] makes an origin of.
 fn is_asked_alike(old: &Api, new: &Api) -> bool {
-    old.upstream == new.upstream
+    (&old.upstream, &old.origin) == (&new.upstream, &new.origin)
 }
 
 fn store_limits(limits: &listener::Limits) -> store::Limits {

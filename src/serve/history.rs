@@ -69,7 +69,8 @@ impl History {
 
     pub(super) fn measure(&self, gauges: &mut Gauges) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (result, count) in [("applied", &self.applied), ("unchanged", &self.unchanged), ("refused", &self.refused)] {
+        for (result, count) in [("applied", &self.applied), ("unchanged", &self.unchanged), ("refused", &self.refused)]
+        {
             let help = "Reloads of the configuration, by what came of them.";
             gauges.count("freshgate_config_reloads_total", help, &[("result", result)], count.load(Relaxed));
         }

@@ -37,7 +37,11 @@ pub(super) struct Plan(Vec<Place>);
 enum Place {
     /// The one with this number stays.
     Stays(usize),
-    New { wanted: SocketAddr, local: SocketAddr, listener: TcpListener },
+    New {
+        wanted: SocketAddr,
+        local: SocketAddr,
+        listener: TcpListener,
+    },
 }
 
 /// What has changed, as addresses with their true ports.

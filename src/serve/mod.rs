@@ -74,12 +74,7 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
 ///
 /// # Errors
 /// When an address can't be bound; then nothing is served.
-pub async fn start_from(
-    file: Option<File>,
-    config: Config,
-    clock: Clock,
-    lines: Lines,
-) -> Result<Running, StartError> {
+pub async fn start_from(file: Option<File>, config: Config, clock: Clock, lines: Lines) -> Result<Running, StartError> {
     let tls = data_tls(&config, None)?;
     let admin_tls = load("admin.tls", config.admin.tls.as_ref(), &["http/1.1"])?;
     let mut listeners = Listeners::default();

@@ -36,6 +36,7 @@ fn keep_server(running: &Settings, new: &mut Settings, later: &mut Later) {
         tls: _,
         http2: _,
         trusted_proxies: _,
+        resolver,
         purge_method: _,
         limits,
         drain_delay: _,
@@ -62,6 +63,7 @@ fn keep_server(running: &Settings, new: &mut Settings, later: &mut Later) {
         keys_per_caller,
         fills,
     } = limits;
+    later.keep("server.resolver", resolver, &mut new.resolver);
     let new = &mut new.limits;
     later.keep("server.limits.connections", connections, &mut new.connections);
     later.keep("server.limits.write_stall", write_stall, &mut new.write_stall);

@@ -89,7 +89,8 @@ impl Reloader {
                 }
                 let (generation, next_start) = (report.generation, report.next_start.join(" "));
                 let (added, removed) = (report.of(Fate::Added).join(" "), report.of(Fate::Removed).join(" "));
-                let changed: Vec<String> = report.changed().iter().map(|(api, cache)| format!("{api}:{cache}")).collect();
+                let changed: Vec<String> =
+                    report.changed().iter().map(|(api, cache)| format!("{api}:{cache}")).collect();
                 let (changed, result) = (changed.join(" "), report.result());
                 tracing::info!(by, result, generation, added, changed, removed, next_start, "configuration reloaded");
             }

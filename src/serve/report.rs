@@ -105,16 +105,14 @@ impl Refused {
     /// Says in the log what is wrong, one fault a line.
     pub(super) fn log(&self, by: &str) {
         const STAYS: &str = "reload refused: the configuration stays as it was";
-        match self {
-            Refused::File(Faults::Invalid(all)) => {
-                for fault in all.iter().take(MOST_TOLD) {
-                    tracing::error!(by, %fault, "{STAYS}");
-                }
-                if all.len() > MOST_TOLD {
-                    tracing::error!(by, more = all.len() - MOST_TOLD, "{STAYS}");
-                }
-            }
-            other => tracing::error!(by, fault = %other, "{STAYS}"),
+        let Refused::File(Faults::Invalid(all)) = self else {
+            return tracing::error!(by, fault = %self, "{STAYS}");
+        };
+        for fault in all.iter().take(MOST_TOLD) {
+            tracing::error!(by, %fault, "{STAYS}");
+        }
+        if all.len() > MOST_TOLD {
+            tracing::error!(by, more = all.len() - MOST_TOLD, "{STAYS}");
         }
     }
 }

@@ -94,7 +94,11 @@ impl House for Double {
 
     fn reload(&self) -> Result<Value, NotReloaded> {
         let faults = self.faults.lock().unwrap().clone();
-        if faults.is_empty() { Ok(json!({ "result": "applied" })) } else { Err(NotReloaded::Faults { number: 7, told: faults }) }
+        if faults.is_empty() {
+            Ok(json!({ "result": "applied" }))
+        } else {
+            Err(NotReloaded::Faults { number: 7, told: faults })
+        }
     }
 
     fn metrics(&self) -> String {

@@ -44,7 +44,11 @@ async fn what_has_not_changed_keeps_its_answers_and_its_connection() {
 async fn a_shorter_ttl_counts_at_once() {
     let origin = Origin::start(|request| {
         let reply = Reply::ok("body").field("ETag", "\"1\"");
-        std::future::ready(if request.get("if-none-match").is_some() { Reply::status(304).field("ETag", "\"1\"") } else { reply })
+        std::future::ready(if request.get("if-none-match").is_some() {
+            Reply::status(304).field("ETag", "\"1\"")
+        } else {
+            reply
+        })
     })
     .await;
     let a = |ttl: &str| api("a", "/a", &origin, &format!("ttl = \"{ttl}\""));

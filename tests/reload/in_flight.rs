@@ -94,7 +94,8 @@ async fn judged(gate: &Gate) -> (Origin, String) {
     })
     .await;
     let url = judge.url();
-    let auth = format!("auth = {{ kind = \"forward\", url = \"{url}/\", headers = [\"authorization\"] }}\nttl = \"10m\"\n");
+    let auth =
+        format!("auth = {{ kind = \"forward\", url = \"{url}/\", headers = [\"authorization\"] }}\nttl = \"10m\"\n");
     (judge, auth)
 }
 
@@ -145,9 +146,7 @@ async fn written(gate: &Gate, status: u16) -> Origin {
 /// A second API with an endpoint that is the lesser name of both: the first one's answers lie in other scopes from then on.
 fn linked(origin: &Origin) -> String {
     let url = origin.url();
-    format!(
-        "[[api]]\nname = \"b\"\nversion = \"v1\"\npath = \"/b\"\nupstream = [\"{url}\", \"http://0.0.0.1:1\"]\n"
-    )
+    format!("[[api]]\nname = \"b\"\nversion = \"v1\"\npath = \"/b\"\nupstream = [\"{url}\", \"http://0.0.0.1:1\"]\n")
 }
 
 #[tokio::test]
@@ -172,7 +171,10 @@ async fn a_write_across_a_reload_reaches_what_was_stored_since() {
         gate.open();
         assert_eq!(writer.answer().await.status, 200);
         let (new, hit) = text(&gateway, "/a/1").await;
-        assert!(!hit && new.parse::<usize>().unwrap() == old.parse::<usize>().unwrap() + 1, "{new} after {old}; {after}");
+        assert!(
+            !hit && new.parse::<usize>().unwrap() == old.parse::<usize>().unwrap() + 1,
+            "{new} after {old}; {after}"
+        );
     }
 }
 

@@ -93,9 +93,8 @@ async fn a_certificate_of_an_authority_that_is_taken_out_tells_nothing_any_more(
     let [clients, same, others] = [("clients", &authority), ("same", &authority), ("others", &other)]
         .map(|(name, of)| authority.write(&format!("{name}.pem"), &of.pem()));
     let apis = api("a", "/a", &origin, "auth = { kind = \"client-certificate\" }");
-    let table = |file: &Path| {
-        authority.table(&format!(", client_ca = \"{}\", client_auth = \"optional\"", file.display()))
-    };
+    let table =
+        |file: &Path| authority.table(&format!(", client_ca = \"{}\", client_auth = \"optional\"", file.display()));
     let gateway = Gateway::from_parts(&table(&clients), "", &apis).await;
     let own = authority.pair("alice");
     let stream = within("a handshake", authority.connect(gateway.addr, &["http/1.1"], Some(&own))).await.unwrap();

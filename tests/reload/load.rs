@@ -122,7 +122,9 @@ async fn nobody_fails_and_nothing_is_stale_while_it_is_reloaded_all_the_time() {
     }
     let [reads, hits, writes, failed, stale] =
         [&world.reads, &world.hits, &world.writes, &world.failed, &world.stale].map(|n| n.load(SeqCst));
-    println!("{reloads} reloads in {seconds} s: {reads} reads, {hits} hits, {writes} writes, {failed} failed, {stale} stale");
+    println!(
+        "{reloads} reloads in {seconds} s: {reads} reads, {hits} hits, {writes} writes, {failed} failed, {stale} stale"
+    );
     assert_eq!((failed, stale), (0, 0), "of {reads} reads and {writes} writes");
     assert!(hits > reads / 10 && writes > 10, "{reads} reads, {hits} hits, {writes} writes");
 }

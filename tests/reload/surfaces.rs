@@ -59,8 +59,12 @@ async fn a_bad_file_changes_nothing_and_shows_everywhere_until_a_good_one_comes(
     filed.write("[server]\nlisten = [\"nowhere.internal:1\"]\nunknown = 1\n");
     let (status, problem) = filed.reload().await;
     assert_eq!((status, &problem["type"]), (422, &json!("urn:freshgate:problem:bad-configuration")));
-    let places: Vec<_> = problem["faults"].as_array().unwrap().iter().map(|f| (&f["line"], &f["column"], &f["key"])).collect();
-    assert_eq!(places, [(&json!(2), &json!(11), &json!("server.listen[0]")), (&json!(3), &json!(1), &json!("server.unknown"))]);
+    let places: Vec<_> =
+        problem["faults"].as_array().unwrap().iter().map(|f| (&f["line"], &f["column"], &f["key"])).collect();
+    assert_eq!(
+        places,
+        [(&json!(2), &json!(11), &json!("server.listen[0]")), (&json!(3), &json!(1), &json!("server.unknown"))]
+    );
     assert_eq!(problem["faults"][0]["file"], filed.path().display().to_string());
     let ready = filed.ready().await;
     assert_eq!((&ready["reload"]["result"], &ready["reload"]["faults"]), (&json!("refused"), &json!(2)));
