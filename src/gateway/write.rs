@@ -80,13 +80,14 @@ impl Gateway {
         };
         if meaning != Meaning::Refused {
             let told = answer.as_ref().map(|r| self.told(&write.routed, &write.host, r)).unwrap_or_default();
-            let settle = match meaning {
-                Meaning::Applied if !doubtful => rules.write_settle,
-                // It may be applied yet, whether or not another try has been.
-                Meaning::Applied | Meaning::Unknown | Meaning::Refused => {
-                    rules.write_settle.max(rules.timeouts.first_byte)
-                }
-            };
+            let patience = rules.timeouts.first_byte;
+            let settle = rules.write_settle.max(match meaning {
+                // A try that was given up early has as much time to be applied as one that wasn't.
+                _ if doubtful => patience * 2 - Duration::from_millis(origin_ms).min(patience),
+                Meaning::Unknown => patience,
+                Meaning::Applied | Meaning::Refused => Duration::ZERO,
+            });
+            // Announced before it is looked which APIs are younger.
             let until = self.clock.mono() + crate::clock::millis(settle);
             if !settle.is_zero() {
                 self.settings.succession.settle(until);
