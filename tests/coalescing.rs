@@ -799,6 +799,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
         write_stall: Duration::from_secs(60),
         waiting: 10,
         fills: 10,
+        background: 10,
     };
     let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone(), Arc::default());
     let asked = Arc::new(upstream::Origin::new(mounted.api.upstream.clone(), TlsClient::system(), tasks.clone()));
@@ -823,6 +824,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
             wanted: freshgate::fill::Wanted::Whole,
             method: http::Method::GET,
             content: bytes::Bytes::new(),
+            outlasts: false,
         }
     };
     let stored = async |fills: &Arc<Fills>| {

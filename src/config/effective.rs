@@ -56,6 +56,7 @@ fn server(s: &listener::Settings) -> Value {
             "variants_per_path": l.variants_per_path,
             "keys_per_caller": l.keys_per_caller,
             "fills": l.fills,
+            "background_refreshes": l.background_refreshes,
         },
         "drain": { "delay": show_duration(s.drain_delay), "deadline": show_duration(s.drain_deadline) },
     });
@@ -170,6 +171,9 @@ fn rules(r: &Rules) -> Value {
         "error_answers": word(words::ERROR_ANSWERS, &r.error_answers),
         "grace": show_duration(r.grace),
         "keep_on_error": show_duration(r.keep_on_error),
+        "stale_after": r.stale_after.map_or("none".into(), show_duration),
+        "refresh_ahead": r.refresh_ahead.map_or(json!("none"), |share| json!(share)),
+        "ttl_jitter": r.ttl_jitter,
         "set_cookie": word(words::SET_COOKIE, &r.set_cookie),
         "content_types": r.content_types,
         "client_directives": word(words::CLIENT_DIRECTIVES, &r.client_directives),

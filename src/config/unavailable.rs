@@ -15,9 +15,6 @@ pub(super) const UNAVAILABLE: &[&str] = &[
     "api.health",
     "api.pool",
     "api.balance",
-    "api.refresh_ahead",
-    "api.stale_after",
-    "api.compress",
 ];
 
 /// What is said of them.

@@ -12,6 +12,7 @@ mod problem;
 mod purge_method;
 mod query;
 mod read;
+mod stale;
 mod status;
 mod tunnel;
 mod write;

@@ -101,6 +101,8 @@ pub struct Limits {
     pub keys_per_caller: usize,
     /// `fills`: questions to origins that are being kept while they stream, over all. Default 4,096.
     pub fills: usize,
+    /// `background_refreshes`: questions to origins that nobody waits for, over all. Default 256.
+    pub background_refreshes: usize,
 }
 
 impl Default for Limits {
@@ -122,6 +124,7 @@ impl Default for Limits {
             variants_per_path: 64,
             keys_per_caller: 100_000,
             fills: 4_096,
+            background_refreshes: 256,
         }
     }
 }

@@ -90,6 +90,12 @@ pub struct Rules {
     pub grace: Duration,
     /// `keep_on_error`: stale-if-error where the origin states none. Default zero.
     pub keep_on_error: Duration,
+    /// `stale_after`: how long a read waits for the origin before what may be given when that fails is given. Default none: to the end.
+    pub stale_after: Option<Duration>,
+    /// `refresh_ahead`: the share of a lifetime after which a hit has the next answer asked for. Default none.
+    pub refresh_ahead: Option<f64>,
+    /// `ttl_jitter`: the largest share by which a stored lifetime is shortened, at random. Default 0.
+    pub ttl_jitter: f64,
     /// `set_cookie`. Default private.
     pub set_cookie: SetCookie,
     /// `content_types`: media types in lower case, or `type/*`; an answer of another isn't stored. Default none: any is.
@@ -134,6 +140,9 @@ impl Default for Rules {
             error_answers: ErrorAnswers::Drop,
             grace: Duration::ZERO,
             keep_on_error: Duration::ZERO,
+            stale_after: None,
+            refresh_ahead: None,
+            ttl_jitter: 0.0,
             set_cookie: SetCookie::Private,
             content_types: Vec::new(),
             client_directives: true,

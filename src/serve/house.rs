@@ -130,6 +130,13 @@ impl Rooms {
         }
         let (fills, scopes) = (self.fills.running() as u64, self.store.scopes.len() as u64);
         gauges.put("freshgate_fills", "Answers that are being recorded.", &[], as_f64(fills));
+        let background = self.fills.in_background() as u64;
+        gauges.put(
+            "freshgate_background_refreshes",
+            "Questions to origins that nobody waits for.",
+            &[],
+            as_f64(background),
+        );
         if let Some((budget, gate)) = &self.rims {
             let (asked, connected) = (budget.in_use() as u64, gate.connections() as u64);
             gauges.put("freshgate_origin_requests", "Requests to origins that are under way.", &[], as_f64(asked));

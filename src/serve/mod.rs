@@ -291,6 +291,7 @@ fn fill_settings(cache: &store::Settings, limits: &listener::Limits) -> fill::Se
         write_stall: limits.write_stall,
         waiting: limits.waiting_requests,
         fills: limits.fills,
+        background: limits.background_refreshes,
     }
 }
 
