@@ -171,6 +171,9 @@ const RULES: &[Case] = &[
     ("freshness = \"mine\"", "6:13: api[0].freshness", "\"origin\" or \"ttl\""),
     ("invalidate = true", "6:14: api[0].invalidate", "\"tree\", \"collection\", \"self\" or \"api\""),
     ("grace = \"366d\"", "6:9: api[0].grace", "from 0s to 365d"),
+    ("stale_after = \"0s\"", "6:15: api[0].stale_after", "from 1ms to 1h"),
+    ("refresh_ahead = 1", "6:17: api[0].refresh_ahead", "a number from 0.5 to 0.99"),
+    ("ttl_jitter = 0.6", "6:14: api[0].ttl_jitter", "a number from 0.0 to 0.5"),
     ("timeouts = { connect = \"0s\" }", "6:24: api[0].timeouts.connect", "from 1ms to 5m"),
     ("timeouts.totl = 1", "6:10: api[0].timeouts.totl", "did you mean `total`?"),
     ("key.query = \"some\"", "6:13: api[0].key.query", "\"all\", \"exact\", { only = […] }"),
@@ -370,6 +373,8 @@ fn warnings_come_with_a_valid_file() {
     warns(&format!("server.trusted_proxies = [\"0.0.0.0/0\"]\n{API}"), "are believed");
     warns(&format!("server.purge_method = true\n{API}"), "lets nobody purge");
     warns(&format!("{API}freshness = \"ttl\""), "changes nothing without ttl");
+    warns(&format!("{API}stale_after = 1"), "nothing stale may be given without keep_on_error");
+    assert_eq!(said(&read(&format!("{API}stale_after = 1\nkeep_on_error = 60")).unwrap().warnings), [""; 0]);
     warns(&format!("{API}[[api.route]]\non = \"/b\"\n[[api.route]]\non = \"/b\""), "never reached");
     warns(&format!("{TOKEN}token_env = \"SHORT\"\n{API}"), "fewer than 16 bytes");
     warns(&format!("{API}auth = {{ kind = \"forward\", url = \"http://judge.example/\" }}"), "without https");

@@ -171,6 +171,9 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         error_answers = "rfc"
         grace = 7
         keep_on_error = "1d"
+        stale_after = "200ms"
+        refresh_ahead = 0.9
+        ttl_jitter = 0.1
         set_cookie = "pass"
         content_types = ["application/json", "text/*"]
         client_directives = "ignore"
@@ -186,6 +189,8 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         [[api.route]]
         on = "/b/{id}/**"
         ttl = "none"
+        stale_after = "none"
+        refresh_ahead = "none"
         safe = true
         set_cookie = "store"
         client_cache = "none"
