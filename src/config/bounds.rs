@@ -50,6 +50,7 @@ pub(super) const VARIANTS_PER_PATH: Counts = 1..=10_000;
 pub(super) const KEYS_PER_CALLER: Counts = 1..=10_000_000;
 pub(super) const FILLS: Counts = 1..=100_000;
 pub(super) const BACKGROUND_REFRESHES: Counts = 1..=100_000;
+pub(super) const COMPRESSIONS: Counts = 1..=10_000;
 pub(super) const DRAIN: Durations = Duration::ZERO..=HOUR;
 
 // [cache]
@@ -75,6 +76,8 @@ pub(super) const GRACE: Durations = Duration::ZERO..=times(DAY, 365);
 pub(super) const STALE_AFTER: Durations = MS..=HOUR;
 pub(super) const REFRESH_AHEAD: Shares = 0.5..=0.99;
 pub(super) const TTL_JITTER: Shares = 0.0..=0.5;
+pub(super) const ENCODINGS: usize = 3;
+pub(super) const COMPRESS_MIN: Sizes = 0..=GIB;
 pub(super) const WRITE_SETTLE: Durations = Duration::ZERO..=HOUR;
 pub(super) const CONNECT: Durations = MS..=times(MINUTE, 5);
 pub(super) const FIRST_BYTE: Durations = MS..=HOUR;

@@ -10,6 +10,7 @@ use super::tls::CLIENT_AUTH;
 use super::values::{show_duration, show_size};
 use super::words::{self, word};
 use crate::auth;
+use crate::encode;
 use crate::limit::{Limiter, Quota};
 use crate::policy::{Api, FieldPattern, HostHeader, KeyRules, Names, PurgeRule, QueryKey, Route, Rules, Share, Ttl};
 use crate::upstream::Endpoint;
@@ -57,6 +58,7 @@ fn server(s: &listener::Settings) -> Value {
             "keys_per_caller": l.keys_per_caller,
             "fills": l.fills,
             "background_refreshes": l.background_refreshes,
+            "compressions": l.compressions,
         },
         "drain": { "delay": show_duration(s.drain_delay), "deadline": show_duration(s.drain_deadline) },
     });
@@ -179,6 +181,7 @@ fn rules(r: &Rules) -> Value {
         "client_directives": word(words::CLIENT_DIRECTIVES, &r.client_directives),
         "client_cache": word(words::CLIENT_CACHE, &r.client_cache),
         "etag": word(words::ETAG, &r.generate_etag),
+        "compress": r.compress.as_deref().map_or(json!(false), compress),
         "unique_etags": r.unique_etags,
         "invalidate": word(words::INVALIDATE, &r.invalidate),
         "write_settle": show_duration(r.write_settle),
@@ -199,6 +202,11 @@ fn rules(r: &Rules) -> Value {
         shown["rate"] = rate(limiter);
     }
     shown
+}
+
+fn compress(s: &encode::Settings) -> Value {
+    let encodings: Vec<_> = s.encodings.iter().map(|coding| coding.name()).collect();
+    json!({ "encodings": encodings, "min": show_size(s.min), "types": s.types })
 }
 
 /// Only what limits anything.

@@ -7,6 +7,7 @@
 use super::address::{authority, path};
 use super::auth::auth;
 use super::bounds;
+use super::compress::compress;
 use super::key::key;
 use super::table::{Table, Value};
 use super::words;
@@ -41,6 +42,7 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     t.set("client_directives", &mut r.client_directives, |v| v.word(words::CLIENT_DIRECTIVES));
     t.set("client_cache", &mut r.client_cache, |v| v.word(words::CLIENT_CACHE));
     t.set("etag", &mut r.generate_etag, |v| v.word(words::ETAG));
+    t.set("compress", &mut r.compress, compress);
     t.set("unique_etags", &mut r.unique_etags, Value::bool);
     t.set("invalidate", &mut r.invalidate, |v| v.word(words::INVALIDATE));
     t.set("write_settle", &mut r.write_settle, |v| v.duration(&bounds::WRITE_SETTLE));

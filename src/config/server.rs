@@ -84,6 +84,7 @@ fn limits(t: Table<'_>) -> Limits {
     t.set("keys_per_caller", &mut l.keys_per_caller, |v| v.count(bounds::KEYS_PER_CALLER));
     t.set("fills", &mut l.fills, |v| v.count(bounds::FILLS));
     t.set("background_refreshes", &mut l.background_refreshes, |v| v.count(bounds::BACKGROUND_REFRESHES));
+    t.set("compressions", &mut l.compressions, |v| v.count(bounds::COMPRESSIONS));
     t.finish();
     l
 }

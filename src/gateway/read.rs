@@ -2,7 +2,9 @@
 
 use super::Gateway;
 use super::admit::Admitted;
-use super::deliver::{self, Asked};
+use super::asked::Asked;
+use super::compress;
+use super::deliver;
 use super::find::{Found, FoundPart, Lookup, find, find_part};
 use super::forward;
 use super::outcome::{Answered, Kind, Outcome, Step};
@@ -11,6 +13,7 @@ use super::status::{Fwd, Status};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock::Now;
+use crate::encode::Encoders;
 use crate::fill::{Candidates, Comer, Question, Shared, Wanted};
 use crate::policy::{Names, canonical_query};
 use crate::rfc9110::conditional;
@@ -50,6 +53,7 @@ pub(super) struct Reading<'a> {
     pub(super) admitted: &'a Admitted,
     pub(super) client: &'a Client,
     pub(super) lookup: &'a Lookup,
+    pub(super) encoders: &'a Encoders,
 }
 
 impl Gateway {
@@ -75,16 +79,16 @@ impl Gateway {
         let query = canonical_query(&admitted.routed.rules.key, admitted.uri.query());
         let lookup = Lookup::new(&admitted, query.as_deref());
         let found = find(&self.store, &lookup, &admitted, &wishes, now);
-        let reading = Reading { admitted: &admitted, client, lookup: &lookup };
+        let reading = Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
         match found {
             Found::Fresh(entry) => {
                 self.refresh_ahead(&reading, &entry, &wishes, &comer, now);
-                Step::Now(reading.hit(&entry, Kind::Hit, None, now))
+                self.give(admitted, client, lookup, entry, (Kind::Hit, None), now)
             }
-            Found::Stale(entry) => Step::Now(reading.hit(&entry, Kind::Stale, Some("max-stale"), now)),
+            Found::Stale(entry) => self.give(admitted, client, lookup, entry, (Kind::Stale, Some("max-stale")), now),
             Found::Refresh(entry) => {
                 self.refresh(&reading, &entry, &comer, now);
-                Step::Now(reading.hit(&entry, Kind::Stale, Some("stale-while-revalidate"), now))
+                self.give(admitted, client, lookup, entry, (Kind::Stale, Some("stale-while-revalidate")), now)
             }
             Found::Ask { stored, fwd, why } => {
                 let nothing = stored.one().is_none();
@@ -106,7 +110,8 @@ impl Gateway {
                         Step::Later(Box::pin(self.pass_or_stale(admitted, body, client, past, of, fallback)))
                     }
                     None => Step::Later(Box::pin(async move {
-                        let reading = Reading { admitted: &admitted, client, lookup: &lookup };
+                        let reading =
+                            Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
                         let is_part = nothing && admitted.fields.contains_key(RANGE);
                         let wanted = match part {
                             FoundPart::Beginning(of) => Wanted::Rest(of),
@@ -118,6 +123,27 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// From the store: at once, but for the first who wants a large content encoded.
+    fn give<'a>(
+        self: &'a Arc<Self>,
+        admitted: Admitted,
+        client: &'a Client,
+        lookup: Lookup,
+        entry: Arc<Entry>,
+        how: (Kind, Option<&'static str>),
+        now: Now,
+    ) -> Step<'a> {
+        let Some(coding) = self.to_encode(&admitted, &lookup, &entry) else {
+            let reading = Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
+            return Step::Now(reading.hit(&entry, how.0, how.1, now));
+        };
+        Step::Later(Box::pin(async move {
+            self.encode(&lookup, &entry, coding).await;
+            let reading = Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
+            reading.hit(&entry, how.0, how.1, now)
+        }))
     }
 
     /// A stored part that helps where the whole isn't stored.
@@ -179,7 +205,7 @@ impl Gateway {
                 }
                 let status = Status { fwd_status: Some(response.status()), ..status };
                 let outcome = Outcome { api, kind: Kind::Pass, reason: past.1, origin_ms, ..Outcome::default() };
-                (deliver::own(asked(&admitted), response, &status), outcome)
+                (deliver::own(Asked::new(&admitted, &self.encoders), response, &status), outcome)
             }
             Err(error) => {
                 let problem = self.problem(&error);
@@ -188,13 +214,15 @@ impl Gateway {
         }
     }
 
-    /// The request for the origin, everything of the client's but what belongs to its connection; takes the fields.
+    /// The request for the origin, everything of the client's but what belongs to its connection; takes the fields,
+    /// but those that decide about encoding its answer.
     pub(super) fn request(&self, admitted: &mut Admitted, client: &Client, body: Body) -> Option<Request<Body>> {
         let mut request = Request::new(forward::body(admitted, body));
         *request.method_mut() = admitted.method.clone();
         *request.uri_mut() = forward::uri(admitted, false)?;
         let trusted = (self.settings.trusts)(client.address.ip());
-        let fields = std::mem::take(&mut admitted.fields);
+        let kept = compress::kept(admitted);
+        let fields = std::mem::replace(&mut admitted.fields, kept);
         *request.headers_mut() = forward::fields(admitted, fields, client, trusted);
         Some(request)
     }
@@ -266,6 +294,10 @@ impl Gateway {
 }
 
 impl Reading<'_> {
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked::new(self.admitted, self.encoders)
+    }
+
     fn api(&self) -> Arc<str> {
         Arc::clone(&self.admitted.routed.mounted.id)
     }
@@ -277,7 +309,7 @@ impl Reading<'_> {
         let soft = kind == Kind::Stale && entry.standing() == Standing::Outdated;
         let left = ttl(entry, now).map(|left| if soft { left.min(0) } else { left });
         let status = Status { detail, ..Status::hit(if soft { left.or(Some(0)) } else { left }) };
-        let response = deliver::from_entry(asked(self.admitted), entry, None, true, &HeaderMap::new(), &status, now);
+        let response = deliver::from_entry(self.asked(), entry, None, true, &HeaderMap::new(), &status, now);
         (response, Outcome { api: Some(self.api()), kind, reason: detail, ..Outcome::default() })
     }
 
@@ -306,7 +338,7 @@ impl Reading<'_> {
             ..status
         };
         let aged = joined || shared.revalidated;
-        let (fields, asked) = (&*shared.personal, asked(self.admitted));
+        let (fields, asked) = (&*shared.personal, self.asked());
         let response = deliver::from_entry(asked, &shared.entry, body, aged, fields, &status, now);
         let outcome = Outcome {
             api: Some(self.api()),
@@ -328,7 +360,7 @@ impl Reading<'_> {
         status: Status,
     ) -> Answered {
         let status = Status { fwd_status: Some(response.status()), detail: Some(reason), ..status };
-        let response = deliver::own(asked(self.admitted), response, &status);
+        let response = deliver::own(self.asked(), response, &status);
         let api = Some(self.api());
         (
             response,
@@ -360,12 +392,6 @@ fn past(admitted: &Admitted) -> Option<Past> {
 pub(super) fn ttl(entry: &Entry, now: Now) -> Option<i64> {
     let left = entry.facts.fresh_for(now);
     (left != i64::MAX).then(|| left.saturating_add(999).div_euclid(1000)) // with Age, which is rounded down, it adds up to the lifetime
-}
-
-/// The request as far as delivering is concerned.
-pub(super) fn asked(admitted: &Admitted) -> Asked<'_> {
-    let routed = &admitted.routed;
-    Asked { method: &admitted.method, fields: &admitted.fields, rules: &routed.rules, api: &routed.mounted.api }
 }
 
 /// Passes interim answers to the client.

@@ -14,10 +14,11 @@
 
 use super::Gateway;
 use super::admit::Admitted;
-use super::deliver::{self, Asked};
+use super::asked::Asked;
+use super::deliver;
 use super::outcome::{Answered, Kind, Outcome};
 use super::problem::Problem;
-use super::read::{Past, Reading, asked, ttl};
+use super::read::{Past, Reading, ttl};
 use super::status::{Fwd, Status};
 use crate::body::Body;
 use crate::client::Client;
@@ -101,14 +102,13 @@ impl Gateway {
             None => {
                 let now = self.clock.now();
                 if let Some(entry) = fallback.usable(now) {
-                    return stale(asked(reading.admitted), api(), entry, None, SLOW, now);
+                    return stale(reading.asked(), api(), entry, None, SLOW, now);
                 }
                 asking.await
             }
         };
         let now = self.clock.now();
-        let instead =
-            |status| fallback.usable(now).map(|e| stale(asked(reading.admitted), api(), e, status, ON_ERROR, now));
+        let instead = |status| fallback.usable(now).map(|e| stale(reading.asked(), api(), e, status, ON_ERROR, now));
         let status = past.status();
         match heard {
             Heard::Got(Got::Shared { shared, body, joined }) => reading.shared(&shared, body, joined, status, now),
@@ -154,7 +154,8 @@ impl Gateway {
             return self.pass(admitted, body, client, past, of).await;
         }
         let (method, fields, routed) = (admitted.method.clone(), admitted.fields.clone(), admitted.routed.clone());
-        let asked = Asked { method: &method, fields: &fields, rules: &routed.rules, api: &routed.mounted.api };
+        let (rules, api, encoders) = (&*routed.rules, &routed.mounted.api, &self.encoders);
+        let asked = Asked { method: &method, fields: &fields, rules, api, encoders };
         let api = || Some(Arc::clone(&routed.mounted.id));
         let mut passing = pin!(self.pass(admitted, body, client, past, of));
         let in_time = match fallback.patience {

@@ -103,6 +103,8 @@ pub struct Limits {
     pub fills: usize,
     /// `background_refreshes`: questions to origins that nobody waits for, over all. Default 256.
     pub background_refreshes: usize,
+    /// `compressions`: contents that are being encoded, over all. Default 64.
+    pub compressions: usize,
 }
 
 impl Default for Limits {
@@ -125,6 +127,7 @@ impl Default for Limits {
             keys_per_caller: 100_000,
             fills: 4_096,
             background_refreshes: 256,
+            compressions: 64,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::pattern::{Methods, Pattern, Template};
 use crate::auth;
+use crate::encode;
 use crate::limit::Limiter;
 use crate::upstream::{Endpoint, Timeouts};
 use http::HeaderName;
@@ -112,6 +113,8 @@ pub struct Rules {
     pub rate: Option<Limiter>,
     /// `[api.cors]`: which pages may read our own refusals. Default: none.
     pub cors: Option<Cors>,
+    /// `compress`: which answers are encoded for clients that take that. Default none.
+    pub compress: Option<Arc<encode::Settings>>,
     /// `unique_etags`: the operator's word that strong entity tags differ between variants. Default false.
     pub unique_etags: bool,
     /// `invalidate`. Default tree.
@@ -151,6 +154,7 @@ impl Default for Rules {
             auth: auth::Settings::None,
             rate: None,
             cors: None,
+            compress: None,
             unique_etags: false,
             invalidate: Reach::Tree,
             write_settle: Duration::ZERO,

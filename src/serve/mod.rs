@@ -214,6 +214,7 @@ fn join(
         header_count: server.limits.header_count,
         request_body: server.limits.request_body,
         query_body: server.limits.query_body,
+        compressions: server.limits.compressions,
         reached: Arc::clone(reached),
         may_purge: may_purge(server, guard),
     };

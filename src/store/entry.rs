@@ -1,9 +1,11 @@
 //! One stored answer.
 
 use super::accounts::Charge;
+use super::encodings::{Encoding, Encodings};
 use super::fields::Fields;
 use super::scopes::{Epoch, Held, Standing};
 use crate::clock::Now;
+use crate::rfc9110::accept_encoding::Coding;
 use crate::rfc9110::date;
 use crate::rfc9111::{Facts, Selection, Sharing};
 use bytes::Bytes;
@@ -49,6 +51,8 @@ pub struct Content {
     pub body: Bytes,
     /// What few have.
     pub extra: Option<Box<Extra>>,
+    /// What it was encoded to, once it was.
+    pub encoded: OnceLock<Arc<Encodings>>,
 }
 
 /// What comes with few contents.
@@ -64,12 +68,22 @@ impl Content {
     /// With these, if there are any.
     pub fn new(body: Bytes, extra: Extra) -> Self {
         let some = extra.trailers.is_some() || extra.etag.is_some();
-        Content { body, extra: some.then(|| Box::new(extra)) }
+        Content { body, extra: some.then(|| Box::new(extra)), encoded: OnceLock::new() }
     }
 
     /// Trailer fields, when there were any.
     pub fn trailers(&self) -> Option<&HeaderMap> {
         self.extra.as_ref()?.trailers.as_deref()
+    }
+
+    /// It in this coding, if it was ever encoded; `Some(None)` where that makes it no smaller.
+    pub fn encoded(&self, coding: Coding) -> Option<Option<&Bytes>> {
+        self.encoded.get()?.of(coding).get().map(Option::as_ref)
+    }
+
+    /// Where it is to be put in this coding. Who does calls [`Store::reweigh`](super::Store::reweigh).
+    pub fn encoding(&self, coding: Coding) -> &Encoding {
+        self.encoded.get_or_init(Arc::default).of(coding)
     }
 
     /// An entity tag of our own.
@@ -113,7 +127,8 @@ impl Entry {
 
     /// Bytes of memory it takes, without its key.
     pub fn size(&self) -> usize {
-        let body = self.content.get().map_or(0, |c| c.body.len());
+        let encoded = |content: &Content| content.encoded.get().map_or(0, |encoded| encoded.size());
+        let body = self.content.get().map_or(0, |c| c.body.len() + encoded(c));
         size_of::<Entry>()
             + 2 * size_of::<usize>()
             + self.fields.size()
@@ -192,6 +207,15 @@ impl Tallied {
     /// The tally it is counted in.
     pub fn tally(&self) -> &Arc<Tally> {
         &self.tally
+    }
+
+    /// Counts it as `bytes` from now on, if it was counted in.
+    pub(super) fn recount(&self, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX).max(1);
+        let changed = |before: i64| (before > 0).then_some(bytes);
+        if let Ok(before) = self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed) {
+            self.tally.bytes.fetch_add(bytes - before, Ordering::Relaxed);
+        }
     }
 
     /// Counts `bytes` in, once.
