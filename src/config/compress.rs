@@ -18,8 +18,10 @@ pub(super) fn compress(value: &Value<'_>) -> Option<Option<Arc<Settings>>> {
     }
     let (t, mut settings) = (value.table()?, Settings::default());
     t.set("encodings", &mut settings.encodings, |v| {
-        let list = v.list(bounds::ENCODINGS, |v| v.word(words::ENCODINGS))?;
-        if list.is_empty() { v.wrong("at least one of \"zstd\", \"br\" and \"gzip\"") } else { Some(list) }
+        if v.value.as_array().is_some_and(|list| list.is_empty()) {
+            return v.wrong("at least one of \"zstd\", \"br\" and \"gzip\"");
+        }
+        v.list(bounds::ENCODINGS, |v| v.word(words::ENCODINGS))
     });
     t.set("min", &mut settings.min, |v| v.size(bounds::COMPRESS_MIN));
     t.set("types", &mut settings.types, |v| v.list(bounds::NAMES, |v| v.parsed(pattern)));

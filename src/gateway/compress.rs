@@ -173,7 +173,7 @@ impl Gateway {
             return Some(coding);
         }
         let made = encode::whole(&content.body, coding).map(Bytes::from);
-        if content.encoding(coding).set(made).is_ok() {
+        if content.encoding(coding).is_some_and(|place| place.set(made).is_ok()) {
             self.reweigh(lookup, entry);
         }
         None
@@ -182,8 +182,9 @@ impl Gateway {
     /// Puts a content in this coding beside the stored one, unless too much is being encoded; who comes meanwhile waits for the same.
     pub(super) async fn encode(&self, lookup: &Lookup, entry: &Entry, coding: Coding) {
         let Some(content) = entry.content.get() else { return };
+        let Some(place) = content.encoding(coding) else { return };
         let make = || self.encoders.whole(content.body.clone(), coding);
-        if content.encoding(coding).get_or_try_init(make).await.is_ok() {
+        if place.get_or_try_init(make).await.is_ok() {
             self.reweigh(lookup, entry);
         }
     }

@@ -51,8 +51,6 @@ pub struct Content {
     pub body: Bytes,
     /// What few have.
     pub extra: Option<Box<Extra>>,
-    /// What it was encoded to, once it was.
-    pub encoded: OnceLock<Arc<Encodings>>,
 }
 
 /// What comes with few contents.
@@ -62,13 +60,22 @@ pub struct Extra {
     pub trailers: Option<Arc<HeaderMap>>,
     /// An entity tag of our own (`etag = "generate"`), where the origin gave none.
     pub etag: Option<HeaderValue>,
+    /// What it was encoded to, where it may be (`compress`).
+    pub encoded: Option<Arc<Encodings>>,
+}
+
+impl Extra {
+    /// Bytes of memory that it takes, but for the trailer fields, which few have.
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.encoded.as_ref().map_or(0, |encoded| encoded.size())
+    }
 }
 
 impl Content {
     /// With these, if there are any.
     pub fn new(body: Bytes, extra: Extra) -> Self {
-        let some = extra.trailers.is_some() || extra.etag.is_some();
-        Content { body, extra: some.then(|| Box::new(extra)), encoded: OnceLock::new() }
+        let some = extra.trailers.is_some() || extra.etag.is_some() || extra.encoded.is_some();
+        Content { body, extra: some.then(|| Box::new(extra)) }
     }
 
     /// Trailer fields, when there were any.
@@ -78,12 +85,12 @@ impl Content {
 
     /// It in this coding, if it was ever encoded; `Some(None)` where that makes it no smaller.
     pub fn encoded(&self, coding: Coding) -> Option<Option<&Bytes>> {
-        self.encoded.get()?.of(coding).get().map(Option::as_ref)
+        self.encoding(coding)?.get().map(Option::as_ref)
     }
 
-    /// Where it is to be put in this coding. Who does calls [`Store::reweigh`](super::Store::reweigh).
-    pub fn encoding(&self, coding: Coding) -> &Encoding {
-        self.encoded.get_or_init(Arc::default).of(coding)
+    /// Where it is to be put in this coding, if that is kept. Who does calls [`Store::reweigh`](super::Store::reweigh).
+    pub fn encoding(&self, coding: Coding) -> Option<&Encoding> {
+        Some(self.extra.as_ref()?.encoded.as_ref()?.of(coding))
     }
 
     /// An entity tag of our own.
@@ -127,8 +134,8 @@ impl Entry {
 
     /// Bytes of memory it takes, without its key.
     pub fn size(&self) -> usize {
-        let encoded = |content: &Content| content.encoded.get().map_or(0, |encoded| encoded.size());
-        let body = self.content.get().map_or(0, |c| c.body.len() + encoded(c));
+        let extra = |content: &Content| content.extra.as_ref().map_or(0, |extra| extra.size());
+        let body = self.content.get().map_or(0, |c| c.body.len() + extra(c));
         size_of::<Entry>()
             + 2 * size_of::<usize>()
             + self.fields.size()
