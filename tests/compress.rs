@@ -563,3 +563,31 @@ async fn readers_of_one_answer_each_have_it_as_they_take_it() {
     }
     assert_eq!(origin.count(), 1);
 }
+
+/// curl brings decoders of its own: zlib's, Google's and the reference one of zstd, as far as it was built with them.
+#[tokio::test]
+async fn curl_reads_every_coding() {
+    let Ok(version) = std::process::Command::new("curl").arg("--version").output() else {
+        println!("curl isn't there");
+        return;
+    };
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    for (coding, library) in [("zstd", "zstd/"), ("br", "brotli/"), ("gzip", "zlib/")] {
+        if !version.contains(library) {
+            println!("curl was built without {library}");
+            continue;
+        }
+        let origin = Origin::always(kept(text(300_000))).await;
+        let gateway = Gateway::before(&origin, ON).await;
+        for http2 in [false, true, true, false] {
+            let mut curl = std::process::Command::new("curl");
+            curl.args(["--silent", "--show-error", "--compressed", "--max-time", "30"]);
+            curl.args(http2.then_some("--http2-prior-knowledge"));
+            curl.args(["--header", &format!("Accept-Encoding: {coding}"), &format!("http://{}/a", gateway.addr)]);
+            let out = tokio::task::spawn_blocking(move || curl.output().unwrap()).await.unwrap();
+            assert!(out.stdout == text(300_000), "{coding}: {}", String::from_utf8_lossy(&out.stderr));
+            gateway.settled().await;
+        }
+        assert!(get(&gateway, "/a", coding).await.get("content-encoding") == Some(coding) && origin.count() == 1);
+    }
+}

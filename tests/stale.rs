@@ -5,6 +5,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use support::{Answer, Client, Gate, Gateway, Origin, Reply, within};
 
 const SLOW: &str = "keep_on_error = \"1h\"\nstale_after = \"50ms\"\n";
@@ -400,6 +401,20 @@ async fn a_refresh_that_came_to_nothing_waits_a_second() {
             client.get("/a").await;
             origin.received(asked as usize + 2).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_whose_answer_was_kept_may_be_followed_by_the_next_at_once() {
+    let origin = nth(|n| Reply::ok(n.to_string())).await;
+    let gateway = Gateway::before(&origin, "ttl = \"300ms\"\ngrace = \"1h\"").await;
+    get(&gateway, "/a").await;
+    gateway.settled().await;
+    for n in 1..4 {
+        gateway.clock.step(Duration::from_millis(301));
+        get(&gateway, "/a").await;
+        origin.received(n + 1).await;
+        reaches(&gateway, "freshgate_background_refreshes", 0).await;
     }
 }
 
