@@ -25,6 +25,7 @@ const fn times(unit: Duration, n: u32) -> Duration {
 // [server]
 pub(super) const LISTENS: usize = 64;
 pub(super) const PROXIES: usize = 1000;
+pub(super) const RESOLVERS: usize = 8;
 pub(super) const CONNECTIONS: Counts = 1..=1_000_000;
 pub(super) const HEADER_BYTES: Sizes = 8 * KIB..=MIB;
 pub(super) const HEADER_COUNT: Counts = 10..=1000;
@@ -59,7 +60,6 @@ pub(super) const MAX_OBJECT_SIZE: Sizes = KIB..=GIB;
 pub(super) const MAX_FILL_TIME: Durations = SECOND..=DAY;
 
 // [admin], [log]
-pub(super) const SAMPLE: Shares = 0.0..=1.0;
 pub(super) const TOKENS: usize = 1000;
 pub(super) const REDACTED_NAMES: usize = 1000;
 
@@ -83,3 +83,20 @@ pub(super) const CONNECT: Durations = MS..=times(MINUTE, 5);
 pub(super) const FIRST_BYTE: Durations = MS..=HOUR;
 pub(super) const BETWEEN_BYTES: Durations = MS..=HOUR;
 pub(super) const TOTAL: Durations = MS..=DAY;
+pub(super) const POOL_IDLE: Counts = 0..=10_000;
+pub(super) const POOL_IDLE_TIMEOUT: Durations = times(MS, 100)..=HOUR;
+pub(super) const POOL_LIFETIME: Durations = SECOND..=times(DAY, 30);
+pub(super) const POOL_STREAMS: Counts = 1..=10_000;
+pub(super) const HEALTH_FAILURES: Counts = 0..=10_000;
+pub(super) const HEALTH_REST: Durations = times(MS, 100)..=DAY;
+pub(super) const SLOW_START: Durations = Duration::ZERO..=HOUR;
+pub(super) const CHECK_INTERVAL: Durations = times(MS, 10)..=HOUR;
+pub(super) const CHECKS: Counts = 1..=1000;
+pub(super) const STATUS: Counts = 200..=599;
+pub(super) const BREAKER_QUEUE: Counts = 0..=1_000_000;
+pub(super) const QUEUE_TIME: Durations = MS..=MINUTE;
+pub(super) const BREAKER_CALLS: Counts = 1..=1_000_000;
+pub(super) const BREAKER_TIME: Durations = times(MS, 100)..=HOUR;
+pub(super) const RETRIES: Counts = 0..=10;
+pub(super) const BACKOFF: Durations = Duration::ZERO..=MINUTE;
+pub(super) const RETRY_BODY: Sizes = 0..=MIB;

@@ -12,7 +12,7 @@ pub(super) fn log(root: &Table<'_>) -> Settings {
     t.set("format", &mut settings.format, |v| v.word(FORMAT));
     t.set("level", &mut settings.level, |v| v.word(LEVEL));
     t.set("access", &mut settings.access, Value::bool);
-    t.set("sample", &mut settings.sample, |v| v.share(&bounds::SAMPLE));
+    t.set("sample", &mut settings.sample, Value::share);
     t.set("redact_query", &mut settings.redact_query, |v| {
         v.list(bounds::REDACTED_NAMES, |v| v.text().map(String::from))
     });

@@ -61,8 +61,13 @@ impl<'a> Value<'a> {
         number.filter(|n| bounds.contains(n)).or_else(|| self.wrong(&expected()))
     }
 
+    /// A share of the whole.
+    pub(super) fn share(&self) -> Option<f64> {
+        self.share_within(&(0.0..=1.0))
+    }
+
     /// A share of the whole, within bounds.
-    pub(super) fn share(&self, bounds: &RangeInclusive<f64>) -> Option<f64> {
+    pub(super) fn share_within(&self, bounds: &RangeInclusive<f64>) -> Option<f64> {
         let whole = integer(self.value).and_then(|n| i8::try_from(n).ok()).map(f64::from);
         let number = whole.or_else(|| self.value.as_float().and_then(|float| float.as_str().parse().ok()));
         let expected = || format!("a number from {:?} to {:?}", bounds.start(), bounds.end());

@@ -9,6 +9,7 @@ use super::auth::auth;
 use super::bounds;
 use super::compress::compress;
 use super::key::key;
+use super::origin::retry;
 use super::table::{Table, Value};
 use super::words;
 use crate::auth::Settings as Auth;
@@ -35,8 +36,8 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     t.set("grace", &mut r.grace, |v| v.duration(&bounds::GRACE));
     t.set("keep_on_error", &mut r.keep_on_error, |v| v.duration(&bounds::GRACE));
     t.set("stale_after", &mut r.stale_after, |v| v.or_none(|v| v.duration(&bounds::STALE_AFTER)));
-    t.set("refresh_ahead", &mut r.refresh_ahead, |v| v.or_none(|v| v.share(&bounds::REFRESH_AHEAD)));
-    t.set("ttl_jitter", &mut r.ttl_jitter, |v| v.share(&bounds::TTL_JITTER));
+    t.set("refresh_ahead", &mut r.refresh_ahead, |v| v.or_none(|v| v.share_within(&bounds::REFRESH_AHEAD)));
+    t.set("ttl_jitter", &mut r.ttl_jitter, |v| v.share_within(&bounds::TTL_JITTER));
     t.set("set_cookie", &mut r.set_cookie, |v| v.word(words::SET_COOKIE));
     t.set("content_types", &mut r.content_types, |v| v.list(bounds::NAMES, |v| v.parsed(media_type)));
     t.set("client_directives", &mut r.client_directives, |v| v.word(words::CLIENT_DIRECTIVES));
@@ -47,6 +48,7 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     t.set("invalidate", &mut r.invalidate, |v| v.word(words::INVALIDATE));
     t.set("write_settle", &mut r.write_settle, |v| v.duration(&bounds::WRITE_SETTLE));
     timeouts(t, &mut r.timeouts);
+    retry(t, &mut r.retry);
     key(t, &mut r.key);
     auth(t, &mut r.auth);
     rate(t, &mut r.rate);

@@ -10,11 +10,6 @@ pub(super) const UNAVAILABLE: &[&str] = &[
     "objects",
     "events",
     "cluster",
-    "api.retry",
-    "api.breaker",
-    "api.health",
-    "api.pool",
-    "api.balance",
 ];
 
 /// What is said of them.

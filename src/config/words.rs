@@ -2,6 +2,7 @@
 
 use crate::policy::{ClientCache, ErrorAnswers, Precedence, Reach, SetCookie};
 use crate::rfc9110::accept_encoding::Coding;
+use crate::upstream::Balance;
 use crate::{admin, store, telemetry};
 
 /// The words of a setting with what they mean.
@@ -33,6 +34,10 @@ pub(super) const LEVEL: &Words<tracing::Level> = &[
     ("debug", tracing::Level::DEBUG),
     ("trace", tracing::Level::TRACE),
 ];
+
+/// `balance`.
+pub(super) const BALANCE: &Words<Balance> =
+    &[("least-loaded", Balance::LeastLoaded), ("round-robin", Balance::RoundRobin), ("hash", Balance::Hash)];
 
 /// `freshness`.
 pub(super) const FRESHNESS: &Words<Precedence> = &[("origin", Precedence::Origin), ("ttl", Precedence::Ttl)];

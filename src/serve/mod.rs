@@ -16,8 +16,8 @@ use crate::reached::{Bound, Reached};
 use crate::store::{self, Store};
 use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry};
-use crate::upstream::{Budget, Origin, TlsClient};
-use crate::{admin, config, tls};
+use crate::upstream::{Budget, Origin, Resolver, TlsClient};
+use crate::{admin, config, policy, tls};
 use front::Front;
 use house::Rooms;
 use socket2::{Domain, Socket, Type};
@@ -97,6 +97,7 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     let most = config.server.limits.origin_requests;
     let outside = Outside {
         tls: TlsClient::system(),
+        resolver: Resolver::of(&config.server.resolver),
         tasks: background.clone(),
         clock: clock.clone(),
         budget: Budget::new(most, Bound::OriginRequests, Arc::clone(&reached)),
@@ -302,9 +303,9 @@ fn looks(apis: &Apis, outside: &Outside) -> Vec<Look> {
 }
 
 fn serve_apis(apis: &Apis, outside: &Outside, budget: &Arc<Budget>) -> Vec<Served> {
-    let serve = |endpoints| Served {
-        origin: Arc::new(Origin::new(endpoints, outside.tls.clone(), outside.tasks.clone()).within(Arc::clone(budget))),
-        tally: Arc::default(),
+    let around = || (outside.tls.clone(), outside.resolver.clone(), outside.tasks.clone());
+    let origin = |api: &policy::Api| {
+        Origin::with(api.upstream.clone(), &api.origin, around(), outside.clock.clone()).within(Arc::clone(budget))
     };
-    apis.iter().map(|mounted| serve(mounted.api.upstream.clone())).collect()
+    apis.iter().map(|mounted| Served { origin: Arc::new(origin(&mounted.api)), tally: Arc::default() }).collect()
 }
