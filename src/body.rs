@@ -167,7 +167,7 @@ impl HttpBody for Begun {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.first.as_ref().map_or_else(|| self.rest.size_hint(), |(_, hint)| hint.clone())
+        self.first.as_ref().map_or_else(|| self.rest.size_hint(), |(_, hint)| *hint)
     }
 }
 

@@ -174,10 +174,13 @@ async fn what_is_left_alone() {
     }
 }
 
+/// Fields of a request, and the coding of its answer.
+type Row = (&'static [(&'static str, &'static str)], Option<&'static str>);
+
 /// What a request says → what it gets, on the way, from the store, and of an answer that isn't kept.
 #[tokio::test]
 async fn what_a_client_says_against_it() {
-    let rows: &[(&[(&str, &str)], Option<&str>)] = &[
+    let rows: &[Row] = &[
         (&[("Accept-Encoding", "gzip"), ("Cache-Control", "no-transform")], None),
         (&[("Accept-Encoding", "gzip"), ("Cache-Control", "max-stale")], Some("gzip")),
         (&[], None),
@@ -283,7 +286,7 @@ async fn conditions_know_both_forms_and_the_origin_is_asked_with_its_own_tag() {
                 (304, Some(own), true),
                 "{tag} {accept}"
             );
-            assert_eq!(answer.get("content-encoding").is_some(), false);
+            assert!(answer.get("content-encoding").is_none());
         }
     }
     assert_eq!(ask("gzip", "\"b\"").await.status, 200);

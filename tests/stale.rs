@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use support::{Answer, Client, Gate, Gateway, Origin, Reply, within};
 
+/// How an origin fails.
+type Failure = fn() -> Reply;
+
 const SLOW: &str = "keep_on_error = \"1h\"\nstale_after = \"50ms\"\n";
 /// Long enough for a write or a purge to be acknowledged meanwhile.
 const SLOWER: &str = "keep_on_error = \"1h\"\nstale_after = \"2s\"\n";
@@ -250,7 +253,7 @@ async fn a_head_and_a_part_are_given_what_is_stale_as_well() {
 
 #[tokio::test]
 async fn every_failure_is_one_for_the_leader_and_for_those_who_joined() {
-    let failures: [(&str, fn() -> Reply); 8] = [
+    let failures: [(&str, Failure); 8] = [
         ("500", || Reply::status(500)),
         ("502", || Reply::status(502)),
         ("503", || Reply::status(503).field("Cache-Control", "no-store")),
@@ -291,6 +294,23 @@ async fn every_failure_is_one_for_the_leader_and_for_those_who_joined() {
     }
 }
 
+/// The clock isn't stepped here, so a breaker that has opened stays open.
+#[tokio::test]
+async fn while_the_breaker_is_open_what_is_stale_is_given_at_once() {
+    let origin = then(|| Reply::status(503)).await;
+    let breaker = "keep_on_error = \"1h\"\n[api.breaker]\ncalls = 1\nfailures = 0.1\nopen = \"1h\"";
+    let gateway = with_old(&origin, breaker, &["/a"]).await;
+    for _ in 0..20 {
+        let answer = get(&gateway, "/a").await;
+        assert!(answer.text() == "old" && answer.cache_says("detail=stale-if-error"), "{answer:?}");
+    }
+    let asked = origin.count();
+    let answer = get(&gateway, "/a").await;
+    assert_eq!((answer.text(), origin.count()), ("old", asked), "the origin is left alone");
+    let none = get(&gateway, "/b").await;
+    assert!(none.status == 503 && none.get("retry-after").is_some() && asked < 10, "{none:?}, asked {asked}");
+}
+
 /// What breaks off after its beginning was seen is an incomplete message, and nothing of it is kept.
 #[tokio::test]
 async fn an_answer_that_breaks_off_later_is_seen_to() {
@@ -316,7 +336,7 @@ async fn what_we_ask_too_much_for_already_is_given_stale_first() {
         }
         gateway.settled().await;
         gateway.step(100);
-        let mut waiting = vec![gateway.client().await, gateway.client().await];
+        let mut waiting = [gateway.client().await, gateway.client().await];
         let targets: &[&str] = if reached == "origin_requests" { &["/a"] } else { &["/a", "/a"] };
         for (client, target) in waiting.iter_mut().zip(targets) {
             client.send("GET", target, &[], "").await;

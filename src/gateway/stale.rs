@@ -136,7 +136,7 @@ impl Gateway {
                 Ok(body) => Heard::Got(Got::Shared { shared, body: Some(body), joined }),
                 Err(error) => Heard::Broke(error.name()),
             },
-            got => Heard::Got(got),
+            got @ (Got::Shared { .. } | Got::Own { .. } | Got::Failed(_) | Got::Overloaded) => Heard::Got(got),
         }
     }
 
