@@ -118,6 +118,7 @@ impl Foundation {
             header_count: server.limits.header_count,
             request_body: server.limits.request_body,
             query_body: server.limits.query_body,
+            compressions: server.limits.compressions,
             reached: Arc::clone(&self.reached),
             succession: Arc::clone(&self.succession),
             may_purge: self.may_purge(server),
@@ -147,5 +148,6 @@ fn fill_settings(cache: &store::Settings, limits: &listener::Limits) -> fill::Se
         write_stall: limits.write_stall,
         waiting: limits.waiting_requests,
         fills: limits.fills,
+        background: limits.background_refreshes,
     }
 }
