@@ -3,6 +3,7 @@
 use super::CANNOT;
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::descriptors;
 use crate::serve::{self, Running};
 use crate::telemetry::{self, Lines};
 use std::future::Future;
@@ -27,7 +28,9 @@ pub(super) fn run(path: &Path) -> ExitCode {
     block_on(serve(loaded.config, lines)).unwrap_or_else(|error| cannot(&error.to_string()))
 }
 
-async fn serve(config: Config, lines: Lines) -> ExitCode {
+async fn serve(mut config: Config, lines: Lines) -> ExitCode {
+    let limits = &mut config.server.limits;
+    (limits.connections, limits.origin_requests) = descriptors::make_room(limits.connections, limits.origin_requests);
     let running = match serve::start(config, Clock::system(), lines.clone()).await {
         Ok(running) => running,
         Err(error) => return cannot(&error.to_string()),

@@ -5,6 +5,8 @@ use super::gate::Gate;
 use super::service::Handler;
 use super::settings::Settings;
 use super::stop::Stop;
+use crate::descriptors::is_want_of_descriptors;
+use crate::reached::Bound;
 use crate::tasks::Tasks;
 use crate::tls;
 use std::io;
@@ -58,6 +60,9 @@ pub async fn run<H: Handler>(
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
+                if is_want_of_descriptors(&error) {
+                    gate.reached.note(Bound::Descriptors);
+                }
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(%error, "no connection can be accepted; trying again");
                 }

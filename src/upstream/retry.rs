@@ -29,6 +29,8 @@ pub(super) fn may(error: &AskError, failed: Failed, retry: &Retry) -> bool {
     failed.whole
         && match error.kind {
             AskErrorKind::Resolve | AskErrorKind::Connect | AskErrorKind::ConnectTimeout | AskErrorKind::Tls => true,
+            // Another endpoint may have an idle connection, or another port for us.
+            AskErrorKind::OutOfSockets => true,
             AskErrorKind::Closed => !error.sent || unheard,
             AskErrorKind::FirstByteTimeout => retry.try_timeout.is_some() && unheard,
             AskErrorKind::TotalTimeout
