@@ -52,6 +52,7 @@ const ORDER: [&str; 30] = [
     "limit",
     "reached",
     "counted",
+    "descriptors",
     "tasks",
     "alarm",
     "gather",
