@@ -28,6 +28,7 @@ pub mod clock;
 pub mod config;
 mod counted;
 mod descriptors;
+pub mod encode;
 pub mod fill;
 pub mod gateway;
 mod gather;

@@ -41,6 +41,7 @@ const ORDER: [&str; 30] = [
     "fill",
     "store",
     "policy",
+    "encode",
     "rfc9111",
     "rfc9110",
     "auth",

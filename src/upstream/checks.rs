@@ -62,7 +62,7 @@ async fn status(check: &Check, slot: &Slot, around: &Around) -> Result<StatusCod
         between_bytes: check.timeout,
         total: Some(Instant::now() + check.timeout),
     };
-    let mut lease = slot.connect(false, around, &time).await?;
+    let mut lease = slot.connect(false, true, around, &time).await?;
     let request = slot.request(&draft, &host, lease.is_http2(), None)?;
     lease.begin(None);
     let sent = lease.send(request).await;

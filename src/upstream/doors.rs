@@ -10,6 +10,7 @@ use super::breaker::{Circuit, Let, Turned};
 use super::error::{AskError, AskErrorKind, Whose};
 use super::health::{Standing, Turn};
 use super::settings::{Breaker, Endpoint, Health, Settings};
+use crate::alarm::later;
 use crate::clock::{Clock, millis};
 use crate::counted::Counted;
 use http::header::{DATE, RETRY_AFTER};
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// All endpoints of an API; numbers are those of `upstream`.
 pub(super) struct Doors {
@@ -82,15 +83,20 @@ impl Doors {
         })
     }
 
-    /// A place at an endpoint, if possible at none of `tried` (a bit for each).
+    /// A place at an endpoint, if possible at none of `tried` (a bit for each); whoever has to wait waits until `end` at most.
     ///
     /// # Errors
     /// When there is none to be asked, or no room.
-    pub(super) async fn enter(self: &Arc<Self>, target: &str, tried: u64) -> Result<Pass, AskError> {
+    pub(super) async fn enter(
+        self: &Arc<Self>,
+        target: &str,
+        tried: u64,
+        end: Option<Instant>,
+    ) -> Result<Pass, AskError> {
         let mut shut = 0;
         loop {
             let index = self.choose(target, tried, shut)?;
-            let permit = self.place(index).await?;
+            let permit = self.place(index, end).await?;
             match self.let_in(index) {
                 Some(let_in) => {
                     let load = Counted::up_to(&self.doors[index].load, usize::MAX);
@@ -154,7 +160,7 @@ impl Doors {
         circuit.enter(breaker, self.clock.mono()).map(Some)
     }
 
-    async fn place(&self, index: usize) -> Result<Option<OwnedSemaphorePermit>, AskError> {
+    async fn place(&self, index: usize, end: Option<Instant>) -> Result<Option<OwnedSemaphorePermit>, AskError> {
         let door = &self.doors[index];
         let (Some(places), Some(breaker)) = (&door.places, &self.breaker) else { return Ok(None) };
         if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
@@ -164,7 +170,8 @@ impl Doors {
         let Some(_waiting) = Counted::up_to(&door.waiting, breaker.queue) else {
             return Err(refused(AskErrorKind::QueueFull));
         };
-        match timeout(breaker.queue_time, Arc::clone(places).acquire_owned()).await {
+        let patience = later(Instant::now(), breaker.queue_time);
+        match timeout_at(end.map_or(patience, |end| end.min(patience)), Arc::clone(places).acquire_owned()).await {
             Ok(permit) => Ok(permit.ok()),
             Err(_elapsed) => Err(refused(AskErrorKind::QueueTimeout)),
         }

@@ -146,7 +146,7 @@ impl Origin {
         self.retries.asked(self.clock.mono());
         loop {
             let last = tries >= times;
-            let pass = self.doors.enter(draft.target(), tried).await.map_err(|e| e.maybe_sent(doubtful))?;
+            let pass = self.doors.enter(draft.target(), tried, time.total).await.map_err(|e| e.maybe_sent(doubtful))?;
             if tries > 0 && tried & pass.bit() != 0 {
                 time.pause(retry::pause(manner.retry, tries, fastrand::u64(..))).await;
             }

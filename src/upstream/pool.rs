@@ -171,8 +171,8 @@ impl Pool {
         Some(self.at(Line::Many { sender: one.sender.clone(), _stream: stream }, Alarm::default()))
     }
 
-    /// Speaks HTTP over a new stream.
-    pub(super) async fn open(self: &Arc<Self>, stream: Stream, tasks: &Tasks) -> Result<Lease, AskError> {
+    /// Speaks HTTP over a new stream. One that is `apart` is nobody else's, and ends with its exchange.
+    pub(super) async fn open(self: &Arc<Self>, stream: Stream, apart: bool, tasks: &Tasks) -> Result<Lease, AskError> {
         let failed = |error: hyper::Error| AskError::unsent(AskErrorKind::Connect).because(error);
         let (heard, born, http2) = (stream.heard(), Born { at: Instant::now(), address: stream.address }, stream.http2);
         let (pulse, io) = (Arc::new(Pulse::new()), TokioIo::new(stream));
@@ -190,7 +190,9 @@ impl Pool {
         tasks.spawn(tend(driver, pulse.clone(), self.settings.idle_timeout, counted));
         let shared = Shared { sender, pulse, born };
         let lease = self.on_stream(&shared);
-        lock(&self.shared).push(shared);
+        if !apart {
+            lock(&self.shared).push(shared);
+        }
         lease.ok_or_else(|| AskError::unsent(AskErrorKind::Connect).because("the origin takes no streams"))
     }
 

@@ -65,19 +65,25 @@ impl Slot {
             if let Some(lease) = self.pool.share() {
                 return Ok(lease);
             }
-            return self.connect(upgrade, around, time).await;
+            return self.connect(upgrade, false, around, time).await;
         }
-        self.connect(upgrade, around, time).await
+        self.connect(upgrade, false, around, time).await
     }
 
-    /// A place on a connection of its own.
-    pub(super) async fn connect(&self, upgrade: bool, around: &Around, time: &TryTime) -> Result<Lease, AskError> {
+    /// A place on a new connection, which is nobody else's if it is to stay `apart`.
+    pub(super) async fn connect(
+        &self,
+        upgrade: bool,
+        apart: bool,
+        around: &Around,
+        time: &TryTime,
+    ) -> Result<Lease, AskError> {
         let (within, all) = time.to_connect();
         let stream = self.way(around, upgrade).connect(within).await.map_err(|error| {
             let over = error.kind == AskErrorKind::ConnectTimeout && within < all;
             if over { AskError::unsent(AskErrorKind::TotalTimeout) } else { error }
         })?;
-        self.pool.open(stream, &around.tasks).await
+        self.pool.open(stream, apart, &around.tasks).await
     }
 
     /// Asks for its addresses again when they are too old, while requests go on.

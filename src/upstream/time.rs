@@ -9,7 +9,7 @@ use tokio::time::Instant;
 pub(super) struct Time<'a> {
     timeouts: &'a Timeouts,
     /// The end of everything (`timeouts.total`).
-    total: Option<Instant>,
+    pub(super) total: Option<Instant>,
     /// Until when there has to be a head, once the first try is over.
     head: Instant,
     first: bool,

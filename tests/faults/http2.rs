@@ -1,6 +1,6 @@
 //! Endpoints that speak HTTP/2: over TLS where they take it, in the clear by prior knowledge.
 
-use crate::support::{Authority, Gate, Gateway, Origin, Reply};
+use crate::support::{Authority, Gate, Gateway, Origin, Reply, within};
 use bytes::Bytes;
 use freshgate::tasks::Tasks;
 use h2::Reason;
@@ -310,4 +310,27 @@ async fn an_origin_of_http1_is_asked_as_ever() {
         assert_eq!(gateway.client().await.get("/a").await.text(), "one");
     }
     assert_eq!((plain.count(), plain.connections()), (3, 1));
+}
+
+/// A check has a connection of its own, and takes it along.
+#[tokio::test]
+async fn checks_leave_no_connection_behind() {
+    let check = "health = { path = \"/healthz\", interval = \"10ms\" }\n";
+    let (origin, gateway) = in_the_clear(&[Act::Answer("well")], check).await;
+    within("twenty checks", async {
+        while origin.count() < 20 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    within("few connections", async {
+        let few = ["0", "1", "2"].map(|n| format!("freshgate_origin_connections{{api=\"test/v1\"}} {n}\n"));
+        loop {
+            let metrics = gateway.admin("GET", "/metrics", "").await;
+            if few.iter().any(|line| metrics.text().contains(line.as_str())) {
+                break;
+            }
+        }
+    })
+    .await;
 }
