@@ -1,5 +1,6 @@
 //! A log that can't be written: the disk is full, or whoever was to read it is gone. Requests are served, what is lost is counted, it is said once
 //! where it still can be (standard error), and what comes when there is room again is there.
+#![cfg(test)]
 #![cfg(target_os = "linux")]
 
 mod support;
