@@ -76,6 +76,8 @@ class Load:
         elif kind == "write":
             method, content = self.random.choice(["PUT", "POST", "DELETE"]), b"x" * self.random.randrange(1, 2000)
             fields = f"Content-Length: {len(content)}\r\n"
+        if method == "GET" and self.random.random() < 0.5:
+            fields += "Accept-Encoding: " + self.random.choice(["gzip", "br", "zstd, gzip;q=0.5"]) + "\r\n"
         if kind == "new":
             kept, connection = connection, await asyncio.open_connection("127.0.0.1", self.house.port)
         reader, writer = connection
