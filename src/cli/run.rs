@@ -3,7 +3,7 @@
 use super::CANNOT;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::serve::{self, Running};
+use crate::serve::{self, Parting, Running, notify};
 use crate::telemetry::{self, Lines};
 use std::future::Future;
 use std::io;
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs until SIGTERM or SIGINT, then drains. Exit code 2 when it can't start.
+/// Runs until SIGTERM or SIGINT, or until another process has taken over, then drains; a second signal ends it at once. Exit code 2 when it can't start.
 pub(super) fn run(path: &Path) -> ExitCode {
     let loaded = match config::load(path) {
         Ok(loaded) => loaded,
@@ -24,21 +24,38 @@ pub(super) fn run(path: &Path) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    block_on(serve(loaded.config, lines)).unwrap_or_else(|error| cannot(&error.to_string()))
+    match block_on(serve(loaded.config, lines)) {
+        // The runtime is gone, and every task with it: now the next process may know that this one has ended.
+        Ok((code, _parting)) => code,
+        Err(error) => cannot(&error.to_string()),
+    }
 }
 
-async fn serve(config: Config, lines: Lines) -> ExitCode {
-    let running = match serve::start(config, Clock::system(), lines.clone()).await {
+async fn serve(config: Config, lines: Lines) -> (ExitCode, Parting) {
+    let started = match serve::activated() {
+        Ok(inherited) => serve::start_with(config, Clock::system(), lines.clone(), inherited).await,
+        Err(error) => Err(error),
+    };
+    let running = match started {
         Ok(running) => running,
-        Err(error) => return cannot(&error.to_string()),
+        Err(error) => return (cannot(&error.to_string()), Parting::default()),
     };
     announce(&running);
-    until_told().await;
+    notify::ready(running.took_over());
+    let parting = running.parting();
+    tokio::select! {
+        () = until_told() => notify::stopping(),
+        () = running.relieved() => {}
+        () = notify::alive() => {}
+    }
     tracing::info!("draining");
-    let ended = running.stop().await;
-    tracing::info!(ended, "stopped");
+    tokio::select! {
+        ended = running.stop() => tracing::info!(ended, "stopped"),
+        () = until_told() => tracing::warn!("told a second time: stopped at once"),
+        () = notify::alive() => {}
+    }
     lines.flush();
-    ExitCode::SUCCESS
+    (ExitCode::SUCCESS, parting)
 }
 
 /// The ready line: every listener is bound.

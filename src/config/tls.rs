@@ -30,7 +30,7 @@ pub(super) fn tls(t: &Table<'_>) -> Option<Settings> {
 }
 
 /// A file's path; a relative one begins at the folder of the configuration.
-fn path(value: &Value<'_>) -> Option<PathBuf> {
+pub(super) fn path(value: &Value<'_>) -> Option<PathBuf> {
     let text = value.text()?;
     if text.is_empty() {
         return value.wrong("the path of a file");

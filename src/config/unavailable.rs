@@ -4,7 +4,6 @@
 /// The path of each, as in the file, without indexes; what stands below it is meant as well. A key of `[[api]]` stands
 /// for the same key of `[[api.route]]`.
 pub(super) const UNAVAILABLE: &[&str] = &[
-    "cache.snapshot",
     "admin.audit_file",
     "telemetry",
     "objects",

@@ -149,7 +149,7 @@ impl Gateway {
             return self.store.scopes.raise(held, Severity::Hard);
         }
         // Settling is announced before the epoch is taken: an answer asked for after it then knows that it can't be kept.
-        held.settle(self.clock.mono() + crate::clock::millis(settle));
+        self.store.scopes.settle(held, self.clock.mono() + crate::clock::millis(settle));
         let epoch = self.store.scopes.raise(held, Severity::Hard);
         let (store, held) = (Arc::clone(&self.store), held.clone());
         self.background.spawn(async move {

@@ -1,4 +1,7 @@
 //! The accept loop.
+//!
+//! At its end it takes in those who wait in the socket's queue: for them the connection stands already, and they may have sent their request.
+//! Closing the socket would reset them.
 
 use super::connection::Server;
 use super::gate::Gate;
@@ -8,14 +11,19 @@ use super::stop::Stop;
 use crate::tasks::Tasks;
 use crate::tls;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// How long to wait after `accept` failed for want of something (descriptors, memory): long enough not to spin, short
 /// enough not to be noticed once there is some again.
 const PAUSE: Duration = Duration::from_millis(75);
+
+/// More than can wait in a socket's queue, so that the end of the loop comes whoever goes on connecting.
+const MOST_WAITING: usize = 8192;
 
 /// Serves `listener` until `stop` drains. It returns when no more connections are accepted; those that are open live
 /// on in `tasks` until they have ended or `stop` closes.
@@ -32,29 +40,25 @@ pub async fn run<H: Handler>(
 ) {
     let server = Arc::new(Server::new(&settings, tls, &gate, &tasks, handler));
     let mut watch = stop.clone();
-    let mut draining = pin!(watch.draining());
+    let taking = Taking { server, gate, tasks, stop };
+    let mut ending = pin!(watch.departing());
     let mut failing = false;
     loop {
         let permit = tokio::select! {
             biased;
-            () = &mut draining => return,
-            permit = gate.room() => permit,
+            () = &mut ending => break,
+            permit = taking.gate.room() => permit,
         };
         let Some(permit) = permit else { return };
         let accepted = tokio::select! {
             biased;
-            () = &mut draining => return,
+            () = &mut ending => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
                 failing = false;
-                let Some(pass) = gate.admit(peer.ip(), permit) else {
-                    tracing::debug!(%peer, reason = "connections-per-address", "connection refused");
-                    continue;
-                };
-                let (server, stop) = (server.clone(), stop.clone());
-                tasks.spawn(async move { server.serve(stream, peer, pass, stop).await });
+                taking.take(stream, peer, permit);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -62,6 +66,49 @@ pub async fn run<H: Handler>(
                     tracing::warn!(%error, "no connection can be accepted; trying again");
                 }
                 tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    if !taking.stop.is_departing() {
+        taking.those_who_wait(listener).await;
+    }
+}
+
+/// What a connection that is accepted needs.
+struct Taking<H> {
+    server: Arc<Server<H>>,
+    gate: Arc<Gate>,
+    tasks: Tasks,
+    stop: Stop,
+}
+
+impl<H: Handler> Taking<H> {
+    fn take(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+        let Some(pass) = self.gate.admit(peer.ip(), permit) else {
+            return tracing::debug!(%peer, reason = "connections-per-address", "connection refused");
+        };
+        let (server, stop) = (self.server.clone(), self.stop.clone());
+        self.tasks.spawn(async move { server.serve(stream, peer, pass, stop).await });
+    }
+
+    /// The system is asked itself: the runtime may not have heard yet of who has come last.
+    async fn those_who_wait(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        let mut watch = self.stop.clone();
+        let mut closing = pin!(watch.closing());
+        for _ in 0..MOST_WAITING {
+            let (stream, peer) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if is_of_one_connection(&error) => continue,
+                Err(_) => return,
+            };
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            let permit = tokio::select! {
+                () = &mut closing => return,
+                permit = self.gate.room() => permit,
+            };
+            if let (Ok(stream), Some(permit)) = (stream, permit) {
+                self.take(stream, peer, permit);
             }
         }
     }

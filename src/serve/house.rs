@@ -7,7 +7,8 @@ use crate::listener::Gate;
 use crate::policy::{Apis, Mounted};
 use crate::purge::{self, BadSelector, Purged, Selector, Target};
 use crate::reached::Reached;
-use crate::store::Store;
+use crate::snapshot::Counts;
+use crate::store::{Store, Tally};
 use crate::telemetry::{Gauges, Telemetry};
 use crate::tls;
 use crate::upstream::Budget;
@@ -20,6 +21,7 @@ pub(super) struct Rooms {
     apis: Apis,
     served: Vec<Served>,
     pub(super) store: Arc<Store>,
+    pub(super) snapshot: Counts,
     fills: Arc<Fills>,
     telemetry: Arc<Telemetry>,
     reached: Arc<Reached>,
@@ -42,7 +44,8 @@ impl Rooms {
         config: Value,
     ) -> Self {
         let (certificates, rims, ready) = (Vec::new(), None, AtomicBool::new(false));
-        Rooms { apis, served, store, fills, telemetry, reached, certificates, rims, config, ready }
+        let snapshot = Counts::default();
+        Rooms { apis, served, store, snapshot, fills, telemetry, reached, certificates, rims, config, ready }
     }
 
     /// Tells of what stands at the rims as well: certificates, how much origins are asked, who is connected.
@@ -57,6 +60,11 @@ impl Rooms {
 
     pub(super) fn apis(&self) -> &Apis {
         &self.apis
+    }
+
+    /// Where what is stored for an API is counted.
+    pub(super) fn tally(&self, mounted: &Mounted) -> Arc<Tally> {
+        Arc::clone(&self.served[mounted.number].tally)
     }
 
     pub(super) fn set_ready(&self, ready: bool) {
@@ -157,6 +165,12 @@ impl Rooms {
             let help = "How often a bound was reached, by its key in the configuration.";
             gauges.count("freshgate_limit_reached_total", help, &[("limit", limit)], count);
         }
+        for (what, count) in self.snapshot.all() {
+            let help = "Answers that the snapshot had at the start, by what became of them.";
+            gauges.put("freshgate_snapshot_entries", help, &[("what", what)], as_f64(count));
+        }
+        let (help, ignored) = ("Whether the snapshot could not be used at the start.", self.snapshot.ignored());
+        gauges.put("freshgate_snapshot_ignored", help, &[], as_f64(ignored));
         let evicted = self.store.evicted();
         gauges.count("freshgate_evicted_total", "Keys that had to go for want of room.", &[], evicted);
         gauges.count("freshgate_epoch_total", "Invalidations since the start.", &[], self.store.scopes.epoch());

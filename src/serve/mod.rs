@@ -1,9 +1,21 @@
 //! Builds the parts, joins them, starts their tasks, and stops them again: the only place that sees all of them.
 
+mod changeover;
+mod fds;
 mod front;
 mod house;
+pub mod notify;
+mod relief;
+mod sockets;
+mod start_error;
 mod sweeper;
+mod takeover;
+mod warm;
 mod watch;
+
+pub use relief::Parting;
+pub use sockets::{Inherited, activated};
+pub use start_error::StartError;
 
 use crate::auth::Outside;
 use crate::clock::{Clock, millis};
@@ -18,54 +30,21 @@ use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry};
 use crate::upstream::{Budget, Origin, TlsClient};
 use crate::{admin, config, tls};
+use changeover::{Changeover, Coming};
 use front::Front;
 use house::Rooms;
-use socket2::{Domain, Socket, Type};
-use std::fmt;
+use sockets::Sockets;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use sweeper::Sweeper;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use warm::Warm;
 use watch::{Look, Watch};
 
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 1024;
-
-/// Why the gateway can't start.
-#[derive(Debug)]
-pub enum StartError {
-    /// An address can't be bound.
-    Address {
-        /// The key of the configuration that names it.
-        key: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        cause: std::io::Error,
-    },
-    /// A certificate can't be used.
-    Certificate {
-        /// The key of the configuration.
-        key: &'static str,
-        /// Which file, and why.
-        reason: String,
-    },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Address { key, address, cause } => {
-                write!(f, "{key} = \"{address}\": can't listen there: {cause}")
-            }
-            StartError::Certificate { key, reason } => write!(f, "{key}: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
+/// How long connections that idle are left open after another process has taken over: their clients' next answer tells them to
+/// go, where an end out of the blue would cross with what they are about to ask.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A running gateway. Dropping it without [`Running::stop`] cuts every connection.
 pub struct Running {
@@ -81,6 +60,9 @@ pub struct Running {
     admin_stop: CancellationToken,
     drain_delay: Duration,
     drain_deadline: Duration,
+    clock: Clock,
+    warm: Option<Arc<Warm>>,
+    changeover: Changeover,
     _sweeper: Sweeper,
     watch: Watch,
 }
@@ -90,8 +72,22 @@ pub struct Running {
 /// # Errors
 /// When an address can't be bound; then nothing is served.
 pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running, StartError> {
+    start_with(config, clock, lines, Vec::new()).await
+}
+
+/// The same with sockets that were there before: what of them is configured isn't bound anew.
+///
+/// # Errors
+/// When an address can't be bound, a socket isn't configured, or the process that runs doesn't hand over; then nothing is served.
+pub async fn start_with(
+    config: Config,
+    clock: Clock,
+    lines: Lines,
+    mut inherited: Vec<Inherited>,
+) -> Result<Running, StartError> {
     let certificates = Certificates::load(&config)?;
-    let sockets = Sockets::bind(&config)?;
+    let coming = Coming::ask(&config, &mut inherited).await?;
+    let sockets = Sockets::open(&config, inherited)?;
     let (clients, background) = (Tasks::default(), Tasks::default());
     let reached = Arc::new(Reached::default());
     let most = config.server.limits.origin_requests;
@@ -109,6 +105,9 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     let Rims { reached, certificates, guard, gate } = rims;
     let mut looks = looks(rooms.apis(), &outside);
     looks.extend(certificates.all().map(|(_, tls)| Box::new(move || tls.look()) as Look));
+    let warm = Warm::new(&config.cache, &rooms, &clock);
+    let (changeover, arrival, alone) = coming.arrive(&rooms.store, &clock, sockets.shared).await?;
+    let first = warm.clone().map(|warm| move || warm.load(&alone));
     let Config { server, admin, .. } = config;
     let (stopper, stop) = listener::stop();
     let admin_stop = CancellationToken::new();
@@ -116,7 +115,10 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
         data: sockets.data.iter().filter_map(|l| l.local_addr().ok()).collect(),
         admin: sockets.admin.as_ref().and_then(|l| l.local_addr().ok()),
         probe: sockets.probe.as_ref().and_then(|l| l.local_addr().ok()),
-        _sweeper: Sweeper::start(Arc::clone(&rooms.store), clock),
+        _sweeper: Sweeper::start(Arc::clone(&rooms.store), clock.clone(), || first.map_or((), |first| first())),
+        clock,
+        warm,
+        changeover,
         watch: Watch::start(looks),
         rooms: Arc::clone(&rooms),
         clients: clients.clone(),
@@ -129,7 +131,8 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
     for listener in sockets.data {
         let (gate, server, clients) = (Arc::clone(&gate), Arc::clone(&server), clients.clone());
         let tls = certificates.data.clone();
-        background.spawn(listener::run(listener, gate, server, tls, front.clone(), clients, stop.clone()));
+        let tasks = clients.clone(); // a stop waits for whom they take in at their end
+        tasks.spawn(listener::run(listener, gate, server, tls, front.clone(), clients, stop.clone()));
     }
     if let Some(listener) = sockets.admin {
         let (tls, around) = (certificates.admin, (background.clone(), Arc::clone(&reached)));
@@ -140,6 +143,7 @@ pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running
         background.spawn(admin::run_probe(listener, rooms.clone(), background.clone(), reached, admin_stop));
     }
     rooms.set_ready(true);
+    arrival.serve(&background).await?;
     Ok(running)
 }
 
@@ -171,23 +175,6 @@ impl Certificates {
     /// Each with its listener's name.
     fn all(&self) -> impl Iterator<Item = (&'static str, Arc<tls::Server>)> {
         [("data", &self.data), ("admin", &self.admin)].into_iter().filter_map(|(name, tls)| Some((name, tls.clone()?)))
-    }
-}
-
-/// Every socket of the configuration, bound.
-struct Sockets {
-    data: Vec<TcpListener>,
-    admin: Option<TcpListener>,
-    probe: Option<TcpListener>,
-}
-
-impl Sockets {
-    fn bind(config: &Config) -> Result<Self, StartError> {
-        let data =
-            config.server.listen.iter().map(|address| bind("server.listen", *address)).collect::<Result<_, _>>()?;
-        let admin = config.admin.listen.map(|address| bind("admin.listen", address)).transpose()?;
-        let probe = config.admin.probe_listen.map(|address| bind("admin.probe_listen", address)).transpose()?;
-        Ok(Sockets { data, admin, probe })
     }
 }
 
@@ -238,11 +225,34 @@ impl Running {
         self.watch.look();
     }
 
-    /// Stops: not ready, then no new connections, then waits for requests and writes, then cuts what is left. Returns
+    /// Resolves once another process has taken over (`server.handover`); then there is nothing left to do but to stop.
+    pub async fn relieved(&self) {
+        self.changeover.relieved.cancelled().await;
+    }
+
+    /// Whether it has taken over from another process.
+    pub fn took_over(&self) -> bool {
+        self.changeover.took_over
+    }
+
+    /// What is to be dropped after everything else, when no task can run any more.
+    pub fn parting(&self) -> Parting {
+        self.changeover.parting.clone()
+    }
+
+    /// Stops: not ready, then no new connections, then waits for requests and writes, then cuts what is left, then saves the snapshot. Returns
     /// whether everything ended by itself.
     pub async fn stop(self) -> bool {
         self.rooms.set_ready(false);
-        tokio::time::sleep(self.drain_delay).await;
+        if self.changeover.relieved.is_cancelled() {
+            self.admin_stop.cancel();
+            self.stopper.depart();
+            drop(tokio::time::timeout(GRACE, self.clients.ended()).await);
+        } else {
+            self.stopper.leave();
+            tokio::time::sleep(self.drain_delay).await;
+        }
+        let parting = self.changeover.close();
         self.stopper.drain();
         let ended = tokio::time::timeout(self.drain_deadline, self.clients.ended()).await.is_ok();
         if !ended {
@@ -253,25 +263,15 @@ impl Running {
             );
         }
         self.stopper.close();
+        if let Some(warm) = self.warm {
+            warm.save().await;
+        }
+        if ended {
+            parting.farewell(self.rooms.store.scopes.settles_until().saturating_sub(self.clock.mono()));
+        }
         self.admin_stop.cancel();
         ended
     }
-}
-
-/// An IPv6 address is bound for IPv6 only, so that `[::]` and `0.0.0.0` can stand side by side on one port.
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    let listen = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
-    };
-    listen().map_err(|cause| StartError::Address { key, address, cause })
 }
 
 /// Who may use PURGE on the data port: the tokens that may purge on the admin port.

@@ -1,0 +1,107 @@
+//! When the snapshot is loaded and saved, and what is said of it.
+
+use super::house::Rooms;
+use crate::clock::{Clock, millis};
+use crate::snapshot::{self, Loading, NotLoaded};
+use crate::store;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+/// How long a process that takes over waits, unswept, for its predecessor's snapshot. The cells of writes that came meanwhile
+/// are kept so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The snapshot of a running gateway.
+pub(super) struct Warm {
+    path: PathBuf,
+    max_size: u64,
+    max_object_size: u64,
+    rooms: Arc<Rooms>,
+    clock: Clock,
+    /// Nothing is saved before what there was is loaded, or found wanting.
+    begun: AtomicBool,
+}
+
+impl Warm {
+    /// `None` where the configuration names no file.
+    pub(super) fn new(cache: &store::Settings, rooms: &Arc<Rooms>, clock: &Clock) -> Option<Arc<Self>> {
+        let store::Settings { snapshot, max_size, max_object_size, .. } = cache;
+        let path = snapshot.clone()?;
+        let (max_size, max_object_size) = (*max_size, *max_object_size);
+        let (rooms, clock, begun) = (Arc::clone(rooms), clock.clone(), AtomicBool::new(false));
+        Some(Arc::new(Warm { path, max_size, max_object_size, rooms, clock, begun }))
+    }
+
+    /// Loads once `alone` is closed: the predecessor, if there is one, saves at its end. In the thread that calls.
+    pub(super) fn load(&self, alone: &Receiver<()>) {
+        let file = self.path.display();
+        if alone.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!(%file, "snapshot not loaded: the process before this one hasn't ended yet");
+        } else {
+            self.load_now();
+        }
+        self.begun.store(true, Ordering::Release);
+    }
+
+    fn load_now(&self) {
+        let (file, began) = (self.path.display(), self.clock.uptime());
+        let tally = |mounted: &crate::policy::Mounted| self.rooms.tally(mounted);
+        let to = Loading {
+            store: &self.rooms.store,
+            apis: self.rooms.apis(),
+            tally: &tally,
+            max_size: self.max_size,
+            max_object_size: self.max_object_size,
+            clock: &self.clock,
+        };
+        let loaded = snapshot::load(&self.path, &to);
+        let (ms, counts) = (millis(self.clock.uptime().saturating_sub(began)), &self.rooms.snapshot);
+        match loaded {
+            Ok(loaded) => {
+                let (entries, left_out, bytes) = (loaded.entries, loaded.left_out, loaded.bytes);
+                tracing::info!(%file, entries, left_out, bytes, ms, "snapshot loaded; each is confirmed before its first use");
+                counts.loaded.store(entries, Ordering::Relaxed);
+                counts.left_out.store(left_out, Ordering::Relaxed);
+            }
+            Err(NotLoaded::Absent) => tracing::info!(%file, "no snapshot yet"),
+            Err(NotLoaded::Wrong(wrong)) => {
+                tracing::warn!(%file, reason = %wrong, "snapshot ignored");
+                counts.ignored.store(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Saves what is stored now. When it can't, the file that was there stays.
+    pub(super) async fn save(self: Arc<Self>) {
+        if !self.begun.load(Ordering::Acquire) {
+            let file = self.path.display();
+            return tracing::warn!(%file, "snapshot not saved: the one that is there isn't loaded yet, and stays");
+        }
+        // A thread of its own and not the runtime's: who is told to end at once doesn't wait for a disk.
+        let (done, ended) = tokio::sync::oneshot::channel::<()>();
+        let save = move || {
+            self.save_now();
+            drop(done);
+        };
+        match std::thread::Builder::new().name("snapshot".into()).spawn(save) {
+            Ok(_) => drop(ended.await),
+            Err(error) => tracing::error!(%error, "no thread for the snapshot: not saved"),
+        }
+    }
+
+    fn save_now(&self) {
+        let (file, began) = (self.path.display(), self.clock.uptime());
+        let saved = snapshot::save(&self.path, &self.rooms.store, self.rooms.apis());
+        let ms = millis(self.clock.uptime().saturating_sub(began));
+        match saved {
+            Ok(saved) => {
+                let (entries, left_out, bytes) = (saved.entries, saved.left_out, saved.bytes);
+                tracing::info!(%file, entries, left_out, bytes, ms, "snapshot saved");
+            }
+            Err(error) => tracing::error!(%file, %error, "snapshot not saved; the one that was there stays"),
+        }
+    }
+}
