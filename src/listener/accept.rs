@@ -91,27 +91,37 @@ impl<H: Handler> Taking<H> {
         self.tasks.spawn(async move { server.serve(stream, peer, pass, stop).await });
     }
 
-    /// The system is asked itself: the runtime may not have heard yet of who has come last.
+    /// Those who wait in the queue are served as soon as there is room for them; nobody can come after them.
     async fn those_who_wait(&self, listener: TcpListener) {
         let Ok(listener) = listener.into_std() else { return };
+        let waiting = queued(&listener);
+        drop(listener);
         let mut watch = self.stop.clone();
         let mut closing = pin!(watch.closing());
-        for _ in 0..MOST_WAITING {
-            let (stream, peer) = match listener.accept() {
-                Ok(accepted) => accepted,
-                Err(error) if is_of_one_connection(&error) => continue,
-                Err(_) => return,
-            };
-            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        for (stream, peer) in waiting {
             let permit = tokio::select! {
                 () = &mut closing => return,
                 permit = self.gate.room() => permit,
             };
-            if let (Ok(stream), Some(permit)) = (stream, permit) {
+            if let (Ok(stream), Some(permit)) = (TcpStream::from_std(stream), permit) {
                 self.take(stream, peer, permit);
             }
         }
     }
+}
+
+/// The system is asked itself: the runtime may not have heard yet of who has come last.
+fn queued(listener: &std::net::TcpListener) -> Vec<(std::net::TcpStream, SocketAddr)> {
+    let mut waiting = Vec::new();
+    while waiting.len() < MOST_WAITING {
+        match listener.accept() {
+            Ok((stream, peer)) if stream.set_nonblocking(true).is_ok() => waiting.push((stream, peer)),
+            Ok(_) => {}
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(_) => break,
+        }
+    }
+    waiting
 }
 
 /// Whether the failure concerns the connection that was to be accepted, not the listener.

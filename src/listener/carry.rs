@@ -70,3 +70,46 @@ where
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::stop::stop as switch;
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    /// What a connection of this protocol, accepted now, has been told at each step of a stop: after `leave`, after `drain`, and at last.
+    async fn told(protocol: Protocol, has_asked: bool) -> [usize; 3] {
+        let ((stopper, stop), count) = (switch(), Arc::new(AtomicUsize::new(0)));
+        let line = Line::new(Arc::default());
+        if has_asked {
+            line.request();
+        }
+        let counted = Arc::clone(&count);
+        let shut_down = move |_: Pin<&mut std::future::Pending<hyper::Result<()>>>| {
+            counted.fetch_add(1, Relaxed);
+        };
+        let mut carried = pin!(carry(std::future::pending(), shut_down, stop, &line, protocol, Instant::now()));
+        let mut look = async || {
+            tokio::select! { biased; _ = &mut carried => panic!(), () = tokio::task::yield_now() => count.load(Relaxed) }
+        };
+        assert_eq!(look().await, 0);
+        stopper.leave();
+        let left = look().await;
+        stopper.drain();
+        let drained = look().await;
+        tokio::time::advance(FIRST_REQUEST).await;
+        let last = look().await;
+        stopper.close();
+        carried.await.unwrap();
+        [left, drained, last]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_is_told_once_and_not_before_it_could_ask() {
+        assert_eq!(told(Protocol::Http1, true).await, [0, 1, 1], "its next answer says it before");
+        assert_eq!(told(Protocol::Http1, false).await, [0, 0, 1]);
+        assert_eq!(told(Protocol::Http2, true).await, [1, 1, 1]);
+        assert_eq!(told(Protocol::Http2, false).await, [0, 0, 1]);
+    }
+}
