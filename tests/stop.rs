@@ -48,7 +48,7 @@ async fn is_refused(addr: SocketAddr) -> bool {
 #[tokio::test]
 async fn during_the_delay_all_are_served_and_told_to_end() {
     let origin = origin(&Gate::closed()).await;
-    let gateway = draining(&origin, "drain = { delay = \"1h\" }\n").await;
+    let gateway = draining(&origin, "limits = { idle_timeout = \"1h\" }\ndrain = { delay = \"1h\" }\n").await;
     let (mut before, mut idle) = (gateway.client().await, gateway.client().await);
     assert_eq!(before.get("/").await.get("connection"), None);
     let mut h2 = H2::connect(gateway.addr).await;

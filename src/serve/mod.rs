@@ -107,7 +107,7 @@ pub async fn start_with(
     looks.extend(certificates.all().map(|(_, tls)| Box::new(move || tls.look()) as Look));
     let warm = Warm::new(&config.cache, &rooms, &clock);
     let (changeover, arrival, alone) = coming.arrive(&rooms.store, &clock, sockets.shared).await?;
-    let first = warm.clone().map(|warm| move || warm.load(&alone));
+    let first = warm.clone().map(|warm| move || warm.load(alone));
     let Config { server, admin, .. } = config;
     let (stopper, stop) = listener::stop();
     let admin_stop = CancellationToken::new();

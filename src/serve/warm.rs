@@ -5,9 +5,9 @@ use crate::clock::{Clock, millis};
 use crate::snapshot::{self, Loading, NotLoaded};
 use crate::store;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a process that takes over waits, unswept, for its predecessor's snapshot. The cells of writes that came meanwhile
@@ -23,6 +23,8 @@ pub(super) struct Warm {
     clock: Clock,
     /// Nothing is saved before what there was is loaded, or found wanting.
     begun: AtomicBool,
+    /// Where the process before this one hadn't ended in time: what tells when it has. Until then the file is its to write.
+    late: Mutex<Option<Receiver<()>>>,
 }
 
 impl Warm {
@@ -31,19 +33,31 @@ impl Warm {
         let store::Settings { snapshot, max_size, max_object_size, .. } = cache;
         let path = snapshot.clone()?;
         let (max_size, max_object_size) = (*max_size, *max_object_size);
-        let (rooms, clock, begun) = (Arc::clone(rooms), clock.clone(), AtomicBool::new(false));
-        Some(Arc::new(Warm { path, max_size, max_object_size, rooms, clock, begun }))
+        let (rooms, clock) = (Arc::clone(rooms), clock.clone());
+        let (begun, late) = (AtomicBool::new(false), Mutex::new(None));
+        Some(Arc::new(Warm { path, max_size, max_object_size, rooms, clock, begun, late }))
     }
 
     /// Loads once `alone` is closed: the predecessor, if there is one, saves at its end. In the thread that calls.
-    pub(super) fn load(&self, alone: &Receiver<()>) {
+    pub(super) fn load(&self, alone: Receiver<()>) {
         let file = self.path.display();
         if alone.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!(%file, "snapshot not loaded: the process before this one hasn't ended yet");
+            *self.late() = Some(alone);
         } else {
             self.load_now();
         }
         self.begun.store(true, Ordering::Release);
+    }
+
+    /// Whether the file may be written.
+    fn may_save(&self) -> bool {
+        let late = self.late().as_ref().is_some_and(|alone| alone.try_recv() == Err(TryRecvError::Empty));
+        self.begun.load(Ordering::Acquire) && !late
+    }
+
+    fn late(&self) -> MutexGuard<'_, Option<Receiver<()>>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn load_now(&self) {
@@ -76,9 +90,9 @@ impl Warm {
 
     /// Saves what is stored now. When it can't, the file that was there stays.
     pub(super) async fn save(self: Arc<Self>) {
-        if !self.begun.load(Ordering::Acquire) {
+        if !self.may_save() {
             let file = self.path.display();
-            return tracing::warn!(%file, "snapshot not saved: the one that is there isn't loaded yet, and stays");
+            return tracing::warn!(%file, "snapshot not saved: the one that is there isn't loaded yet, or not ours yet");
         }
         // A thread of its own and not the runtime's: who is told to end at once doesn't wait for a disk.
         let (done, ended) = tokio::sync::oneshot::channel::<()>();

@@ -22,7 +22,7 @@ async fn the_new_one_keeps_nothing_until_the_old_one_has_ended() {
     let world = World::new().await;
     let mut old = world.start();
     let mut writer = client(&old).await;
-    writer.send("PUT", "/a", &[("x-wait", "1")], "1").await;
+    writer.send("PUT", "/a", &[("x-wait", "before")], "1").await;
     world.gate.arrived(1).await;
     let new = taken_over(&world, &old).await;
     let mut reader = client(&new).await;
@@ -51,7 +51,7 @@ async fn the_old_one_uses_nothing_that_it_has_stored() {
     let mut begun = client(&old).await;
     begun.send_raw("GET /a HTTP/1.1\r\n").await;
     let mut held = client(&old).await;
-    held.send("GET", "/held", &[("x-wait", "1")], "").await;
+    held.send("GET", "/held", &[("x-wait", "before")], "").await;
     world.gate.arrived(1).await;
     let new = taken_over(&world, &old).await;
     assert_eq!(client(&new).await.put("/a", "1").await.status, 204);
@@ -62,13 +62,34 @@ async fn the_old_one_uses_nothing_that_it_has_stored() {
     assert_eq!(old.ended().await, Some(0));
 }
 
+/// Nor does it join what it asked for before.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_one_joins_nothing_that_it_has_asked_for() {
+    let mut world = World::new().await;
+    world.server = "limits = { header_timeout = \"5m\" }".into();
+    let mut old = world.start();
+    let mut asker = client(&old).await;
+    asker.send("GET", "/a", &[("x-wait", "after")], "").await;
+    world.gate.arrived(1).await;
+    let mut begun = client(&old).await;
+    begun.send_raw("GET /a HTTP/1.1\r\n").await;
+    let new = taken_over(&world, &old).await;
+    assert_eq!(client(&new).await.put("/a", "1").await.status, 204);
+    begun.send_raw("Host: shop.example\r\n\r\n").await;
+    world.origin.received(3).await;
+    world.gate.open();
+    assert_eq!(begun.answer().await.text(), "1");
+    assert_eq!(asker.answer().await.text(), "0", "it asked before the write");
+    assert_eq!(old.ended().await, Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_crash_of_the_old_one_its_last_write_is_waited_for() {
     let mut world = World::new().await;
     world.api = "timeouts = { first_byte = \"700ms\" }\nwrite_settle = \"50ms\"".into();
     let old = world.start();
     let mut held = client(&old).await;
-    held.send("GET", "/held", &[("x-wait", "1")], "").await;
+    held.send("GET", "/held", &[("x-wait", "before")], "").await;
     world.gate.arrived(1).await;
     let new = taken_over(&world, &old).await;
     old.signal("-KILL");
@@ -103,7 +124,7 @@ async fn the_snapshot_goes_over_and_a_write_meanwhile_is_not_lost() {
         assert!(caches(&old, target).await);
     }
     let mut held = client(&old).await;
-    held.send("GET", "/held", &[("x-wait", "1")], "").await;
+    held.send("GET", "/held", &[("x-wait", "before")], "").await;
     world.gate.arrived(1).await;
     let new = taken_over(&world, &old).await;
     client(&new).await.put("/b", "1").await;
@@ -193,7 +214,7 @@ async fn one_after_the_other() {
     let world = World::new().await;
     let mut first = world.start();
     let mut held = client(&first).await;
-    held.send("GET", "/held", &[("x-wait", "1")], "").await;
+    held.send("GET", "/held", &[("x-wait", "before")], "").await;
     world.gate.arrived(1).await;
     let mut second = taken_over(&world, &first).await;
     let mut early = UnixStream::connect(world.door()).await.unwrap();

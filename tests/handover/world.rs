@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
-/// A value for each path: PUT sets it, GET gives it with a tag, fresh for long. `/held` waits for the gate, before it does anything.
+/// A value for each path: PUT sets it, GET gives it with a tag, fresh for long. A request with `x-wait` waits for the gate, before it does anything or after.
 pub(crate) struct World {
     pub(crate) origin: Origin,
     pub(crate) gate: Gate,
@@ -26,10 +26,14 @@ impl World {
         let origin = Origin::start(move |request| {
             let (values, gate) = (Arc::clone(&values), held.clone());
             async move {
-                if request.get("x-wait").is_some() {
+                if request.get("x-wait") == Some("before") {
                     gate.pass().await;
                 }
-                answer(&request, &mut values.lock().unwrap())
+                let reply = answer(&request, &mut values.lock().unwrap());
+                if request.get("x-wait") == Some("after") {
+                    gate.pass().await;
+                }
+                reply
             }
         })
         .await;
