@@ -59,7 +59,7 @@ const SERVER_CACHE_LOG: &[Case] = &[
     ("server.purge_method = 1", "1:23: server.purge_method", "found 1, expected true or false"),
     ("server.handover = \"\"", "1:19: server.handover", "expected the path of a file"),
     (
-        "server.handover = \"/run/a-folder-whose-name-is-long-enough-to-leave-no-room/for-a-socket/in-the-address-of-a-socket/x\"",
+        "server.handover = \"/run/a-folder-whose-name-is-long-enough-to-leave-no-room-at-all/for-a-socket/in-the-address-of-a-socket/x\"",
         "1:19: server.handover",
         "at most 100 bytes",
     ),
