@@ -87,6 +87,18 @@ impl Body {
         }
     }
 
+    /// All of its bytes if they are in memory, else the body again.
+    ///
+    /// # Errors
+    /// The body, when it arrives frame by frame.
+    pub fn into_whole(self) -> Result<Bytes, Body> {
+        match self.0 {
+            Kind::Empty => Ok(Bytes::new()),
+            Kind::Full(bytes) => Ok(bytes),
+            Kind::Stream(_) => Err(self),
+        }
+    }
+
     /// A body that arrives frame by frame.
     pub fn stream<B>(body: B) -> Self
     where

@@ -205,7 +205,8 @@ impl Files {
     }
 }
 
-fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
+/// What a file of certificates or of a key holds.
+pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
     let read = || {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path)?;
@@ -221,7 +222,8 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
     fits.then_some(bytes).ok_or_else(|| format!("{}: has more than 4 MiB", path.display()))
 }
 
-fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// The certificates of a file in PEM; at least one.
+pub(crate) fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let expected = || format!("{}: expected certificates in PEM", path.display());
     let all = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>().map_err(|_| expected())?;
     if all.is_empty() { Err(expected()) } else { Ok(all) }

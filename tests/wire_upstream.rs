@@ -6,9 +6,11 @@ mod wire_support;
 
 use bytes::Bytes;
 use freshgate::body::{Body, BodyError};
+use freshgate::clock::Clock;
 use freshgate::tasks::Tasks;
 use freshgate::upstream::{
-    AskError, AskErrorKind, Endpoint, HostChoice, InterimFn, Origin, Timeouts, TlsClient, Whose,
+    AskError, AskErrorKind, Balance, Endpoint, HostChoice, InterimFn, Origin, Resolver, Settings, Timeouts, TlsClient,
+    Whose,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Frame;
@@ -667,7 +669,9 @@ async fn endpoints_take_turns_by_weight() {
     let mut heavy = endpoint(a.listener.local_addr().unwrap());
     heavy.weight = 2;
     let light = endpoint(b.listener.local_addr().unwrap());
-    let origin = Origin::new(vec![heavy, light], TlsClient::default(), Tasks::default());
+    let settings = Settings { balance: Balance::RoundRobin, ..Settings::default() };
+    let around = (TlsClient::default(), Resolver::system(), Tasks::default());
+    let origin = Origin::with(vec![heavy, light], &settings, around, Clock::system());
     let mut turns = String::new();
     for _ in 0..6 {
         let serve = async {

@@ -3,7 +3,7 @@
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::tasks::Tasks;
-use crate::upstream::{Budget, Endpoint, HostChoice, Origin, Timeouts, TlsClient};
+use crate::upstream::{Budget, Endpoint, HostChoice, Origin, Resolver, Settings, Timeouts, TlsClient};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::BodyExt;
@@ -16,6 +16,8 @@ use std::time::Duration;
 pub struct Outside {
     /// How servers are trusted.
     pub tls: TlsClient,
+    /// Who knows where they are.
+    pub resolver: Resolver,
     /// Where its tasks run.
     pub tasks: Tasks,
     /// Time.
@@ -63,7 +65,9 @@ impl Remote {
 
     /// Whether this was the first time.
     pub(super) fn join(&self, outside: &Outside) -> bool {
-        let origin = || Origin::new(vec![self.url.endpoint.clone()], outside.tls.clone(), outside.tasks.clone());
+        let around = || (outside.tls.clone(), outside.resolver.clone(), outside.tasks.clone());
+        let endpoint = || vec![self.url.endpoint.clone()];
+        let origin = || Origin::with(endpoint(), &Settings::default(), around(), outside.clock.clone());
         let origin = || origin().within(Arc::clone(&outside.budget));
         self.joined.get().is_none() && self.joined.set((outside.clone(), origin())).is_ok()
     }

@@ -188,7 +188,7 @@ async fn exchange(
         let socket = TcpStream::connect((host, authority.port_u16().unwrap_or(usual))).await?;
         io::Result::Ok(match tls {
             None => Box::new(socket) as Box<dyn Stream>,
-            Some(tls) => Box::new(tls.handshake(host, socket).await?),
+            Some(tls) => Box::new(tls.handshake(host, false, socket).await?),
         })
     });
     let socket = match connected.await {

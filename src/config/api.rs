@@ -2,6 +2,7 @@
 
 use super::address::{endpoint, host, path};
 use super::bounds;
+use super::origin::origin;
 use super::reader::Place;
 use super::route::{purges, routes};
 use super::rules::rules;
@@ -37,6 +38,7 @@ fn api(t: Table<'_>) -> Option<Api> {
     };
     let path = t.need("path", "the public prefix, such as \"/bookstore/v1\"", |v| v.parsed(path));
     let upstream = t.need("upstream", "a list of URLs such as [\"http://127.0.0.1:9000\"]", upstream);
+    let origin = origin(&t);
     let rules = rules(&t, &Rules::default());
     let routes = routes(&t, &rules);
     let purges = purges(&t);
@@ -46,7 +48,8 @@ fn api(t: Table<'_>) -> Option<Api> {
     }
     t.finish();
     let rules = Arc::new(rules);
-    Some(Api { name: name?, version: version?, host: host?, path: path?, upstream: upstream?, rules, routes, purges })
+    let (name, version, host, path, upstream) = (name?, version?, host?, path?, upstream?);
+    Some(Api { name, version, host, path, upstream, origin, rules, routes, purges })
 }
 
 /// A name or version: it is part of URLs of the admin API and of metrics.

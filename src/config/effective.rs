@@ -12,7 +12,7 @@ use super::words::{self, word};
 use crate::auth;
 use crate::limit::{Limiter, Quota};
 use crate::policy::{Api, FieldPattern, HostHeader, KeyRules, Names, PurgeRule, QueryKey, Route, Rules, Share, Ttl};
-use crate::upstream::Endpoint;
+use crate::upstream::{self, Endpoint};
 use crate::{admin, listener, store, telemetry, tls};
 use serde_json::{Map, Value, json};
 
@@ -37,6 +37,7 @@ fn server(s: &listener::Settings) -> Value {
     let mut section = json!({
         "listen": s.listen,
         "http2": s.http2,
+        "resolver": s.resolver,
         "trusted_proxies": s.trusted_proxies.iter().map(|n| format!("{}/{}", n.address, n.bits)).collect::<Vec<_>>(),
         "purge_method": s.purge_method,
         "limits": {
@@ -133,8 +134,74 @@ fn api(api: &Api) -> Value {
     }
     table["path"] = json!(if api.path.is_empty() { "/" } else { &api.path });
     table["upstream"] = api.upstream.iter().map(endpoint).collect();
+    origin(&mut table, &api.origin);
     table["route"] = api.routes.iter().map(route).collect();
     table["purge"] = api.purges.iter().map(purge).collect();
+    table
+}
+
+fn origin(table: &mut Value, o: &upstream::Settings) {
+    let (pool, health) = (&o.pool, &o.health);
+    table["balance"] = json!(word(words::BALANCE, &o.balance));
+    table["pool"] = json!({
+        "idle": pool.idle,
+        "idle_timeout": show_duration(pool.idle_timeout),
+        "lifetime": pool.lifetime.map_or("none".into(), show_duration),
+        "http2": pool.http2,
+        "streams": pool.streams,
+    });
+    if let Some(tls) = &pool.tls {
+        let (files, shown) = (tls.files(), |path: &std::path::PathBuf| json!(path.display().to_string()));
+        let identity = files.identity.as_ref();
+        let all = [
+            ("ca", files.ca.as_ref().map(shown)),
+            ("name", files.name.as_ref().map(|name| json!(name))),
+            ("cert", identity.map(|(cert, _)| shown(cert))),
+            ("key", identity.map(|(_, key)| shown(key))),
+        ];
+        let all = all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        table["pool"]["tls"] = Value::Object(all.collect());
+    }
+    table["health"] = json!({
+        "failures": health.failures,
+        "rest": show_duration(health.rest),
+        "max_rest": show_duration(health.max_rest),
+        "max_resting": health.max_resting,
+        "slow_start": show_duration(health.slow_start),
+    });
+    if let Some(check) = &health.check {
+        let shown = &mut table["health"];
+        shown["path"] = json!(check.path);
+        shown["interval"] = json!(show_duration(check.interval));
+        shown["timeout"] = json!(show_duration(check.timeout));
+        shown["fall"] = json!(check.fall);
+        shown["rise"] = json!(check.rise);
+        check.host.iter().for_each(|host| shown["host"] = json!(host));
+        check.status.iter().for_each(|status| shown["status"] = json!(status));
+    }
+    if let Some(breaker) = &o.breaker {
+        table["breaker"] = json!({
+            "requests": breaker.requests.map_or(json!("none"), |requests| json!(requests)),
+            "queue": breaker.queue,
+            "queue_time": show_duration(breaker.queue_time),
+            "failures": breaker.failures,
+            "calls": breaker.calls,
+            "window": show_duration(breaker.window),
+            "open": show_duration(breaker.open),
+            "trials": breaker.trials,
+        });
+    }
+}
+
+fn retry(r: &upstream::Retry) -> Value {
+    let mut table = json!({
+        "try_timeout": r.try_timeout.map_or("none".into(), show_duration),
+        "backoff": show_duration(r.backoff),
+        "max_backoff": show_duration(r.max_backoff),
+        "budget": r.budget,
+        "body": show_size(r.body as u64),
+    });
+    r.times.iter().for_each(|times| table["times"] = json!(times));
     table
 }
 
@@ -191,6 +258,7 @@ fn rules(r: &Rules) -> Value {
             "between_bytes": show_duration(r.timeouts.between_bytes),
             "total": r.timeouts.total.map_or("none".into(), show_duration),
         },
+        "retry": retry(&r.retry),
         "key": key(&r.key),
         "auth": auth(&r.auth),
     });

@@ -19,6 +19,7 @@ mod effective;
 mod fault;
 mod key;
 mod log;
+mod origin;
 mod read;
 mod reader;
 mod route;

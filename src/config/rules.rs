@@ -8,6 +8,7 @@ use super::address::{authority, path};
 use super::auth::auth;
 use super::bounds;
 use super::key::key;
+use super::origin::retry;
 use super::table::{Table, Value};
 use super::words;
 use crate::auth::Settings as Auth;
@@ -42,6 +43,7 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     t.set("invalidate", &mut r.invalidate, |v| v.word(words::INVALIDATE));
     t.set("write_settle", &mut r.write_settle, |v| v.duration(&bounds::WRITE_SETTLE));
     timeouts(t, &mut r.timeouts);
+    retry(t, &mut r.retry);
     key(t, &mut r.key);
     auth(t, &mut r.auth);
     rate(t, &mut r.rate);

@@ -27,6 +27,7 @@ pub(super) fn server<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Settin
     settings.tls = tls(&table);
     table.set("http2", &mut settings.http2, Value::bool);
     table.set("trusted_proxies", &mut settings.trusted_proxies, trusted_proxies);
+    table.set("resolver", &mut settings.resolver, |v| v.list(bounds::RESOLVERS, name_server));
     table.set("purge_method", &mut settings.purge_method, Value::bool);
     settings.handover = table.get("handover", handover);
     if let Some(t) = table.table("limits") {
@@ -66,6 +67,12 @@ pub(super) fn address(value: &Value<'_>) -> Option<SocketAddr> {
     let expected = "an IP address and a port such as \"127.0.0.1:8080\" or \"[::1]:8080\"; port 0 takes a free one";
     let address = value.value.as_str().and_then(|text| text.parse().ok());
     address.or_else(|| value.wrong(expected))
+}
+
+fn name_server(value: &Value<'_>) -> Option<SocketAddr> {
+    let text = value.value.as_str();
+    let found = text.and_then(|text| text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse().ok()?, 53))));
+    found.or_else(|| value.wrong("the IP address of a name server, with a port if it isn't 53"))
 }
 
 fn trusted_proxies(value: &Value<'_>) -> Option<Vec<Network>> {

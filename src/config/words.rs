@@ -1,6 +1,7 @@
 //! Settings that take one word of a few. The same table is used to read the word and to write it back.
 
 use crate::policy::{ClientCache, ErrorAnswers, Precedence, Reach, SetCookie};
+use crate::upstream::Balance;
 use crate::{admin, store, telemetry};
 
 /// The words of a setting with what they mean.
@@ -32,6 +33,10 @@ pub(super) const LEVEL: &Words<tracing::Level> = &[
     ("debug", tracing::Level::DEBUG),
     ("trace", tracing::Level::TRACE),
 ];
+
+/// `balance`.
+pub(super) const BALANCE: &Words<Balance> =
+    &[("least-loaded", Balance::LeastLoaded), ("round-robin", Balance::RoundRobin), ("hash", Balance::Hash)];
 
 /// `freshness`.
 pub(super) const FRESHNESS: &Words<Precedence> = &[("origin", Precedence::Origin), ("ttl", Precedence::Ttl)];

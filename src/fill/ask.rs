@@ -11,7 +11,7 @@ use crate::policy::{Asker, Keep, Routed, Scope, keep, part_key, variant_key};
 use crate::reached::Bound;
 use crate::rfc9110::range::ContentRange;
 use crate::store::{Asked as AskedAt, Charge, Entry, Payer, Standing, Tallied, Tally};
-use crate::upstream::{AskError, HostChoice, InterimFn, Origin};
+use crate::upstream::{AskError, HostChoice, InterimFn, Manner, Origin};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
@@ -193,8 +193,9 @@ impl Question {
         if let Some(of) = rest_of {
             ask_for_rest(request.headers_mut(), of);
         }
-        let timeouts = &self.routed.rules.timeouts;
-        self.origin.ask(request, &self.host, timeouts, self.interim.clone()).await
+        let rules = &self.routed.rules;
+        let (timeouts, retry, interim) = (&rules.timeouts, &rules.retry, self.interim.clone());
+        self.origin.ask_in(request, &Manner { host: &self.host, timeouts, retry, safe: true, interim }).await
     }
 }
 

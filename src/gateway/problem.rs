@@ -119,9 +119,17 @@ impl Problem {
     /// What a client hears of a question that got no answer.
     pub(super) fn of(error: &AskError) -> Self {
         let name = error.kind.name();
-        if error.kind == AskErrorKind::TooMany {
-            let detail = "too many requests are under way to the origin; try again shortly";
-            return Problem { retry_after: Some(1), ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, name, detail) };
+        if error.kind.is_refusal() {
+            let detail = if error.kind == AskErrorKind::NoEndpoint {
+                "no server of the origin is well enough to be asked; try again shortly"
+            } else if error.kind == AskErrorKind::BreakerOpen {
+                "the origin has failed too often to be asked just now; try again shortly"
+            } else {
+                "too many requests are under way to the origin; try again shortly"
+            };
+            let seconds = error.wait.map_or(1, |wait| wait.as_secs_f64().ceil().clamp(1.0, 3600.0) as u32);
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, name, detail);
+            return Problem { retry_after: Some(seconds), ..problem };
         }
         match error.kind.whose() {
             Whose::Client => {

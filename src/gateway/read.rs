@@ -16,7 +16,7 @@ use crate::policy::{Names, canonical_query};
 use crate::rfc9110::conditional;
 use crate::rfc9111::{RequestDirectives, strip_conditionals, usable_on_error};
 use crate::store::{Entry, Payer, Rare, Standing};
-use crate::upstream::{AskError, InterimFn};
+use crate::upstream::{AskError, InterimFn, Manner};
 use bytes::Bytes;
 use http::header::{COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -192,7 +192,9 @@ impl Gateway {
         let began = self.clock.now();
         let served = self.served(&admitted.routed.mounted);
         let rules = &admitted.routed.rules;
-        let answer = served.origin.ask(request, &forward::host(&admitted), &rules.timeouts, interim(client)).await;
+        let (host, timeouts, retry) = (&forward::host(&admitted), &rules.timeouts, &rules.retry);
+        let manner = Manner { host, timeouts, retry, safe: rules.safe, interim: interim(client) };
+        let answer = served.origin.ask_in(request, &manner).await;
         let answered = self.clock.now();
         let origin_ms = Some(answered.mono - began.mono);
         match answer {

@@ -12,7 +12,7 @@ use crate::fill::Question;
 use crate::policy::{Apis, Mounted, Named, Place, Routed, Scope, canonical_path, named};
 use crate::rfc9111::{self, RequestDirectives};
 use crate::store::{Asked, Epoch, Held, Payer, Severity};
-use crate::upstream::{AskError, HostChoice, InterimFn};
+use crate::upstream::{AskError, Doubtful, HostChoice, InterimFn, Manner};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 use std::sync::Arc;
@@ -64,10 +64,14 @@ impl Gateway {
         });
         let began = self.clock.now();
         let rules = Arc::clone(&write.routed.rules);
-        let mut answer = served.origin.ask(write.request, &write.to, &rules.timeouts, write.interim).await;
+        let (host, timeouts, retry) = (&write.to, &rules.timeouts, &rules.retry);
+        let manner = Manner { host, timeouts, retry, safe: false, interim: write.interim };
+        let mut answer = served.origin.ask_in(write.request, &manner).await;
         let answered = self.clock.now();
         let origin_ms = answered.mono - began.mono;
+        let doubtful = answer.as_ref().is_ok_and(|response| response.extensions().get::<Doubtful>().is_some());
         let meaning = match &answer {
+            Ok(response) if doubtful && meaning(response, &rules.login) == Meaning::Refused => Meaning::Unknown,
             Ok(response) => meaning(response, &rules.login),
             Err(error) if error.sent => Meaning::Unknown,
             Err(_) => Meaning::Refused,
@@ -75,12 +79,15 @@ impl Gateway {
         if meaning != Meaning::Refused {
             let told = answer.as_ref().map(|r| self.told(&write.routed, &write.host, r)).unwrap_or_default();
             let held = self.hold_reached(&write.routed, &write.method, &told);
-            let settle = match meaning {
-                Meaning::Unknown => rules.write_settle.max(rules.timeouts.first_byte),
-                Meaning::Applied | Meaning::Refused => rules.write_settle,
-            };
+            let patience = rules.timeouts.first_byte;
+            let settle = rules.write_settle.max(match meaning {
+                // A try that was given up early has as much time to be applied as one that wasn't.
+                _ if doubtful => patience * 2 - Duration::from_millis(origin_ms).min(patience),
+                Meaning::Unknown => patience,
+                Meaning::Applied | Meaning::Refused => Duration::ZERO,
+            });
             let epoch = self.invalidate(&held, settle);
-            if let (Ok(response), Some((touched, own, reading))) = (&mut answer, own)
+            if let (Ok(response), Some((touched, own, reading)), false) = (&mut answer, own, doubtful)
                 && own.touched() == touched + own.touched_by(&held)
                 && let Some(question) = self.reads_same(reading, write.payer, &write.host, response)
             {

@@ -16,6 +16,8 @@ pub struct Settings {
     pub http2: bool,
     /// `trusted_proxies`: peers whose `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<Network>,
+    /// `resolver`: name servers that are asked for the addresses of origins; empty: the system's.
+    pub resolver: Vec<SocketAddr>,
     /// `purge_method`: PURGE on the data port.
     pub purge_method: bool,
     /// `[server.limits]`.
@@ -35,6 +37,7 @@ impl Default for Settings {
             tls: None,
             http2: true,
             trusted_proxies: Vec::new(),
+            resolver: Vec::new(),
             purge_method: false,
             limits: Limits::default(),
             handover: None,

@@ -3,7 +3,7 @@
 use super::pattern::{Methods, Pattern, Template};
 use crate::auth;
 use crate::limit::Limiter;
-use crate::upstream::{Endpoint, Timeouts};
+use crate::upstream::{self, Endpoint, Retry, Timeouts};
 use http::HeaderName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct Api {
     pub path: String,
     /// `upstream`: at least one, all with the same base path.
     pub upstream: Vec<Endpoint>,
+    /// How they are asked: `balance`, `[api.pool]`, `[api.health]`, `[api.breaker]`.
+    pub origin: upstream::Settings,
     /// What holds where no route says otherwise.
     pub rules: Arc<Rules>,
     /// `[[api.route]]` in the order of the file; the first that matches holds.
@@ -114,6 +116,8 @@ pub struct Rules {
     pub write_settle: Duration,
     /// `timeouts`.
     pub timeouts: Timeouts,
+    /// `retry`. Default one further try, where there are several endpoints.
+    pub retry: Retry,
     /// `[api.key]`.
     pub key: KeyRules,
 }
@@ -146,6 +150,7 @@ impl Default for Rules {
             invalidate: Reach::Tree,
             write_settle: Duration::ZERO,
             timeouts: Timeouts::default(),
+            retry: Retry::default(),
             key: KeyRules::default(),
         }
     }

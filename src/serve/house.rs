@@ -129,7 +129,41 @@ impl House for Rooms {
 }
 
 impl Rooms {
+    /// How origins are.
+    fn measure_origins(&self, gauges: &mut Gauges) {
+        for mounted in self.apis.iter() {
+            let (api, shown) = (&*mounted.id, self.served[mounted.number].origin.shown());
+            let condition = shown.condition;
+            let states = [
+                ("well", condition.well),
+                ("resting", condition.resting),
+                ("down", condition.down),
+                ("open", condition.open),
+            ];
+            for (state, count) in states {
+                let help =
+                    "Endpoints, by API and state: resting for their failures, down by their checks, breaker open.";
+                gauges.put("freshgate_endpoints", help, &[("api", api), ("state", state)], count as f64);
+            }
+            let labels = [("api", api)];
+            let help = "Open connections to endpoints, by API.";
+            gauges.put("freshgate_origin_connections", help, &labels, shown.connections as f64);
+            let counts = [
+                ("freshgate_retries_total", "Questions that were asked again.", shown.retried),
+                ("freshgate_retries_refused_total", "Retries that the budget had no room for.", shown.spared),
+                (
+                    "freshgate_endpoint_rests_total",
+                    "How often an endpoint was left alone for a while.",
+                    condition.rested,
+                ),
+                ("freshgate_breaker_opened_total", "How often a circuit breaker opened.", condition.opened),
+            ];
+            counts.iter().for_each(|(name, help, count)| gauges.count(name, help, &labels, *count));
+        }
+    }
+
     fn measure(&self, gauges: &mut Gauges) {
+        self.measure_origins(gauges);
         let as_f64 = |n: u64| n as f64;
         for mounted in self.apis.iter() {
             let (labels, tally) = ([("api", &*mounted.id)], &self.served[mounted.number].tally);

@@ -28,8 +28,8 @@ use crate::reached::{Bound, Reached};
 use crate::store::{self, Store};
 use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry};
-use crate::upstream::{Budget, Origin, TlsClient};
-use crate::{admin, config, tls};
+use crate::upstream::{Budget, Origin, Resolver, TlsClient};
+use crate::{admin, config, policy, tls};
 use changeover::{Changeover, Coming};
 use front::Front;
 use house::Rooms;
@@ -90,14 +90,7 @@ pub async fn start_with(
     let sockets = Sockets::open(&config, inherited)?;
     let (clients, background) = (Tasks::default(), Tasks::default());
     let reached = Arc::new(Reached::default());
-    let most = config.server.limits.origin_requests;
-    let outside = Outside {
-        tls: TlsClient::system(),
-        tasks: background.clone(),
-        clock: clock.clone(),
-        budget: Budget::new(most, Bound::OriginRequests, Arc::clone(&reached)),
-        waiting: Budget::new(config.server.limits.waiting_requests, Bound::WaitingRequests, Arc::clone(&reached)),
-    };
+    let outside = outside(&config.server, &background, &clock, &reached);
     let guard = Arc::new(admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached)));
     let gate = Gate::new(&config.server.limits, Arc::clone(&reached));
     let rims = Rims { reached, certificates, guard, gate };
@@ -145,6 +138,19 @@ pub async fn start_with(
     rooms.set_ready(true);
     arrival.serve(&background).await?;
     Ok(running)
+}
+
+/// What those need who ask others about callers.
+fn outside(server: &listener::Settings, background: &Tasks, clock: &Clock, reached: &Arc<Reached>) -> Outside {
+    let budget = |most, bound| Budget::new(most, bound, Arc::clone(reached));
+    Outside {
+        tls: TlsClient::system(),
+        resolver: Resolver::of(&server.resolver),
+        tasks: background.clone(),
+        clock: clock.clone(),
+        budget: budget(server.limits.origin_requests, Bound::OriginRequests),
+        waiting: budget(server.limits.waiting_requests, Bound::WaitingRequests),
+    }
 }
 
 /// What stands between strangers and the parts.
@@ -300,9 +306,9 @@ fn looks(apis: &Apis, outside: &Outside) -> Vec<Look> {
 }
 
 fn serve_apis(apis: &Apis, outside: &Outside, budget: &Arc<Budget>) -> Vec<Served> {
-    let serve = |endpoints| Served {
-        origin: Arc::new(Origin::new(endpoints, outside.tls.clone(), outside.tasks.clone()).within(Arc::clone(budget))),
-        tally: Arc::default(),
+    let around = || (outside.tls.clone(), outside.resolver.clone(), outside.tasks.clone());
+    let origin = |api: &policy::Api| {
+        Origin::with(api.upstream.clone(), &api.origin, around(), outside.clock.clone()).within(Arc::clone(budget))
     };
-    apis.iter().map(|mounted| serve(mounted.api.upstream.clone())).collect()
+    apis.iter().map(|mounted| Served { origin: Arc::new(origin(&mounted.api)), tally: Arc::default() }).collect()
 }

@@ -115,5 +115,6 @@ pub(super) fn longest_write(config: &Config) -> Duration {
         .apis
         .iter()
         .flat_map(|api| std::iter::once(&api.rules).chain(api.routes.iter().map(|route| &route.rules)));
-    rules.map(|rules| rules.write_settle.max(rules.timeouts.first_byte)).max().unwrap_or_default()
+    // A try that was given up and another one, each of which may be under way.
+    rules.map(|rules| rules.write_settle.max(rules.timeouts.first_byte * 2)).max().unwrap_or_default()
 }

@@ -138,10 +138,8 @@ impl<R: Read> Reader<R> {
     /// Reads the head; `length` is that of the whole file.
     pub(super) fn new(inner: R, length: u64) -> Result<Self, Wrong> {
         let mut reader = Reader { inner, left: length, count: 0, all: Hasher::new() };
-        let magic = reader.array::<{ MAGIC.len() }>().map_err(|wrong| match wrong {
-            Wrong::Torn => Wrong::Foreign,
-            wrong => wrong,
-        })?;
+        let magic = reader.array::<{ MAGIC.len() }>();
+        let magic = magic.map_err(|wrong| if matches!(wrong, Wrong::Torn) { Wrong::Foreign } else { wrong })?;
         if magic != *MAGIC {
             return Err(Wrong::Foreign);
         }
@@ -224,10 +222,8 @@ impl<R: Read> Reader<R> {
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), Wrong> {
         self.left = self.left.checked_sub(bytes.len() as u64).ok_or(Wrong::Torn)?;
-        self.inner.read_exact(bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Wrong::Torn,
-            _ => Wrong::Io(error),
-        })
+        let torn = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+        self.inner.read_exact(bytes).map_err(|error| if torn(&error) { Wrong::Torn } else { Wrong::Io(error) })
     }
 }
 

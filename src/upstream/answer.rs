@@ -1,8 +1,8 @@
 //! An answer: its framing checked once more, and its body with the origin's time limits.
 
+use super::doors::Held;
 use super::error::{AskError, AskErrorKind};
 use super::pool::Lease;
-use super::settings::Held;
 use crate::alarm::later;
 use crate::body::{Body, BodyError};
 use bytes::Bytes;
@@ -30,13 +30,13 @@ pub(super) fn receive(
         return Ok(Response::from_parts(parts, Body::empty()));
     }
     if incoming.is_end_stream() {
-        let lease = if parts.version == Version::HTTP_11 { lease } else { lease.retire() };
+        let lease = if parts.version == Version::HTTP_10 { lease.retire() } else { lease };
         lease.give_back();
         return Ok(Response::from_parts(parts, Body::empty()));
     }
     let framing = check_framing(&mut parts.headers)?;
     // Towards a peer of HTTP/1.0 hyper writes HTTP/1.0 from then on, where a body of unknown length is silently lost.
-    let lasts = parts.version == Version::HTTP_11 && framing == Framing::Told;
+    let lasts = parts.version != Version::HTTP_10 && framing == Framing::Told;
     let lease = Some(if lasts { lease } else { lease.retire() });
     let body = Body::stream(Answer { incoming, lease, pause, total, waiting: None });
     Ok(Response::from_parts(parts, body))
@@ -99,8 +99,17 @@ impl Answer {
         let deadline = self.total.map_or(pause, |total| total.min(pause));
         let Some(lease) = &mut self.lease else { return Poll::Ready(None) };
         ready!(lease.alarm().poll(deadline, cx));
-        self.lease = None;
+        self.break_off();
         Poll::Ready(Some(Err(BodyError::OriginSlow)))
+    }
+
+    /// The endpoint has failed; nobody uses the connection again.
+    fn break_off(&mut self) {
+        if let Some(mut lease) = self.lease.take()
+            && let Some(pass) = &mut lease.place().here
+        {
+            pass.broke();
+        }
     }
 
     fn end(&mut self) {
@@ -130,7 +139,7 @@ impl HttpBody for Answer {
             }
             Some(Err(error)) => {
                 tracing::debug!(%error, "an answer broke off");
-                this.lease = None;
+                this.break_off();
                 Poll::Ready(Some(Err(BodyError::Origin)))
             }
             None => {

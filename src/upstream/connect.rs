@@ -1,12 +1,13 @@
 //! From an endpoint to a stream that can be written to.
 
 use super::error::{AskError, AskErrorKind};
+use super::names::{Addresses, Resolver};
 use super::settings::Endpoint;
 use super::tls::TlsClient;
 use crate::alarm::later;
 use crate::gather;
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,59 +18,64 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-/// Addresses of one name that are tried; more would leave each too little of the time.
-const ADDRESSES: usize = 8;
-
-/// Resolves, connects and shakes hands, all within `limit`.
-pub(super) async fn connect(endpoint: &Endpoint, tls: &TlsClient, limit: Duration) -> Result<Stream, AskError> {
-    match timeout(limit, attempt(endpoint, tls, later(Instant::now(), limit))).await {
-        Ok(result) => result,
-        Err(_elapsed) => Err(AskError::unsent(AskErrorKind::ConnectTimeout)),
-    }
+/// One endpoint, and what is needed to reach it.
+pub(super) struct Way<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) addresses: &'a Addresses,
+    pub(super) resolver: &'a Resolver,
+    pub(super) tls: &'a TlsClient,
+    /// Whether HTTP/2 may be spoken.
+    pub(super) http2: bool,
 }
 
-async fn attempt(endpoint: &Endpoint, tls: &TlsClient, deadline: Instant) -> Result<Stream, AskError> {
-    let addresses = resolve(endpoint).await.map_err(|e| AskError::unsent(AskErrorKind::Resolve).because(e))?;
-    let tcp = dial(&addresses, deadline).await.map_err(|e| {
-        let slow = e.kind() == io::ErrorKind::TimedOut;
-        let kind = if slow { AskErrorKind::ConnectTimeout } else { AskErrorKind::Connect };
-        AskError::unsent(kind).because(e)
-    })?;
-    // Small requests must not wait for the acknowledgement of earlier ones; a failure costs only speed.
-    drop(tcp.set_nodelay(true));
-    let inner = if endpoint.tls {
-        let handshake = tls.handshake(&endpoint.host, tcp).await;
-        Inner::Tls(Box::new(handshake.map_err(|e| AskError::unsent(AskErrorKind::Tls).because(e))?))
-    } else {
-        Inner::Plain(tcp)
-    };
-    Ok(Stream { inner, heard: Arc::default() })
-}
-
-async fn resolve(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(address) = endpoint.host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, endpoint.port)]);
-    }
-    let found = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await?;
-    let addresses: Vec<_> = found.take(ADDRESSES).collect();
-    if addresses.is_empty() { Err(io::Error::other("the name has no address")) } else { Ok(addresses) }
-}
-
-/// Tries one address after the other; each gets an equal share of the time that is left, so that one that swallows
-/// packets doesn't use up the others' turns.
-async fn dial(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
-    let mut last = io::Error::other("the name has no address");
-    for (done, address) in addresses.iter().enumerate() {
-        let now = Instant::now();
-        let turns = u32::try_from(addresses.len() - done).unwrap_or(u32::MAX);
-        let share = deadline.saturating_duration_since(now) / turns;
-        match timeout_at(now + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = error,
-            Err(elapsed) => last = elapsed.into(),
+impl Way<'_> {
+    /// Finds an address, connects and shakes hands, all within `limit`.
+    pub(super) async fn connect(&self, limit: Duration) -> Result<Stream, AskError> {
+        match timeout(limit, self.attempt(later(Instant::now(), limit))).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(AskError::unsent(AskErrorKind::ConnectTimeout)),
         }
     }
-    Err(last)
+
+    async fn attempt(&self, deadline: Instant) -> Result<Stream, AskError> {
+        let (tcp, address) = self.dial(deadline).await?;
+        // Small requests must not wait for the acknowledgement of earlier ones; a failure costs only speed.
+        drop(tcp.set_nodelay(true));
+        let heard = Arc::default();
+        if !self.endpoint.tls {
+            return Ok(Stream { inner: Inner::Plain(tcp), heard, address, http2: self.http2 });
+        }
+        let handshake = self.tls.handshake(&self.endpoint.host, self.http2, tcp).await;
+        let tls = handshake.map_err(|error| AskError::unsent(AskErrorKind::Tls).because(error))?;
+        let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok(Stream { inner: Inner::Tls(Box::new(tls)), heard, address, http2 })
+    }
+
+    /// Tries one address after the other; each gets an equal share of the time that is left, so that one that swallows
+    /// packets doesn't use up the others' turns.
+    async fn dial(&self, deadline: Instant) -> Result<(TcpStream, SocketAddr), AskError> {
+        let mut addresses = self.addresses.in_turn();
+        if addresses.is_empty() {
+            let looked = self.addresses.need(self.endpoint, self.resolver).await;
+            looked.map_err(|error| AskError::unsent(AskErrorKind::Resolve).because(error))?;
+            addresses = self.addresses.in_turn();
+        }
+        let mut last = io::Error::other("the name has no address");
+        for (done, address) in addresses.iter().enumerate() {
+            let now = Instant::now();
+            let turns = u32::try_from(addresses.len() - done).unwrap_or(u32::MAX);
+            let share = deadline.saturating_duration_since(now) / turns;
+            last = match timeout_at(now + share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok((stream, *address)),
+                Ok(Err(error)) => error,
+                Err(elapsed) => elapsed.into(),
+            };
+            self.addresses.shun(*address);
+        }
+        let slow = last.kind() == io::ErrorKind::TimedOut;
+        let kind = if slow { AskErrorKind::ConnectTimeout } else { AskErrorKind::Connect };
+        Err(AskError::unsent(kind).because(last))
+    }
 }
 
 /// A connection to an origin, in the clear or not.
@@ -77,6 +83,10 @@ pub(super) struct Stream {
     inner: Inner,
     /// Set whenever bytes come back; the pool clears it before a request.
     heard: Arc<AtomicBool>,
+    /// Where it leads.
+    pub(super) address: SocketAddr,
+    /// Whether HTTP/2 is spoken on it.
+    pub(super) http2: bool,
 }
 
 enum Inner {

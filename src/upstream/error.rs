@@ -2,6 +2,7 @@
 
 use crate::body::BodyError;
 use std::fmt;
+use std::time::Duration;
 
 /// A question that got no answer.
 #[derive(Debug)]
@@ -10,6 +11,8 @@ pub struct AskError {
     pub kind: AskErrorKind,
     /// Whether the origin may have seen the request. `false` is certain; `true` is not.
     pub sent: bool,
+    /// After how long it makes sense to ask again, where that is known.
+    pub wait: Option<Duration>,
     cause: Option<Cause>,
 }
 
@@ -28,6 +31,14 @@ pub enum AskErrorKind {
     Tls,
     /// As many requests as there may be are under way (`limits.origin_requests`).
     TooMany,
+    /// Every endpoint is out by its checks.
+    NoEndpoint,
+    /// The circuit breaker is open: most of what was asked lately has failed.
+    BreakerOpen,
+    /// As many requests as there may be wait for a place at the endpoint (`breaker.queue`).
+    QueueFull,
+    /// There was no place at the endpoint within `breaker.queue_time`.
+    QueueTimeout,
     /// No head came within `timeouts.first_byte` of the request's end.
     FirstByteTimeout,
     /// No head came within `timeouts.total`.
@@ -64,6 +75,10 @@ impl AskErrorKind {
             AskErrorKind::ConnectTimeout => "connect-timeout",
             AskErrorKind::Tls => "origin-tls",
             AskErrorKind::TooMany => "too-many-origin-requests",
+            AskErrorKind::NoEndpoint => "no-healthy-origin",
+            AskErrorKind::BreakerOpen => "breaker-open",
+            AskErrorKind::QueueFull => "origin-queue-full",
+            AskErrorKind::QueueTimeout => "origin-queue-timeout",
             AskErrorKind::FirstByteTimeout => "first-byte-timeout",
             AskErrorKind::TotalTimeout => "total-timeout",
             AskErrorKind::Closed => "origin-closed",
@@ -84,10 +99,26 @@ impl AskErrorKind {
             | AskErrorKind::FirstByteTimeout
             | AskErrorKind::TotalTimeout
             | AskErrorKind::Closed
-            | AskErrorKind::BadAnswer => Whose::Origin,
+            | AskErrorKind::BadAnswer
+            | AskErrorKind::NoEndpoint
+            | AskErrorKind::BreakerOpen
+            | AskErrorKind::QueueFull
+            | AskErrorKind::QueueTimeout => Whose::Origin,
             AskErrorKind::ClientBody(_) => Whose::Client,
             AskErrorKind::TooMany | AskErrorKind::Request | AskErrorKind::Lost => Whose::Ours,
         }
+    }
+
+    /// Whether nothing was asked, since there is no sense or no room in it just now.
+    pub fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            AskErrorKind::TooMany
+                | AskErrorKind::NoEndpoint
+                | AskErrorKind::BreakerOpen
+                | AskErrorKind::QueueFull
+                | AskErrorKind::QueueTimeout
+        )
     }
 
     /// Whether the origin was too slow, rather than broken.
@@ -99,12 +130,12 @@ impl AskErrorKind {
 impl AskError {
     /// An error before anything was sent.
     pub(super) fn unsent(kind: AskErrorKind) -> Self {
-        AskError { kind, sent: false, cause: None }
+        AskError { kind, sent: false, wait: None, cause: None }
     }
 
     /// An error after the origin may have seen the request.
     pub(super) fn sent(kind: AskErrorKind) -> Self {
-        AskError { kind, sent: true, cause: None }
+        AskError { kind, sent: true, wait: None, cause: None }
     }
 
     /// Whoever asked is gone; the origin may have seen the request.
@@ -115,6 +146,16 @@ impl AskError {
     /// The client's body broke off before anything was sent.
     pub fn of_client(error: BodyError) -> Self {
         AskError::unsent(AskErrorKind::ClientBody(error))
+    }
+
+    /// The same of a question that an endpoint may have seen in another try.
+    pub(super) fn maybe_sent(self, sent: bool) -> Self {
+        AskError { sent: self.sent || sent, ..self }
+    }
+
+    /// It makes sense to ask again after `wait`.
+    pub(super) fn wait(self, wait: Duration) -> Self {
+        AskError { wait: Some(wait), ..self }
     }
 
     pub(super) fn because(mut self, cause: impl Into<Cause>) -> Self {

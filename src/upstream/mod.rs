@@ -1,21 +1,34 @@
 //! Origins: where they are, how they are asked.
 //!
-//! [`Origin::ask`] is the only door. Behind it: `balance` chooses an endpoint, `pool` has an idle connection or
-//! `connect` makes one, `request` puts the request into the form that goes out, `answer` carries the answer's body
-//! and gives the connection back when that has ended cleanly.
+//! [`Origin::ask_in`] is the only door. Behind it: `doors` chooses an endpoint (`balance`) among those that may be asked (`health`,
+//! `breaker`, `checks`); `pool` has an idle connection or `connect` makes one to an address that `names` knows; `request` puts the
+//! request into the form that goes out, `answer` carries the answer's body and gives the connection back when that has ended
+//! cleanly; `retry` says whether a question without an answer is asked again.
 
 mod answer;
 mod balance;
+mod breaker;
+mod checks;
 mod connect;
+mod doors;
 mod error;
+mod exchange;
+mod health;
+mod names;
 mod origin;
 mod pool;
 mod request;
+mod retry;
 mod settings;
+mod slot;
+mod time;
 mod tls;
 
+pub use doors::{Condition, Held};
 pub use error::{AskError, AskErrorKind, Whose};
-pub use origin::Origin;
+pub use exchange::Manner;
+pub use names::Resolver;
+pub use origin::{Doubtful, Origin, Shown};
 pub use request::{HostChoice, InterimFn};
-pub use settings::{Budget, Endpoint, Held, Timeouts};
-pub use tls::TlsClient;
+pub use settings::{Balance, Breaker, Budget, Check, Endpoint, Health, Pooling, Retry, Settings, Timeouts};
+pub use tls::{TlsClient, TlsFiles};

@@ -1,68 +1,110 @@
-//! One question to an origin.
+//! One question to an origin: to which endpoint, over which connection, and what is done when no answer comes.
 //!
 //! What may be sent twice? hyper tells exactly whether a request has left its queue: one that comes back from it was
-//! never written and goes out again on a new connection, whatever its method. Else only a safe request without a body
-//! is repeated, once, and only if its connection had been idle in the pool and closed without a single byte: that is
-//! how an origin's own idle timeout looks from here. Everything else is the caller's decision (`AskError::sent`).
+//! never written and goes out again on a new connection, whatever its method. A safe request without a body
+//! is repeated at once if its connection had been idle in the pool and closed without a single byte: that is
+//! how an origin's own idle timeout looks from here, and it says nothing about the endpoint. Everything else is a try that failed:
+//! `retry` says whether there is another one, at another endpoint if possible, and each has less time than the one before.
+//!
+//! A try that may have reached an endpoint stays in doubt when a later one is answered: it may still be applied. The answer then
+//! carries [`Doubtful`], and whoever asked for a change has to reckon with that (DESIGN rule 11).
 
-use super::answer;
-use super::balance::Balance;
-use super::connect::connect;
+use super::checks::begin;
+use super::doors::{Condition, Doors, Pass, Place};
 use super::error::{AskError, AskErrorKind};
-use super::pool::{Lease, Pool};
-use super::request::{HostChoice, InterimFn, Outbound, Progress, copy, prepare, relay};
-use super::settings::{Budget, Endpoint, Timeouts};
+use super::exchange::{Failure, Manner, Why, exchange};
+use super::names::Resolver;
+use super::request::{Draft, HostChoice, InterimFn};
+use super::retry::{self, Failed};
+use super::settings::{Budget, Endpoint, Retry, Settings, Timeouts};
+use super::slot::{Around, Slot};
+use super::time::{Time, TryTime};
 use super::tls::TlsClient;
-use crate::alarm::later;
-use crate::body::{Body, BodyError};
+use crate::body::Body;
+use crate::clock::Clock;
 use crate::counted::Counted;
 use crate::tasks::Tasks;
-use http::header::UPGRADE;
-use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use std::error::Error;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use http::{Method, Request, Response};
 use std::sync::Arc;
-use std::task::{Poll, ready};
-use std::time::Duration;
-use tokio::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The endpoints of one API with their connections. Dropping it closes those that are idle; the tasks that drive
 /// connections end with them.
 pub struct Origin {
-    slots: Vec<Slot>,
-    balance: Balance,
-    tls: TlsClient,
-    tasks: Tasks,
+    slots: Vec<Arc<Slot>>,
+    doors: Arc<Doors>,
+    around: Around,
     budget: Option<Arc<Budget>>,
+    retries: retry::Budget,
+    retried: AtomicU64,
+    /// Retries that the budget didn't allow.
+    spared: AtomicU64,
+    clock: Clock,
+    _checks: Option<DropGuard>,
 }
 
-struct Slot {
-    endpoint: Endpoint,
-    authority: Option<HeaderValue>,
-    pool: Arc<Pool>,
+/// How often in a row it may turn out that a connection wasn't there any more, or that the origin hasn't looked at a request.
+const REPEATS: usize = 3;
+
+/// An extension of an answer: an earlier try of the same request may have reached an endpoint, and may still be applied there.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubtful;
+
+/// How an origin is just now, and what it took since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown {
+    /// Its endpoints.
+    pub condition: Condition,
+    /// Open connections.
+    pub connections: usize,
+    /// Questions that were asked again.
+    pub retried: u64,
+    /// Those that weren't, since too many were.
+    pub spared: u64,
 }
 
 impl Origin {
-    /// Opens nothing yet. Reads the system's roots if they are needed and haven't been read.
+    /// With the settings of who says nothing. Opens nothing yet. Reads the system's roots if they are needed and haven't been read.
     pub fn new(endpoints: Vec<Endpoint>, tls: TlsClient, tasks: Tasks) -> Origin {
+        let around = (tls, Resolver::system(), tasks);
+        Origin::with(endpoints, &Settings::default(), around, Clock::system())
+    }
+
+    /// The same with settings, and a clock for how long endpoints rest.
+    pub fn with(
+        endpoints: Vec<Endpoint>,
+        settings: &Settings,
+        (tls, resolver, tasks): (TlsClient, Resolver, Tasks),
+        clock: Clock,
+    ) -> Origin {
+        let tls = settings.pool.tls.clone().unwrap_or(tls);
         if endpoints.iter().any(|e| e.tls) {
             tls.load();
         }
-        let balance = Balance::new(endpoints.iter().map(|e| e.weight));
-        let slot = |endpoint: Endpoint| Slot {
-            authority: HeaderValue::try_from(endpoint.authority()).ok(),
-            pool: Arc::default(),
-            endpoint,
-        };
-        Origin { slots: endpoints.into_iter().map(slot).collect(), balance, tls, tasks, budget: None }
+        let doors = Doors::new(&endpoints, settings, clock.clone());
+        let slots = endpoints.into_iter().map(|endpoint| Arc::new(Slot::new(endpoint, &settings.pool)));
+        let slots: Vec<Arc<Slot>> = slots.collect();
+        let around = Around { tls, resolver, tasks };
+        let checks = settings.health.check.as_ref().map(|check| {
+            let stop = CancellationToken::new();
+            begin(check, &slots, &doors, &around, &stop);
+            stop.drop_guard()
+        });
+        let (budget, retries, retried, spared) = Default::default();
+        Origin { slots, doors, around, budget, retries, retried, spared, clock, _checks: checks }
     }
 
     /// Asks no more than `budget` has room for.
     pub fn within(self, budget: Arc<Budget>) -> Origin {
         Origin { budget: Some(budget), ..self }
+    }
+
+    /// How it is.
+    pub fn shown(&self) -> Shown {
+        let connections = self.slots.iter().map(|slot| slot.pool.connections()).sum();
+        let (retried, spared) = (self.retried.load(Relaxed), self.spared.load(Relaxed));
+        Shown { condition: self.doors.condition(), connections, retried, spared }
     }
 
     /// A place for one more request; given back when its answer has ended.
@@ -71,14 +113,10 @@ impl Origin {
         budget.take().map(Some).ok_or_else(|| AskError::unsent(AskErrorKind::TooMany))
     }
 
-    /// Sends `request` to the endpoint whose turn it is and returns the answer as soon as its head is there.
-    ///
-    /// The request's URI is path and query, without the endpoint's base; its fields are complete but for Host, and
-    /// free of hop-by-hop fields and `Expect`. On a 101 `hyper::upgrade::on` gives the connection.
+    /// [Asks](Origin::ask_in), and never again.
     ///
     /// # Errors
-    /// See [`AskErrorKind`]. What breaks after the head shows in the answer's body: [`BodyError::Origin`] and
-    /// [`BodyError::OriginSlow`].
+    /// See [`AskErrorKind`].
     pub async fn ask(
         &self,
         request: Request<Body>,
@@ -86,142 +124,105 @@ impl Origin {
         timeouts: &Timeouts,
         interim: Option<InterimFn>,
     ) -> Result<Response<Body>, AskError> {
-        let unusable = |why: &'static str| AskError::unsent(AskErrorKind::Request).because(why);
-        let slot = self.slots.get(self.balance.next()).ok_or_else(|| unusable("the API has no endpoint"))?;
-        let authority = slot.authority.as_ref().ok_or_else(|| unusable("the endpoint's name is no Host"))?;
-        let request = prepare(request, &slot.endpoint.base, authority, host, interim.as_ref())?;
-        let total = timeouts.total.map(|t| later(Instant::now(), t));
-        let place = self.place()?;
-        let Some(lease) = slot.pool.take().await else {
-            return self.ask_anew(slot, request, timeouts, total, place).await;
-        };
-        let lease = lease.at(place);
-        let again = copy(&request);
-        match exchange(lease, request, timeouts, total).await {
-            Ok(answer) => Ok(answer),
-            Err(Failure::Unsent(request, _)) => self.ask_anew(slot, *request, timeouts, total, self.place()?).await,
-            Err(Failure::Unheard(error)) => match again {
-                Some(mut request) => {
-                    if let Some(interim) = interim {
-                        relay(&mut request, interim);
-                    }
-                    self.ask_anew(slot, request, timeouts, total, self.place()?).await
-                }
-                None => Err(error),
-            },
-            Err(Failure::Final(error)) => Err(error),
-        }
+        self.ask_in(request, &Manner { host, timeouts, retry: &Retry::NEVER, safe: false, interim }).await
     }
 
-    /// Asks over a connection of its own.
-    async fn ask_anew(
-        &self,
-        slot: &Slot,
-        request: Request<Outbound>,
-        timeouts: &Timeouts,
-        total: Option<Instant>,
-        place: Option<Counted>,
-    ) -> Result<Response<Body>, AskError> {
-        let left = total.map(|t| t.saturating_duration_since(Instant::now()));
-        let within = left.map_or(timeouts.connect, |left| left.min(timeouts.connect));
-        let stream = connect(&slot.endpoint, &self.tls, within).await.map_err(|error| {
-            let over = error.kind == AskErrorKind::ConnectTimeout && within < timeouts.connect;
-            if over { AskError::unsent(AskErrorKind::TotalTimeout) } else { error }
-        })?;
-        let lease = slot.pool.open(stream, &self.tasks).await?.at(place);
-        exchange(lease, request, timeouts, total).await.map_err(|failure| match failure {
-            Failure::Unsent(_, error) | Failure::Unheard(error) | Failure::Final(error) => error,
-        })
-    }
-}
-
-/// An exchange that brought no head.
-enum Failure {
-    /// The request was never written; here it is.
-    Unsent(Box<Request<Outbound>>, AskError),
-    /// The connection closed and not a byte had come back.
-    Unheard(AskError),
-    Final(AskError),
-}
-
-async fn exchange(
-    mut lease: Lease,
-    request: Request<Outbound>,
-    timeouts: &Timeouts,
-    total: Option<Instant>,
-) -> Result<Response<Body>, Failure> {
-    let progress = request.body().progress();
-    let may_switch = request.headers().contains_key(UPGRADE);
-    lease.begin(progress.clone());
-    match head(&mut lease, request, progress, timeouts.first_byte, total).await {
-        Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !may_switch => {
-            let cause = "101 though no upgrade was asked for";
-            Err(Failure::Final(AskError::sent(AskErrorKind::BadAnswer).because(cause)))
-        }
-        Ok(Ok(answer)) => answer::receive(answer, lease, timeouts.between_bytes, total).map_err(Failure::Final),
-        Ok(Err(error)) => Err(failure(error, &lease)),
-        Err(kind) => Err(Failure::Final(AskError::sent(kind))),
-    }
-}
-
-type Sent = Result<Response<Incoming>, TrySendError<Request<Outbound>>>;
-
-/// Waits for the answer's head. Dropping hyper's future, as a timeout does, closes the connection.
-async fn head(
-    lease: &mut Lease,
-    request: Request<Outbound>,
-    progress: Option<Arc<Progress>>,
-    first_byte: Duration,
-    total: Option<Instant>,
-) -> Result<Sent, AskErrorKind> {
-    let begin = Instant::now();
-    let mut answer = pin!(lease.sender().try_send_request(request));
-    poll_fn(|cx| {
-        if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
-            return Poll::Ready(Ok(sent));
-        }
+    /// Sends `request` to an endpoint and returns the answer as soon as its head is there.
+    ///
+    /// The request's URI is path and query, without the endpoint's base; its fields are complete but for Host, and
+    /// free of hop-by-hop fields and `Expect`. On a 101 `hyper::upgrade::on` gives the connection.
+    ///
+    /// # Errors
+    /// See [`AskErrorKind`]. What breaks after the head shows in the answer's body: [`BodyError::Origin`] and
+    /// [`BodyError::OriginSlow`].
+    pub async fn ask_in(&self, request: Request<Body>, manner: &Manner<'_>) -> Result<Response<Body>, AskError> {
+        let times = manner.retry.times.unwrap_or(u32::from(self.slots.len() > 1));
+        // HTTP/2 may say that a request was not looked at when some of its body is gone already.
+        let keeps = times > 0 || self.slots.iter().any(|slot| slot.http2);
+        let draft = Draft::new(request, if keeps { manner.retry.body } else { 0 });
+        let idempotent = manner.safe || is_idempotent(draft.method());
+        let mut time = Time::new(manner.timeouts);
+        let (mut tried, mut tries, mut doubtful) = (0, 0, false);
+        self.retries.asked();
         loop {
-            // While the client is waited for, look again when the origin could be late at the earliest.
-            let since = progress.as_ref().map_or(Some(begin), |p| p.origin_since());
-            let late = later(since.unwrap_or_else(Instant::now), first_byte);
-            let deadline = total.map_or(late, |total| total.min(late));
-            ready!(lease.alarm().poll(deadline, cx));
-            if total == Some(deadline) {
-                return Poll::Ready(Err(AskErrorKind::TotalTimeout));
+            let last = tries >= times;
+            let pass = self.doors.enter(draft.target(), tried, time.total).await.map_err(|e| e.maybe_sent(doubtful))?;
+            if tries > 0 && tried & pass.bit() != 0 {
+                time.pause(retry::pause(manner.retry, tries, fastrand::u64(..))).await;
             }
-            let unmoved = progress.as_ref().is_none_or(|p| p.origin_since() == since);
-            if since.is_some() && unmoved {
-                return Poll::Ready(Err(AskErrorKind::FirstByteTimeout));
+            tried |= pass.bit();
+            let slot = Arc::clone(&self.slots[pass.index]);
+            let hasty = manner.retry.try_timeout.filter(|_| !last && idempotent && draft.is_whole());
+            let (error, heard) = match self.attempt(&slot, &draft, manner, &time.of_try(hasty), pass).await {
+                Ok(mut answer) => {
+                    if doubtful {
+                        answer.extensions_mut().insert(Doubtful);
+                    }
+                    return Ok(answer);
+                }
+                Err(failed) => failed,
+            };
+            doubtful |= error.sent;
+            let failed = Failed { idempotent, whole: draft.is_whole(), heard };
+            if last || !retry::may(&error, failed, manner.retry) || !time.is_left() {
+                return Err(error.maybe_sent(doubtful));
             }
+            if !self.retries.take(manner.retry.budget, self.clock.mono()) {
+                self.spared.fetch_add(1, Relaxed);
+                return Err(error.maybe_sent(doubtful));
+            }
+            tries += 1;
+            self.retried.fetch_add(1, Relaxed);
+            tracing::debug!(%error, endpoint = slot.endpoint.authority(), "asked again");
         }
-    })
-    .await
+    }
+
+    /// One try; what went wrong, and whether anything had come back.
+    async fn attempt(
+        &self,
+        slot: &Arc<Slot>,
+        draft: &Draft,
+        manner: &Manner<'_>,
+        time: &TryTime,
+        pass: Pass,
+    ) -> Result<Response<Body>, (AskError, bool)> {
+        let mut place = Place { _everywhere: self.place().map_err(|error| (error, false))?, here: Some(pass) };
+        let repeatable = is_safe(draft.method()) && !draft.has_body();
+        slot.look_again(&self.around);
+        let (mut pooled, mut repeats) = (true, 0);
+        loop {
+            let there = if pooled { slot.pool.take(draft.is_upgrade()).await } else { None };
+            let (was_there, lease) = match there {
+                Some(lease) => (true, Ok(lease)),
+                None => (false, slot.lease(draft.is_upgrade(), &self.around, time).await),
+            };
+            let lease = match lease {
+                Ok(lease) => lease,
+                Err(error) => return Err(Failure { why: Why::Final, error, heard: false, place }.told()),
+            };
+            let http2 = lease.is_http2();
+            let failure = match exchange(slot, lease.at(place), draft, manner, time).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let again = match failure.why {
+                Why::Unsent => draft.is_whole() && (was_there || http2),
+                Why::Unheard => repeatable && was_there && !http2,
+                Why::Final => false,
+            };
+            if !again || repeats == REPEATS {
+                return Err(failure.told());
+            }
+            (place, pooled, repeats) = (failure.place, http2, repeats + 1);
+        }
+    }
 }
 
-fn failure(mut error: TrySendError<Request<Outbound>>, lease: &Lease) -> Failure {
-    let message = error.take_message();
-    let error = error.into_error();
-    if let Some(request) = message {
-        return Failure::Unsent(Box::new(request), AskError::unsent(AskErrorKind::Closed).because(error));
-    }
-    let kind = kind(&error);
-    let error = AskError::sent(kind).because(error);
-    let unheard = kind == AskErrorKind::Closed && !lease.heard();
-    if unheard { Failure::Unheard(error) } else { Failure::Final(error) }
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || method.as_str() == "QUERY"
 }
 
-fn kind(error: &hyper::Error) -> AskErrorKind {
-    let body = error.source().and_then(|s| s.downcast_ref::<BodyError>());
-    if let Some(body) = body {
-        AskErrorKind::ClientBody(*body)
-    } else if error.is_body_write_aborted() {
-        // The body ended before its Content-Length.
-        AskErrorKind::ClientBody(BodyError::Client)
-    } else if error.is_parse() {
-        AskErrorKind::BadAnswer
-    } else if error.is_user() {
-        AskErrorKind::Request
-    } else {
-        AskErrorKind::Closed
-    }
+/// RFC 9110 §9.2.2; QUERY is safe.
+fn is_idempotent(method: &Method) -> bool {
+    is_safe(method) || matches!(*method, Method::PUT | Method::DELETE | Method::TRACE)
 }

@@ -4,7 +4,7 @@ use crate::support::process::{ADMIN, Process, command};
 use crate::support::{Client, Origin, Reply, within};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use tokio::net::UnixDatagram;
@@ -23,7 +23,7 @@ fn bound(address: &str) -> (TcpListener, SocketAddr) {
 }
 
 /// The command with these as its descriptors 3 and 4, as systemd does it.
-fn given(config: &PathBuf, first: TcpListener, second: TcpListener) -> Command {
+fn given(config: &Path, first: TcpListener, second: TcpListener) -> Command {
     let move_them = "exec 3<&0 4<&2 0</dev/null 2>&1; LISTEN_PID=$$ LISTEN_FDS=2";
     let mut command = command(config, move_them);
     command.stdin(Stdio::from(OwnedFd::from(first))).stderr(Stdio::from(OwnedFd::from(second)));

@@ -86,7 +86,7 @@ async fn the_old_one_joins_nothing_that_it_has_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_crash_of_the_old_one_its_last_write_is_waited_for() {
     let mut world = World::new().await;
-    world.api = "timeouts = { first_byte = \"700ms\" }\nwrite_settle = \"50ms\"".into();
+    world.api = "timeouts = { first_byte = \"350ms\" }\nwrite_settle = \"50ms\"".into();
     let old = world.start();
     let mut held = client(&old).await;
     held.send("GET", "/held", &[("x-wait", "before")], "").await;

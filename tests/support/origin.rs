@@ -43,6 +43,16 @@ impl Origin {
         Origin::raw(move |conn| converse(conn, Arc::clone(&handler))).await
     }
 
+    /// The same on a socket that is bound already.
+    pub fn on<H, F>(listener: TcpListener, handler: H) -> Origin
+    where
+        H: Fn(Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        Origin::scripted(listener, move |conn| converse(conn, Arc::clone(&handler)))
+    }
+
     /// Always the same answer.
     pub async fn always(reply: Reply) -> Origin {
         Origin::start(move |_| std::future::ready(reply.clone())).await
@@ -54,7 +64,14 @@ impl Origin {
         H: Fn(Conn) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Origin::scripted(TcpListener::bind("127.0.0.1:0").await.unwrap(), script)
+    }
+
+    fn scripted<H, F>(listener: TcpListener, script: H) -> Origin
+    where
+        H: Fn(Conn) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
         let addr = listener.local_addr().unwrap();
         let (seen, stop, tasks) = (Arc::<Seen>::default(), CancellationToken::new(), Tasks::default());
         let (their_seen, their_stop, their_tasks) = (Arc::clone(&seen), stop.clone(), tasks.clone());

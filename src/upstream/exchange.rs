@@ -1,0 +1,163 @@
+//! One request over one connection, as far as the head of its answer.
+
+use super::answer;
+use super::doors::Place;
+use super::error::{AskError, AskErrorKind};
+use super::pool::{Lease, Sent};
+use super::request::{Draft, HostChoice, InterimFn, Outbound, Progress};
+use super::settings::{Retry, Timeouts};
+use super::slot::Slot;
+use super::time::TryTime;
+use crate::alarm::later;
+use crate::body::{Body, BodyError};
+use http::{Request, Response, StatusCode};
+use hyper::client::conn::TrySendError;
+use std::error::Error;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use tokio::time::Instant;
+
+/// How a question is asked.
+pub struct Manner<'a> {
+    /// What the origin sees in Host.
+    pub host: &'a HostChoice,
+    /// How long it may take.
+    pub timeouts: &'a Timeouts,
+    /// When it is asked again.
+    pub retry: &'a Retry,
+    /// Whether asking twice is as good as asking once, whatever the method says.
+    pub safe: bool,
+    /// Takes interim answers.
+    pub interim: Option<InterimFn>,
+}
+
+/// An exchange that brought no head.
+pub(super) struct Failure {
+    pub(super) why: Why,
+    pub(super) error: AskError,
+    pub(super) heard: bool,
+    pub(super) place: Place,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Why {
+    /// The request was never written.
+    Unsent,
+    /// The connection closed and not a byte had come back.
+    Unheard,
+    Final,
+}
+
+impl Failure {
+    /// Tells the endpoint's door.
+    pub(super) fn told(mut self) -> (AskError, bool) {
+        if let Some(pass) = &mut self.place.here {
+            pass.failed(&self.error);
+        }
+        (self.error, self.heard)
+    }
+}
+
+/// Sends it, and waits for the head.
+pub(super) async fn exchange(
+    slot: &Slot,
+    mut lease: Lease,
+    draft: &Draft,
+    manner: &Manner<'_>,
+    time: &TryTime,
+) -> Result<Response<Body>, Failure> {
+    let request = match slot.request(draft, manner.host, lease.is_http2(), manner.interim.as_ref()) {
+        Ok(request) => request,
+        Err(error) => return Err(Failure { why: Why::Final, error, heard: false, place: lease.into_place() }),
+    };
+    let progress = request.body().progress();
+    lease.begin(progress.clone());
+    match head(&mut lease, request, progress, time).await {
+        Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !draft.is_upgrade() => {
+            let cause = "101 though no upgrade was asked for";
+            let error = AskError::sent(AskErrorKind::BadAnswer).because(cause);
+            Err(Failure { why: Why::Final, error, heard: true, place: lease.into_place() })
+        }
+        Ok(Ok(answer)) => {
+            if let Some(pass) = &mut lease.place().here {
+                pass.answered(&answer);
+            }
+            let received = answer::receive(answer, lease, time.between_bytes, time.total);
+            received.map_err(|error| Failure { why: Why::Final, error, heard: true, place: Place::default() })
+        }
+        Ok(Err(error)) => {
+            let heard = lease.heard();
+            let (why, error) = failure(error, heard);
+            Err(Failure { why, error, heard, place: lease.into_place() })
+        }
+        Err(kind) => {
+            let heard = lease.heard();
+            Err(Failure { why: Why::Final, error: AskError::sent(kind), heard, place: lease.into_place() })
+        }
+    }
+}
+
+/// Waits for the answer's head. Dropping hyper's future, as a timeout does, closes the connection.
+async fn head(
+    lease: &mut Lease,
+    request: Request<Outbound>,
+    progress: Option<Arc<Progress>>,
+    time: &TryTime,
+) -> Result<Sent, AskErrorKind> {
+    let begin = Instant::now();
+    let mut answer = lease.send(request);
+    poll_fn(|cx| {
+        if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Ok(sent));
+        }
+        loop {
+            // While the client is waited for, look again when the origin could be late at the earliest.
+            let since = progress.as_ref().map_or(Some(begin), |p| p.origin_since());
+            let late = later(since.unwrap_or_else(Instant::now), time.first_byte);
+            let deadline = time.total.map_or(late, |total| total.min(late));
+            ready!(lease.alarm().poll(deadline, cx));
+            if time.total == Some(deadline) {
+                return Poll::Ready(Err(AskErrorKind::TotalTimeout));
+            }
+            let unmoved = progress.as_ref().is_none_or(|p| p.origin_since() == since);
+            if since.is_some() && unmoved {
+                return Poll::Ready(Err(AskErrorKind::FirstByteTimeout));
+            }
+        }
+    })
+    .await
+}
+
+fn failure(mut error: TrySendError<Request<Outbound>>, heard: bool) -> (Why, AskError) {
+    let unsent = error.take_message().is_some();
+    let error = error.into_error();
+    if unsent || is_unprocessed(&error) {
+        return (Why::Unsent, AskError::unsent(AskErrorKind::Closed).because(error));
+    }
+    let kind = kind(&error);
+    let why = if kind == AskErrorKind::Closed && !heard { Why::Unheard } else { Why::Final };
+    (why, AskError::sent(kind).because(error))
+}
+
+/// HTTP/2 says when a request was not looked at (RFC 9113 §8.7).
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    let reset = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    reset.is_some_and(|reset| reset.is_remote() && reset.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+fn kind(error: &hyper::Error) -> AskErrorKind {
+    let body = error.source().and_then(|s| s.downcast_ref::<BodyError>());
+    if let Some(body) = body {
+        AskErrorKind::ClientBody(*body)
+    } else if error.is_body_write_aborted() {
+        // The body ended before its Content-Length.
+        AskErrorKind::ClientBody(BodyError::Client)
+    } else if error.is_parse() {
+        AskErrorKind::BadAnswer
+    } else if error.is_user() {
+        AskErrorKind::Request
+    } else {
+        AskErrorKind::Closed
+    }
+}
