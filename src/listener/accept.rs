@@ -1,7 +1,8 @@
 //! The accept loop.
 //!
 //! At its end it takes in those who wait in the socket's queue: for them the connection stands already, and they may have sent their request.
-//! Closing the socket would reset them.
+//! Closing the socket would reset them. What is left is who comes between the last look and the close; only a socket that somebody else holds as well
+//! (`serve/sockets.rs`) is without that gap.
 
 use super::connection::Server;
 use super::gate::Gate;

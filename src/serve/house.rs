@@ -13,15 +13,16 @@ use crate::telemetry::{Gauges, Telemetry};
 use crate::tls;
 use crate::upstream::Budget;
 use serde_json::Value;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The rooms that the admin port reaches into.
 pub(super) struct Rooms {
     apis: Apis,
     served: Vec<Served>,
     pub(super) store: Arc<Store>,
-    pub(super) snapshot: Counts,
+    /// Known once it is loaded, or found wanting.
+    pub(super) snapshot: OnceLock<Counts>,
     fills: Arc<Fills>,
     telemetry: Arc<Telemetry>,
     reached: Arc<Reached>,
@@ -44,7 +45,7 @@ impl Rooms {
         config: Value,
     ) -> Self {
         let (certificates, rims, ready) = (Vec::new(), None, AtomicBool::new(false));
-        let snapshot = Counts::default();
+        let snapshot = OnceLock::new();
         Rooms { apis, served, store, snapshot, fills, telemetry, reached, certificates, rims, config, ready }
     }
 
@@ -199,12 +200,14 @@ impl Rooms {
             let help = "How often a bound was reached, by its key in the configuration.";
             gauges.count("freshgate_limit_reached_total", help, &[("limit", limit)], count);
         }
-        for (what, count) in self.snapshot.all() {
-            let help = "Answers that the snapshot had at the start, by what became of them.";
-            gauges.put("freshgate_snapshot_entries", help, &[("what", what)], as_f64(count));
+        if let Some(snapshot) = self.snapshot.get() {
+            for (what, count) in snapshot.all() {
+                let help = "Answers that the snapshot had at the start, by what became of them.";
+                gauges.put("freshgate_snapshot_entries", help, &[("what", what)], as_f64(count));
+            }
+            let (help, ignored) = ("Whether the snapshot could not be used at the start.", snapshot.ignored);
+            gauges.put("freshgate_snapshot_ignored", help, &[], as_f64(ignored.into()));
         }
-        let (help, ignored) = ("Whether the snapshot could not be used at the start.", self.snapshot.ignored());
-        gauges.put("freshgate_snapshot_ignored", help, &[], as_f64(ignored));
         let evicted = self.store.evicted();
         gauges.count("freshgate_evicted_total", "Keys that had to go for want of room.", &[], evicted);
         gauges.count("freshgate_epoch_total", "Invalidations since the start.", &[], self.store.scopes.epoch());

@@ -2,7 +2,7 @@
 
 use super::house::Rooms;
 use crate::clock::{Clock, millis};
-use crate::snapshot::{self, Loading, NotLoaded};
+use crate::snapshot::{self, Counts, Loading, NotLoaded};
 use crate::store;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,10 +44,11 @@ impl Warm {
         if alone.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!(%file, "snapshot not loaded: the process before this one hasn't ended yet");
             *self.late() = Some(alone);
-        } else {
-            self.load_now();
+            return self.begun.store(true, Ordering::Release);
         }
+        let found = self.load_now();
         self.begun.store(true, Ordering::Release);
+        let _ = self.rooms.snapshot.set(found); // nobody else sets it
     }
 
     /// Whether the file may be written.
@@ -60,7 +61,7 @@ impl Warm {
         self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn load_now(&self) {
+    fn load_now(&self) -> Counts {
         let (file, began) = (self.path.display(), self.clock.uptime());
         let tally = |mounted: &crate::policy::Mounted| self.rooms.tally(mounted);
         let to = Loading {
@@ -72,18 +73,20 @@ impl Warm {
             clock: &self.clock,
         };
         let loaded = snapshot::load(&self.path, &to);
-        let (ms, counts) = (millis(self.clock.uptime().saturating_sub(began)), &self.rooms.snapshot);
+        let ms = millis(self.clock.uptime().saturating_sub(began));
         match loaded {
             Ok(loaded) => {
                 let (entries, left_out, bytes) = (loaded.entries, loaded.left_out, loaded.bytes);
                 tracing::info!(%file, entries, left_out, bytes, ms, "snapshot loaded; each is confirmed before its first use");
-                counts.loaded.store(entries, Ordering::Relaxed);
-                counts.left_out.store(left_out, Ordering::Relaxed);
+                Counts { loaded: entries, left_out, ignored: false }
             }
-            Err(NotLoaded::Absent) => tracing::info!(%file, "no snapshot yet"),
+            Err(NotLoaded::Absent) => {
+                tracing::info!(%file, "no snapshot yet");
+                Counts::default()
+            }
             Err(NotLoaded::Wrong(wrong)) => {
                 tracing::warn!(%file, reason = %wrong, "snapshot ignored");
-                counts.ignored.store(1, Ordering::Relaxed);
+                Counts { ignored: true, ..Counts::default() }
             }
         }
     }

@@ -27,27 +27,20 @@ pub use format::Wrong;
 pub use load::{Loaded, Loading, NotLoaded, load};
 pub use save::{Saved, save};
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-/// What became of the entries of snapshots, for the metrics.
-#[derive(Debug, Default)]
+/// What was found at the start, for the metrics.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
-    /// Put into the store.
-    pub loaded: AtomicU64,
-    /// In a sound file, and not put.
-    pub left_out: AtomicU64,
-    /// Files that couldn't be used.
-    pub ignored: AtomicU64,
+    /// Entries that were put into the store.
+    pub loaded: u64,
+    /// Entries in a sound file that weren't.
+    pub left_out: u64,
+    /// Whether there was a file that couldn't be used.
+    pub ignored: bool,
 }
 
 impl Counts {
     /// What became of entries, each with its name.
     pub fn all(&self) -> [(&'static str, u64); 2] {
-        [("loaded", self.loaded.load(Relaxed)), ("left-out", self.left_out.load(Relaxed))]
-    }
-
-    /// Files that couldn't be used.
-    pub fn ignored(&self) -> u64 {
-        self.ignored.load(Relaxed)
+        [("loaded", self.loaded), ("left-out", self.left_out)]
     }
 }

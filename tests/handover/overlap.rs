@@ -89,8 +89,8 @@ async fn after_a_crash_of_the_old_one_its_last_write_is_waited_for() {
     world.api = "timeouts = { first_byte = \"350ms\" }\nwrite_settle = \"50ms\"".into();
     let old = world.start();
     let mut held = client(&old).await;
-    held.send("GET", "/held", &[("x-wait", "before")], "").await;
-    world.gate.arrived(1).await;
+    held.send("GET", "/held", &[("x-wait", "inside")], "").await;
+    assert_eq!(held.answer_head().await.unwrap().status, 200);
     let new = taken_over(&world, &old).await;
     old.signal("-KILL");
     new.says(ALONE).await;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
-/// A value for each path: PUT sets it, GET gives it with a tag, fresh for long. A request with `x-wait` waits for the gate, before it does anything or after.
+/// A value for each path: PUT sets it, GET gives it with a tag, fresh for long. A request with `x-wait` waits for the gate, before it does anything, after, or inside of an answer.
 pub(crate) struct World {
     pub(crate) origin: Origin,
     pub(crate) gate: Gate,
@@ -28,6 +28,9 @@ impl World {
             async move {
                 if request.get("x-wait") == Some("before") {
                     gate.pass().await;
+                }
+                if request.get("x-wait") == Some("inside") {
+                    return Reply::status(200).chunked().body("begun").wait(&gate).body(" and done");
                 }
                 let reply = answer(&request, &mut values.lock().unwrap());
                 if request.get("x-wait") == Some("after") {
