@@ -28,6 +28,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 mod counted;
+pub mod encode;
 pub mod fill;
 pub mod gateway;
 mod gather;

@@ -58,6 +58,10 @@ bounds! {
     KeysPerCaller = "keys_per_caller",
     /// `limits.fills`: an answer wasn't kept.
     Fills = "fills",
+    /// `limits.background_refreshes`: nothing was asked ahead, or on behalf of who was given something stale.
+    BackgroundRefreshes = "background_refreshes",
+    /// `limits.compressions`: a content was given as it is.
+    Compressions = "compressions",
     /// Connections of the admin port: accepting had to wait.
     AdminConnections = "admin_connections",
     /// Wrong tokens from one address: 429.

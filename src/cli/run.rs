@@ -2,8 +2,8 @@
 
 use super::CANNOT;
 use crate::clock::Clock;
-use crate::config::{self, Config};
-use crate::serve::{self, Parting, Running, notify};
+use crate::config::Config;
+use crate::serve::{self, File, Parting, Refused, Running, notify};
 use crate::telemetry::{self, Lines};
 use std::future::Future;
 use std::io;
@@ -13,8 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs until SIGTERM or SIGINT, or until another process has taken over, then drains; a second signal ends it at once. Exit code 2 when it can't start.
 pub(super) fn run(path: &Path) -> ExitCode {
-    let loaded = match config::load(path) {
-        Ok(loaded) => loaded,
+    let (file, loaded) = match File::open(path) {
+        Ok(opened) => opened,
         Err(faults) => return cannot(&faults.to_string()),
     };
     let lines = match telemetry::init(&loaded.config.log) {
@@ -24,16 +24,16 @@ pub(super) fn run(path: &Path) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    match block_on(serve(loaded.config, lines)) {
+    match block_on(serve(file, loaded.config, lines)) {
         // The runtime is gone, and every task with it: now the next process may know that this one has ended.
         Ok((code, _parting)) => code,
         Err(error) => cannot(&error.to_string()),
     }
 }
 
-async fn serve(config: Config, lines: Lines) -> (ExitCode, Parting) {
+async fn serve(file: File, config: Config, lines: Lines) -> (ExitCode, Parting) {
     let started = match serve::activated() {
-        Ok(inherited) => serve::start_with(config, Clock::system(), lines.clone(), inherited).await,
+        Ok(inherited) => serve::start_from(Some(file), config, Clock::system(), lines.clone(), inherited).await,
         Err(error) => Err(error),
     };
     let running = match started {
@@ -44,14 +44,14 @@ async fn serve(config: Config, lines: Lines) -> (ExitCode, Parting) {
     notify::ready(running.took_over());
     let parting = running.parting();
     tokio::select! {
-        () = until_told() => notify::stopping(),
+        () = until_told(&running) => notify::stopping(),
         () = running.relieved() => {}
         () = notify::alive() => {}
     }
     tracing::info!("draining");
     tokio::select! {
         ended = running.stop() => tracing::info!(ended, "stopped"),
-        () = until_told() => tracing::warn!("told a second time: stopped at once"),
+        () = ended() => tracing::warn!("told a second time: stopped at once"),
         () = notify::alive() => {}
     }
     lines.flush();
@@ -66,28 +66,35 @@ fn announce(running: &Running) {
     tracing::info!(data = list(&running.data), admin = or_none(running.admin), probe = or_none(running.probe), "ready");
 }
 
-/// Resolves at SIGTERM or SIGINT. SIGHUP is taken so that it doesn't end the process: reload isn't in this version.
-pub(super) async fn until_told() {
+/// Resolves at SIGTERM or SIGINT. Until then each SIGHUP reads the configuration again; several that come at once are one.
+pub(super) async fn until_told(running: &Running) {
     let hangup = async {
         if let Ok(mut hangups) = signal(SignalKind::hangup()) {
             while hangups.recv().await.is_some() {
-                tracing::warn!("SIGHUP: reload is not available in this version; restart to change the configuration");
+                // What came of it is in the log already, but for this.
+                notify::reloading();
+                if let Err(refused @ Refused::NoFile) = running.reload("SIGHUP").await {
+                    tracing::warn!("SIGHUP: {refused}");
+                }
+                notify::ready(false);
             }
         }
         std::future::pending::<()>().await;
     };
-    let ended = async {
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(mut terminate), Ok(mut interrupt)) => {
-                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            }
-            (Err(error), _) | (_, Err(error)) => {
-                tracing::error!(%error, "signals can't be received; only SIGKILL will stop this");
-                std::future::pending::<()>().await;
-            }
+    tokio::select! { () = hangup => {}, () = ended() => {} }
+}
+
+/// Resolves at SIGTERM or SIGINT.
+async fn ended() {
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         }
-    };
-    tokio::select! { () = hangup => {}, () = ended => {} }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "signals can't be received; only SIGKILL will stop this");
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Runs `task` on a runtime with a thread per core.

@@ -8,7 +8,7 @@ use crate::policy::{equivalent_key, part_key, rule_key};
 use crate::rfc9111::{NO_VARY_SEARCH, UrlVariation};
 use crate::store::{Content, Entry, Extra, Rare, Tallied};
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, OnceLock};
@@ -68,7 +68,9 @@ impl Fills {
         }
         let generate = question.routed.rules.generate_etag && entry.etag().is_none();
         let etag = generate.then(|| generated_etag(&body)).flatten();
-        drop(entry.content.set(Content::new(body, Extra { trailers, etag })));
+        let may_be = question.routed.rules.may_encode(entry.fields.get(&CONTENT_TYPE), body.len());
+        let encoded = may_be.then(Arc::default);
+        drop(entry.content.set(Content::new(body, Extra { trailers, etag, encoded })));
         self.put(question, entry, shared);
         if question.is_for_rest() {
             self.store.forget(&part_key(question.key_for(shared)));

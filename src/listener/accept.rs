@@ -1,4 +1,6 @@
-//! The accept loop.
+//! The accept loop, and what the connections that it accepts are given.
+//!
+//! A connection goes on as it began; what a reload changes holds for those that are accepted after it.
 //!
 //! At its end it takes in those who wait in the socket's queue: for them the connection stands already, and they may have sent their request.
 //! Closing the socket would reset them. What is left is who comes between the last look and the close; only a socket that somebody else holds as well
@@ -11,6 +13,7 @@ use super::settings::Settings;
 use super::stop::Stop;
 use crate::tasks::Tasks;
 use crate::tls;
+use arc_swap::ArcSwap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -26,29 +29,47 @@ const PAUSE: Duration = Duration::from_millis(75);
 /// More than can wait in a socket's queue, so that the end of the loop comes whoever goes on connecting.
 const MOST_WAITING: usize = 8192;
 
-/// Serves `listener` until `stop` drains. It returns when no more connections are accepted; those that are open live
-/// on in `tasks` until they have ended or `stop` closes.
-///
-/// With `tls` connections are encrypted. `gate` counts connections for all listeners that share it. When it is full, connections wait in the socket's queue.
-pub async fn run<H: Handler>(
-    listener: TcpListener,
-    gate: Arc<Gate>,
-    settings: Arc<Settings>,
-    tls: Option<Arc<tls::Server>>,
+/// What new connections are given, on all listeners that share it.
+pub struct Serving<H> {
+    server: ArcSwap<Server<H>>,
     handler: H,
+    gate: Arc<Gate>,
     tasks: Tasks,
-    stop: Stop,
-) {
-    let server = Arc::new(Server::new(&settings, tls, &gate, &tasks, handler));
+}
+
+impl<H: Handler> Serving<H> {
+    /// With `tls` connections are encrypted. `gate` counts them; they run in `tasks`.
+    pub fn new(
+        settings: &Settings,
+        tls: Option<Arc<tls::Server>>,
+        handler: H,
+        gate: Arc<Gate>,
+        tasks: Tasks,
+    ) -> Arc<Self> {
+        let server = ArcSwap::from_pointee(Server::new(settings, tls, &gate, &tasks, handler.clone()));
+        Arc::new(Serving { server, handler, gate, tasks })
+    }
+
+    /// From now on connections are given this.
+    pub fn change(&self, settings: &Settings, tls: Option<Arc<tls::Server>>) {
+        self.gate.change(&settings.limits);
+        let server = Server::new(settings, tls, &self.gate, &self.tasks, self.handler.clone());
+        self.server.store(Arc::new(server));
+    }
+}
+
+/// Serves `listener` until `stop` drains. It returns when no more connections are accepted; those that are open live
+/// on in their tasks until they have ended or `stop` closes. When the gate is full, connections wait in the socket's queue.
+pub async fn run<H: Handler>(listener: TcpListener, serving: Arc<Serving<H>>, stop: Stop) {
     let mut watch = stop.clone();
-    let taking = Taking { server, gate, tasks, stop };
+    let taking = Taking { serving, stop };
     let mut ending = pin!(watch.departing());
     let mut failing = false;
     loop {
         let permit = tokio::select! {
             biased;
             () = &mut ending => break,
-            permit = taking.gate.room() => permit,
+            permit = taking.serving.gate.room() => permit,
         };
         let Some(permit) = permit else { return };
         let accepted = tokio::select! {
@@ -77,19 +98,17 @@ pub async fn run<H: Handler>(
 
 /// What a connection that is accepted needs.
 struct Taking<H> {
-    server: Arc<Server<H>>,
-    gate: Arc<Gate>,
-    tasks: Tasks,
+    serving: Arc<Serving<H>>,
     stop: Stop,
 }
 
 impl<H: Handler> Taking<H> {
     fn take(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
-        let Some(pass) = self.gate.admit(peer.ip(), permit) else {
+        let Some(pass) = self.serving.gate.admit(peer.ip(), permit) else {
             return tracing::debug!(%peer, reason = "connections-per-address", "connection refused");
         };
-        let (server, stop) = (self.server.clone(), self.stop.clone());
-        self.tasks.spawn(async move { server.serve(stream, peer, pass, stop).await });
+        let (server, stop) = (self.serving.server.load_full(), self.stop.clone());
+        self.serving.tasks.spawn(async move { server.serve(stream, peer, pass, stop).await });
     }
 
     /// Those who wait in the queue are served as soon as there is room for them; nobody can come after them.
@@ -102,7 +121,7 @@ impl<H: Handler> Taking<H> {
         for (stream, peer) in waiting {
             let permit = tokio::select! {
                 () = &mut closing => return,
-                permit = self.gate.room() => permit,
+                permit = self.serving.gate.room() => permit,
             };
             if let (Ok(stream), Some(permit)) = (TcpStream::from_std(stream), permit) {
                 self.take(stream, peer, permit);

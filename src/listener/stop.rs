@@ -43,6 +43,11 @@ impl Stopper {
         self.reach(Phase::Draining);
     }
 
+    /// Whether nobody looks at it any more: the listener and all its connections have ended.
+    pub fn is_over(&self) -> bool {
+        self.0.receiver_count() == 0
+    }
+
     /// Every connection is cut.
     pub fn close(&self) {
         self.reach(Phase::Closing);

@@ -23,6 +23,8 @@ enum Side {
     Equivalent = 4,
     /// What a trusted proxy says that changes what is asked.
     Claims = 5,
+    /// Which of the APIs that have been here it is.
+    Generation = 6,
 }
 
 impl Side {
@@ -61,6 +63,15 @@ pub fn write_query(key: &mut Vec<u8>, fields: &HeaderMap, content: &[u8]) {
     measured(key, content);
 }
 
+/// Makes the key of a GET, still without anything behind its URL, that of an API of this generation. The first ones have none to write, so
+/// that it costs nothing as long as nothing has changed.
+pub fn write_generation(key: &mut Vec<u8>, generation: u64) {
+    if generation != 0 {
+        key.extend_from_slice(&Side::Generation.mark());
+        key.extend_from_slice(&generation.to_le_bytes());
+    }
+}
+
 /// Makes the key of a GET, still without content and partition, that of one about which a trusted proxy says this.
 pub fn write_claims<'a>(key: &mut Vec<u8>, claims: impl IntoIterator<Item = (&'a str, &'a [u8])>) {
     key.extend_from_slice(&Side::Claims.mark());
@@ -95,13 +106,32 @@ pub fn is_second_key(key: &[u8]) -> bool {
     [Side::Rule, Side::Equivalent].iter().any(|side| rest.starts_with(&side.mark()))
 }
 
-/// Host and path of a key under which a GET's answer lies for everybody: no caller's partition, no content of a QUERY, no part. What a trusted
-/// proxy claims may be part of it.
-pub fn shared_place(key: &[u8]) -> Option<(&str, &str)> {
+/// Host and path of a key under which a GET's answer lies for everybody, and the generation of its API: no caller's partition, no content of
+/// a QUERY, no part. What a trusted proxy claims may be part of it.
+pub fn shared_place(key: &[u8]) -> Option<(&str, &str, u64)> {
     let (base, _, rest) = split(key);
+    let (generation, rest) = behind_generation(rest)?;
     let rest = rest.strip_prefix(&Side::Claims.mark()[..]).map_or(Some(rest), behind_claims)?;
     let base = std::str::from_utf8(base).ok().filter(|_| rest.is_empty() && key.contains(&0))?;
-    base.find('/').map(|at| base.split_at(at))
+    let (host, path) = base.split_at(base.find('/')?);
+    Some((host, path, generation))
+}
+
+/// The key of the same for an API of this generation; `None` where it can't be read.
+pub fn of_generation(key: &[u8], generation: u64) -> Option<Vec<u8>> {
+    let (.., rest) = split(key);
+    let (_, behind) = behind_generation(rest)?;
+    let mut other = key[..key.len() - rest.len()].to_vec();
+    write_generation(&mut other, generation);
+    other.extend_from_slice(behind);
+    Some(other)
+}
+
+/// The generation that follows a URL, and what follows that.
+fn behind_generation(rest: &[u8]) -> Option<(u64, &[u8])> {
+    let Some(marked) = rest.strip_prefix(&Side::Generation.mark()[..]) else { return Some((0, rest)) };
+    let (generation, behind) = marked.split_first_chunk()?;
+    Some((u64::from_le_bytes(*generation), behind))
 }
 
 /// What follows the claims of a key.
@@ -153,12 +183,25 @@ mod tests {
                 write_key(&mut claimed, "a.example", "/x", query, b"");
                 write_claims(&mut claimed, [("x-forwarded-host", &b"b"[..])]);
                 claimed.extend_from_slice(partition);
+                let later = [1, 2, u64::MAX].map(|generation| {
+                    let mut later = Vec::new();
+                    write_key(&mut later, "a.example", "/x", query, b"");
+                    write_generation(&mut later, generation);
+                    later.extend_from_slice(partition);
+                    later
+                });
+                let parts = later.each_ref().map(|key| part_key(key));
+                all.extend(later.into_iter().chain(parts));
                 all.extend([variant_key(&key, |_| ()), part_key(&key), with_content, claimed, key]);
             }
             let mut key = Vec::new();
             write_key(&mut key, "a.example", "/x", Some("b=1"), partition);
             assert!(all.iter().all(|key| !is_second_key(key)));
-            let second = [rule_key(&key), equivalent_key(&key, &rule)];
+            let mut later = Vec::new();
+            write_key(&mut later, "a.example", "/x", Some("b=1"), b"");
+            write_generation(&mut later, 1);
+            later.extend_from_slice(partition);
+            let second = [rule_key(&key), equivalent_key(&key, &rule), rule_key(&later), equivalent_key(&later, &rule)];
             assert!(second.iter().all(|key| is_second_key(key)));
             seconds.extend(second);
         }
@@ -172,10 +215,15 @@ mod tests {
     fn what_lies_there_for_everybody_is_told_by_its_key() {
         let mut key = Vec::new();
         write_key(&mut key, "a.example:1", "/x/y", Some("a=1"), b"");
-        assert_eq!(shared_place(&key), Some(("a.example:1", "/x/y")));
+        assert_eq!(shared_place(&key), Some(("a.example:1", "/x/y", 0)));
         let mut claimed = key.clone();
         write_claims(&mut claimed, [("x-forwarded-host", &b"b"[..]), ("x-forwarded-proto", b"")]);
-        assert_eq!(shared_place(&claimed), Some(("a.example:1", "/x/y")));
+        assert_eq!(shared_place(&claimed), Some(("a.example:1", "/x/y", 0)));
+        let later = of_generation(&claimed, 7).unwrap();
+        assert_eq!(shared_place(&later), Some(("a.example:1", "/x/y", 7)));
+        assert_eq!(of_generation(&later, 0).as_ref(), Some(&claimed));
+        assert_eq!(of_generation(&later, 7).as_ref(), Some(&later));
+        assert_eq!(shared_place(&[&later[..], b"\x05\0\0\0\0\0\0\0alice"].concat()), None);
         for partition in [&b"\x05\0\0\0\0\0\0\0alice"[..], b"\0\0\0\0\0\0\0\0"] {
             assert_eq!(shared_place(&[&key[..], partition].concat()), None);
             assert_eq!(shared_place(&[&claimed[..], partition].concat()), None);

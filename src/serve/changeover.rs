@@ -1,6 +1,7 @@
 //! The two ends of a process's life, where another process is at the other side: it may take over from one that runs (`takeover`), and it
 //! may be relieved by the next (`relief`). One after the other: who comes while we still overlap with the one before us waits.
 
+use super::listeners::Listeners;
 use super::relief::{Door, Parting, Relief};
 use super::sockets::{Inherited, Kind};
 use super::start_error::StartError;
@@ -12,10 +13,10 @@ use crate::store::{Held, Store};
 use crate::tasks::Tasks;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 /// One that is on its way: it has asked the process that runs, if there is one.
 pub(super) struct Coming {
@@ -28,7 +29,8 @@ pub(super) struct Coming {
 pub(super) struct Arrival {
     path: PathBuf,
     overlap: Option<Overlap>,
-    relief: Option<Relief>,
+    door: Option<Door>,
+    store: Arc<Store>,
     longest: Duration,
     clock: Clock,
     /// Dropped when no other process serves.
@@ -40,9 +42,18 @@ pub(super) struct Changeover {
     pub(super) took_over: bool,
     pub(super) relieved: CancellationToken,
     pub(super) parting: Parting,
-    door: DropGuard,
+    stop: Guard,
     /// Held as long as this process lives, so that what it says of settling isn't forgotten.
-    _everything: Held,
+    everything: Held,
+}
+
+/// Ends the wait for who comes.
+struct Guard(CancellationToken);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 impl Coming {
@@ -64,7 +75,6 @@ impl Coming {
         self,
         store: &Arc<Store>,
         clock: &Clock,
-        shared: Vec<(Kind, TcpListener)>,
     ) -> Result<(Changeover, Arrival, Receiver<()>), StartError> {
         let path = self.path.clone().unwrap_or_default();
         let failed = |error: std::io::Error| StartError::Handover {
@@ -78,43 +88,51 @@ impl Coming {
         };
         let (relieved, parting, stop) = (CancellationToken::new(), Parting::default(), CancellationToken::new());
         let everything = store.scopes.hold(&[Scope::Everything]);
-        let relief = door.map(|door| Relief {
-            door,
-            sockets: shared,
-            store: Arc::clone(store),
-            everything: everything.clone(),
-            clock: clock.clone(),
-            parting: parting.clone(),
-            relieved: relieved.clone(),
-            stop: stop.clone(),
-        });
-        let (took_over, door) = (overlap.is_some(), stop.drop_guard());
-        let changeover = Changeover { took_over, relieved, parting, door, _everything: everything };
+        let took_over = overlap.is_some();
+        let changeover = Changeover { took_over, relieved, parting, stop: Guard(stop), everything };
         let (alone, is_alone) = channel();
-        let arrival = Arrival { path, overlap, relief, longest: self.longest, clock: clock.clone(), alone };
+        let (store, clock) = (Arc::clone(store), clock.clone());
+        let arrival = Arrival { path, overlap, door, store, longest: self.longest, clock, alone };
         Ok((changeover, arrival, is_alone))
     }
 }
 
 impl Arrival {
     /// To be called when it accepts: the other process may go, and the next one come.
-    pub(super) async fn serve(mut self, background: &Tasks) -> Result<(), StartError> {
-        if let Some(relief) = &self.relief {
+    pub(super) async fn serve(
+        mut self,
+        changeover: &Changeover,
+        background: &Tasks,
+        listeners: &Arc<Mutex<Listeners>>,
+        house: Vec<(Kind, TcpListener)>,
+    ) -> Result<(), StartError> {
+        if let Some(door) = &self.door {
             let failed = |error: std::io::Error| StartError::Handover {
                 path: self.path.clone(),
                 reason: format!("our socket can't take that place: {error}"),
             };
-            relief.door.open().map_err(failed)?;
+            door.open().map_err(failed)?;
         }
         if let Some(overlap) = &mut self.overlap {
             overlap.serving().await;
         }
+        let relief = self.door.map(|door| Relief {
+            door,
+            listeners: Arc::downgrade(listeners),
+            house,
+            store: self.store,
+            everything: changeover.everything.clone(),
+            clock: self.clock.clone(),
+            parting: changeover.parting.clone(),
+            relieved: changeover.relieved.clone(),
+            stop: changeover.stop.0.clone(),
+        });
         background.spawn(async move {
             if let Some(overlap) = self.overlap {
                 overlap.ended(&self.clock, self.longest).await;
             }
             drop(self.alone);
-            if let Some(relief) = self.relief {
+            if let Some(relief) = relief {
                 relief.wait().await;
             }
         });
@@ -123,9 +141,8 @@ impl Arrival {
 }
 
 impl Changeover {
-    /// Nobody need come any more; also the sockets that were kept to be handed on are let go.
-    pub(super) fn close(self) -> Parting {
-        drop(self.door);
-        self.parting
+    /// Nobody need come any more.
+    pub(super) fn close(&self) {
+        self.stop.0.cancel();
     }
 }

@@ -9,6 +9,7 @@
 //! that. So it is also kept where the runtime can't drop it ([`Parting`]).
 
 use super::fds::{is_ours, line, say, send_sockets};
+use super::listeners::Listeners;
 use super::sockets::Kind;
 use crate::clock::Clock;
 use crate::store::{Held, Severity, Store};
@@ -19,7 +20,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream as Socket;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
@@ -97,7 +98,10 @@ fn beside(path: &Path) -> PathBuf {
 /// What is needed to hand over.
 pub(super) struct Relief {
     pub(super) door: Door,
-    pub(super) sockets: Vec<(Kind, TcpListener)>,
+    /// Where clients connect; gone when the gateway is.
+    pub(super) listeners: Weak<Mutex<Listeners>>,
+    /// The sockets of `[admin]`.
+    pub(super) house: Vec<(Kind, TcpListener)>,
     pub(super) store: Arc<Store>,
     /// The scope of everything. Others must hold it as well for as long as this process lives: its cell says that nothing is to be kept.
     pub(super) everything: Held,
@@ -132,6 +136,16 @@ impl Relief {
         }
     }
 
+    /// Every socket at this moment.
+    fn sockets(&self) -> io::Result<Vec<(Kind, TcpListener)>> {
+        let listeners = self.listeners.upgrade().ok_or_else(|| io::Error::other("it is stopping"))?;
+        let mut sockets = listeners.lock().unwrap_or_else(PoisonError::into_inner).shared()?;
+        for (kind, socket) in &self.house {
+            sockets.push((*kind, socket.try_clone()?));
+        }
+        Ok(sockets)
+    }
+
     async fn hand_over(&self, mut stream: UnixStream) -> Result<(), String> {
         if !is_ours(&stream).map_err(text)? {
             return Err("who came is another user".into());
@@ -146,7 +160,7 @@ impl Relief {
     }
 
     async fn converse(&self, stream: &mut UnixStream) -> Result<(), String> {
-        send_sockets(stream, &self.sockets).await.map_err(text)?;
+        send_sockets(stream, &self.sockets().map_err(text)?).await.map_err(text)?;
         match timeout(READY, line(stream)).await {
             Ok(Ok(Some(word))) if word == "ready" => {}
             Ok(Ok(word)) => return Err(word.map_or("it is gone".into(), |word| format!("it said {word:?}"))),

@@ -1,4 +1,4 @@
-//! Every socket that the configuration names: inherited where there is one for it already, bound where there isn't.
+//! Sockets that were there before this process: which of them stands for which address of the configuration. The others are bound.
 //!
 //! Sockets are inherited from a service manager (systemd's `LISTEN_FDS`) or from the process that ran before (`server.handover`). One
 //! is used for the address that it is bound to, letter for letter. Port 0 takes one that is left on the same IP address: not on another
@@ -8,13 +8,7 @@
 use super::start_error::StartError;
 use crate::config::Config;
 use listenfd::ListenFd;
-use socket2::{Domain, Socket, Type};
-use std::io;
 use std::net::{SocketAddr, TcpListener};
-use tokio::net::TcpListener as Listener;
-
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 1024;
 
 /// What a socket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +20,15 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) const ALL: [Kind; 3] = [Kind::Data, Kind::Admin, Kind::Probe];
+
+    /// The key of the configuration.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Kind::Data => "server.listen",
+            Kind::Admin => "admin.listen",
+            Kind::Probe => "admin.probe_listen",
+        }
+    }
 
     /// As processes tell each other.
     pub(super) fn name(self) -> &'static str {
@@ -63,84 +66,52 @@ pub fn activated() -> Result<Vec<Inherited>, StartError> {
     Ok(all)
 }
 
-/// Every socket of the configuration.
-pub(super) struct Sockets {
-    pub(super) data: Vec<Listener>,
-    pub(super) admin: Option<Listener>,
-    pub(super) probe: Option<Listener>,
-    /// The same once more, to be handed on; empty where that isn't wanted.
-    pub(super) shared: Vec<(Kind, TcpListener)>,
-}
+/// The inherited sockets, each for an address as the configuration has it.
+#[derive(Debug, Default)]
+pub(super) struct Found(Vec<(Kind, SocketAddr, TcpListener)>);
 
-/// An address of the configuration, and the socket found for it.
-struct Wanted {
-    kind: Kind,
-    key: &'static str,
-    address: SocketAddr,
-    found: Option<TcpListener>,
-}
-
-impl Sockets {
-    /// Takes from `inherited` what is wanted and binds the rest.
-    pub(super) fn open(config: &Config, mut inherited: Vec<Inherited>) -> Result<Self, StartError> {
+impl Found {
+    /// Finds what stands for what.
+    pub(super) fn assign(config: &Config, mut inherited: Vec<Inherited>) -> Result<Self, StartError> {
+        let mut found = Found::default();
         let mut wanted = wanted(config);
-        take(&mut wanted, &mut inherited, |wanted, given| wanted.address == given.address);
-        take(&mut wanted, &mut inherited, |wanted, given| {
-            let fits = given.kind.is_none_or(|kind| kind == wanted.kind);
-            wanted.address.port() == 0 && wanted.address.ip() == given.address.ip() && fits
+        found.take_all(&mut wanted, &mut inherited, |(_, wanted), given| *wanted == given.address);
+        found.take_all(&mut wanted, &mut inherited, |(kind, wanted), given| {
+            let fits = given.kind.is_none_or(|given| given == *kind);
+            wanted.port() == 0 && wanted.ip() == given.address.ip() && fits
         });
-        if let Some(left) = inherited.iter().find(|given| given.pressing) {
-            return Err(StartError::Unwanted(left.address));
+        match inherited.iter().find(|given| given.pressing) {
+            Some(left) => Err(StartError::Unwanted(left.address)),
+            None => Ok(found),
         }
-        let mut sockets = Sockets { data: Vec::new(), admin: None, probe: None, shared: Vec::new() };
-        for Wanted { kind, key, address, found } in wanted {
-            let failed = |cause| StartError::Address { key, address, cause };
-            let listener = found.map_or_else(|| bind(address), Ok).map_err(failed)?;
-            if config.server.handover.is_some() {
-                sockets.shared.push((kind, listener.try_clone().map_err(failed)?));
+    }
+
+    fn take_all(
+        &mut self,
+        wanted: &mut Vec<(Kind, SocketAddr)>,
+        inherited: &mut Vec<Inherited>,
+        fits: impl Fn(&(Kind, SocketAddr), &Inherited) -> bool,
+    ) {
+        wanted.retain(|place| match inherited.iter().position(|given| fits(place, given)) {
+            Some(at) => {
+                self.0.push((place.0, place.1, inherited.remove(at).listener));
+                false
             }
-            let listener = listening(listener).map_err(failed)?;
-            match kind {
-                Kind::Data => sockets.data.push(listener),
-                Kind::Admin => sockets.admin = Some(listener),
-                Kind::Probe => sockets.probe = Some(listener),
-            }
-        }
-        Ok(sockets)
+            None => true,
+        });
+    }
+
+    /// The socket for this address, once.
+    pub(super) fn take(&mut self, kind: Kind, address: SocketAddr) -> Option<TcpListener> {
+        let at = self.0.iter().position(|(of, wanted, _)| (*of, *wanted) == (kind, address))?;
+        Some(self.0.remove(at).2)
     }
 }
 
-fn wanted(config: &Config) -> Vec<Wanted> {
-    let wanted = |kind, key| move |address| Wanted { kind, key, address, found: None };
-    let data = config.server.listen.iter().copied().map(wanted(Kind::Data, "server.listen"));
-    let admin = config.admin.listen.map(wanted(Kind::Admin, "admin.listen"));
-    let probe = config.admin.probe_listen.map(wanted(Kind::Probe, "admin.probe_listen"));
-    data.chain(admin).chain(probe).collect()
-}
-
-fn take(wanted: &mut [Wanted], inherited: &mut Vec<Inherited>, fits: impl Fn(&Wanted, &Inherited) -> bool) {
-    for wanted in wanted.iter_mut().filter(|wanted| wanted.found.is_none()) {
-        if let Some(at) = inherited.iter().position(|given| fits(wanted, given)) {
-            wanted.found = Some(inherited.remove(at).listener);
-        }
-    }
-}
-
-fn listening(listener: TcpListener) -> io::Result<Listener> {
-    listener.set_nonblocking(true)?;
-    Listener::from_std(listener)
-}
-
-/// An IPv6 address is bound for IPv6 only, so that `[::]` and `0.0.0.0` can stand side by side on one port.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+fn wanted(config: &Config) -> Vec<(Kind, SocketAddr)> {
+    let data = config.server.listen.iter().map(|address| (Kind::Data, *address));
+    let admin = config.admin.listen.map(|address| (Kind::Admin, address));
+    data.chain(admin).chain(config.admin.probe_listen.map(|address| (Kind::Probe, address))).collect()
 }
 
 #[cfg(test)]
@@ -153,33 +124,42 @@ mod tests {
         Inherited { address: listener.local_addr().unwrap(), listener, kind: None, pressing }
     }
 
-    fn open(text: &str, inherited: Vec<Inherited>) -> Result<Sockets, StartError> {
+    fn assign(text: &str, inherited: Vec<Inherited>) -> Result<Found, StartError> {
         let around = Surroundings { env: &|_| None, memory_limit: None };
-        Sockets::open(&config::parse(text, "t", &around).unwrap().config, inherited)
+        Found::assign(&config::parse(text, "t", &around).unwrap().config, inherited)
     }
 
-    fn places(sockets: &Sockets) -> Vec<SocketAddr> {
-        sockets.data.iter().map(|listener| listener.local_addr().unwrap()).collect()
-    }
-
-    #[tokio::test]
-    async fn an_address_has_its_own_and_port_0_what_is_left() {
+    #[test]
+    fn an_address_has_its_own_and_port_0_what_is_left() {
         let (first, second, third) =
             (given("127.0.0.1:0", true), given("127.0.0.1:0", true), given("127.0.0.2:0", false));
-        let (one, two, other) = (first.address, second.address, third.address);
+        let (one, two) = (first.address, second.address);
         let text = format!("server.listen = [\"127.0.0.1:0\", \"{one}\", \"127.0.0.3:0\"]");
-        let sockets = open(&text, vec![first, second, third]).unwrap();
-        let places = places(&sockets);
-        assert_eq!((places[0], places[1]), (two, one));
-        assert!(places[2].ip().to_string() == "127.0.0.3" && places[2] != other);
-        assert!(sockets.shared.is_empty());
+        let mut found = assign(&text, vec![first, second, third]).unwrap();
+        let mut at = |address: &str| {
+            let listener = found.take(Kind::Data, address.parse().unwrap())?;
+            Some(listener.local_addr().unwrap())
+        };
+        assert_eq!((at("127.0.0.1:0"), at(&one.to_string()), at("127.0.0.3:0")), (Some(two), Some(one), None));
+        assert_eq!(at("127.0.0.1:0"), None, "each once");
     }
 
-    #[tokio::test]
-    async fn one_that_nobody_wants_is_named() {
+    #[test]
+    fn one_that_is_for_something_else_is_not_taken() {
+        let (mut admin, mut data) = (given("127.0.0.1:0", false), given("127.0.0.1:0", false));
+        (admin.kind, data.kind) = (Some(Kind::Admin), Some(Kind::Data));
+        let wanted = data.address;
+        let mut found = assign("server.listen = [\"127.0.0.1:0\"]", vec![admin, data]).unwrap();
+        let taken = found.take(Kind::Data, "127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_eq!(taken.local_addr().unwrap(), wanted);
+    }
+
+    #[test]
+    fn one_that_nobody_wants_is_named() {
         let stray = given("127.0.0.2:0", true);
         let address = stray.address;
-        let Err(StartError::Unwanted(named)) = open("server.listen = [\"127.0.0.1:0\"]", vec![stray]) else { panic!() };
+        let refused = assign("server.listen = [\"127.0.0.1:0\"]", vec![stray]);
+        let Err(StartError::Unwanted(named)) = refused else { panic!("{refused:?}") };
         assert_eq!(named, address);
     }
 }

@@ -1,4 +1,4 @@
-//! Why the gateway can't start. All of it is for its operator to mend.
+//! Why a gateway can't start, or a configuration can't be taken over. All of it is for its operator to mend.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -34,6 +34,17 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+}
+
+impl StartError {
+    /// The key of the configuration that can't be followed.
+    pub fn key(&self) -> &'static str {
+        match self {
+            StartError::Address { key, .. } | StartError::Certificate { key, .. } => key,
+            StartError::Unwanted(_) | StartError::Given(_) => "server.listen",
+            StartError::Handover { .. } => "server.handover",
+        }
+    }
 }
 
 impl fmt::Display for StartError {

@@ -1,7 +1,9 @@
 //! When the snapshot is loaded and saved, and what is said of it.
 
-use super::house::Rooms;
-use crate::clock::{Clock, millis};
+use super::foundation::Foundation;
+use super::in_force::Current;
+use crate::clock::millis;
+use crate::policy::Mounted;
 use crate::snapshot::{self, Counts, Loading, NotLoaded};
 use crate::store;
 use std::path::PathBuf;
@@ -19,8 +21,8 @@ pub(super) struct Warm {
     path: PathBuf,
     max_size: u64,
     max_object_size: u64,
-    rooms: Arc<Rooms>,
-    clock: Clock,
+    foundation: Arc<Foundation>,
+    current: Current,
     /// Nothing is saved before what there was is loaded, or found wanting.
     begun: AtomicBool,
     /// Where the process before this one hadn't ended in time: what tells when it has. Until then the file is its to write.
@@ -29,13 +31,14 @@ pub(super) struct Warm {
 
 impl Warm {
     /// `None` where the configuration names no file.
-    pub(super) fn new(cache: &store::Settings, rooms: &Arc<Rooms>, clock: &Clock) -> Option<Arc<Self>> {
-        let store::Settings { snapshot, max_size, max_object_size, .. } = cache;
+    pub(super) fn new(foundation: &Arc<Foundation>, current: &Current) -> Option<Arc<Self>> {
+        let in_force = current.load();
+        let store::Settings { snapshot, max_size, max_object_size, .. } = &in_force.config.cache;
         let path = snapshot.clone()?;
         let (max_size, max_object_size) = (*max_size, *max_object_size);
-        let (rooms, clock) = (Arc::clone(rooms), clock.clone());
+        let (foundation, current) = (Arc::clone(foundation), Arc::clone(current));
         let (begun, late) = (AtomicBool::new(false), Mutex::new(None));
-        Some(Arc::new(Warm { path, max_size, max_object_size, rooms, clock, begun, late }))
+        Some(Arc::new(Warm { path, max_size, max_object_size, foundation, current, begun, late }))
     }
 
     /// Loads once `alone` is closed: the predecessor, if there is one, saves at its end. In the thread that calls.
@@ -48,7 +51,7 @@ impl Warm {
         }
         let found = self.load_now();
         self.begun.store(true, Ordering::Release);
-        let _ = self.rooms.snapshot.set(found); // nobody else sets it
+        let _ = self.foundation.snapshot.set(found); // nobody else sets it
     }
 
     /// Whether the file may be written.
@@ -62,18 +65,19 @@ impl Warm {
     }
 
     fn load_now(&self) -> Counts {
-        let (file, began) = (self.path.display(), self.clock.uptime());
-        let tally = |mounted: &crate::policy::Mounted| self.rooms.tally(mounted);
+        let (clock, in_force) = (self.foundation.clock(), self.current.load_full());
+        let (file, began) = (self.path.display(), clock.uptime());
+        let tally = |mounted: &Mounted| Arc::clone(&in_force.served[mounted.number].tally);
         let to = Loading {
-            store: &self.rooms.store,
-            apis: self.rooms.apis(),
+            store: &self.foundation.store,
+            apis: &in_force.apis,
             tally: &tally,
             max_size: self.max_size,
             max_object_size: self.max_object_size,
-            clock: &self.clock,
+            clock,
         };
         let loaded = snapshot::load(&self.path, &to);
-        let ms = millis(self.clock.uptime().saturating_sub(began));
+        let ms = millis(clock.uptime().saturating_sub(began));
         match loaded {
             Ok(loaded) => {
                 let (entries, left_out, bytes) = (loaded.entries, loaded.left_out, loaded.bytes);
@@ -110,9 +114,10 @@ impl Warm {
     }
 
     fn save_now(&self) {
-        let (file, began) = (self.path.display(), self.clock.uptime());
-        let saved = snapshot::save(&self.path, &self.rooms.store, self.rooms.apis());
-        let ms = millis(self.clock.uptime().saturating_sub(began));
+        let clock = self.foundation.clock();
+        let (file, began) = (self.path.display(), clock.uptime());
+        let saved = snapshot::save(&self.path, &self.foundation.store, &self.current.load().apis);
+        let ms = millis(clock.uptime().saturating_sub(began));
         match saved {
             Ok(saved) => {
                 let (entries, left_out, bytes) = (saved.entries, saved.left_out, saved.bytes);

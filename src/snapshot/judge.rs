@@ -12,11 +12,12 @@ use std::sync::Arc;
 /// A fingerprint of the settings that decide what is stored, and how it is told apart.
 pub(super) type Print = [u8; 16];
 
-/// The request to which what lies under a key is the answer; `None` where it isn't everybody's, or nobody answers it, or it isn't cached.
-pub(super) fn routed(apis: &Apis, key: &[u8]) -> Option<Routed> {
-    let (host, path) = shared_place(key)?;
+/// The request to which what lies under a key is the answer, and the generation in the key; `None` where it isn't everybody's, or nobody
+/// answers it, or it isn't cached.
+pub(super) fn routed(apis: &Apis, key: &[u8]) -> Option<(Routed, u64)> {
+    let (host, path, generation) = shared_place(key)?;
     let routed = apis.find(host, path)?.route(&Method::GET, path.to_owned());
-    (routed.rules.cache && !routed.place().is_too_deep()).then_some(routed)
+    (routed.rules.cache && !routed.place().is_too_deep()).then_some((routed, generation))
 }
 
 /// Whether an entry can be saved: complete and current, it can be confirmed, and no credential is part of it.

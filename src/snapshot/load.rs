@@ -4,10 +4,12 @@ use super::format::{Reader, Record, Wrong};
 use super::judge::{Prints, is_impersonal, routed};
 use super::record::{self, Read};
 use crate::clock::Clock;
-use crate::policy::{Apis, Mounted, Routed, Scope, tags};
+use crate::policy::{Apis, Mounted, Routed, Scope, of_generation, tags};
 use crate::rfc9111::Facts;
 use crate::store::{Content, Entry, Extra, Standing, Store, Tallied, Tally};
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use std::fs::File;
 use std::io::{self, BufReader, Seek};
 use std::path::Path;
@@ -80,6 +82,7 @@ pub fn load(path: &Path, to: &Loading<'_>) -> Result<Loaded, NotLoaded> {
         prints: Prints::default(),
         loaded: Loaded::default(),
         key: Vec::new(),
+        under: Vec::new(),
         waiting: Vec::new(),
     };
     // What was sound a moment ago is read as if it weren't: should it have changed, what was put is sound all the same.
@@ -118,7 +121,9 @@ struct Putting<'a> {
     room: u64,
     prints: Prints,
     loaded: Loaded,
+    /// The key as it was saved, and as it is now.
     key: Vec<u8>,
+    under: Vec<u8>,
     waiting: Vec<Arc<Entry>>,
 }
 
@@ -136,9 +141,12 @@ impl Putting<'_> {
 
     fn put(&mut self) {
         let variants = std::mem::take(&mut self.waiting);
-        let (count, weight) = (variants.len() as u64, Store::weight(&self.key, &variants));
+        if variants.is_empty() {
+            return;
+        }
+        let (count, weight) = (variants.len() as u64, Store::weight(&self.under, &variants));
         let has_room = self.loaded.bytes + weight <= self.room;
-        if count > 0 && has_room && self.to.store.put_absent(&self.key, variants) {
+        if has_room && self.to.store.put_absent(&self.under, variants) {
             self.loaded.entries += count;
             self.loaded.bytes += weight;
         } else {
@@ -148,13 +156,14 @@ impl Putting<'_> {
 
     /// What is read as an entry of today; `None` where there is no place for it.
     fn entry(&mut self, read: Read<'_>) -> Option<Entry> {
-        let routed = routed(self.to.apis, read.key)?;
+        let (routed, _) = routed(self.to.apis, read.key)?;
         if self.prints.of(&routed) != read.print
             || !is_impersonal(&read.selection, &routed.rules)
             || read.body.len() as u64 > self.to.max_object_size
         {
             return None;
         }
+        self.under = of_generation(read.key, routed.mounted.generation)?;
         let entry = entry(self.to, &routed, read)?;
         (entry.standing() == Standing::Current).then_some(entry)
     }
@@ -167,7 +176,11 @@ fn entry(to: &Loading<'_>, routed: &Routed, read: Read<'_>) -> Option<Entry> {
     scopes.extend(tags.iter().map(|tag| Scope::Tag(&routed.mounted.id, tag)));
     let now = to.clock.now();
     let content = OnceLock::new();
-    let extra = Extra { trailers: read.trailers.map(Arc::new), etag: read.etag };
+    let encoded = routed
+        .rules
+        .may_encode(read.fields.get(CONTENT_TYPE).map(HeaderValue::as_bytes), read.body.len())
+        .then(Arc::default);
+    let extra = Extra { trailers: read.trailers.map(Arc::new), etag: read.etag, encoded };
     drop(content.set(Content::new(Bytes::copy_from_slice(read.body), extra)));
     Some(Entry {
         status: read.status,

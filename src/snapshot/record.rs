@@ -162,7 +162,7 @@ mod tests {
     fn entry() -> (Entry, Content) {
         let trailers = Some(Arc::new(fields_of(&[("x-sum", "1")])));
         let etag = Some(HeaderValue::from_static("W/\"own\""));
-        let content = Content::new("body".into(), Extra { trailers, etag });
+        let content = Content::new("body".into(), Extra { trailers, etag, encoded: None });
         let request = fields_of(&[("accept", "text/html")]);
         let names = [http::header::ACCEPT, http::header::ACCEPT_LANGUAGE];
         let entry = Entry {

@@ -2,7 +2,7 @@
 
 use super::judge::{Prints, is_worth_it, routed};
 use super::{file, format::Writer, record};
-use crate::policy::Apis;
+use crate::policy::{Apis, of_generation};
 use crate::store::{Entry, Store};
 use std::io::{self, Write};
 use std::path::Path;
@@ -47,7 +47,9 @@ struct Saving<W> {
 
 impl<W: Write> Saving<W> {
     fn key(&mut self, apis: &Apis, key: &[u8], variants: &[Arc<Entry>]) -> io::Result<()> {
-        let Some(routed) = routed(apis, key) else {
+        // What lies under an earlier generation of its API isn't in force any more.
+        let routed = routed(apis, key).filter(|(routed, generation)| routed.mounted.generation == *generation);
+        let (Some((routed, _)), Some(key)) = (routed, of_generation(key, 0)) else {
             self.saved.left_out += variants.len() as u64;
             return Ok(());
         };
@@ -58,7 +60,7 @@ impl<W: Write> Saving<W> {
                 self.saved.left_out += 1;
                 continue;
             };
-            record::write(&mut self.head, key, &print, entry, content);
+            record::write(&mut self.head, &key, &print, entry, content);
             if self.writer.record(&self.head, &content.body)? {
                 self.saved.entries += 1;
                 self.saved.bytes += (self.head.len() + content.body.len()) as u64;

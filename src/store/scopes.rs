@@ -98,8 +98,6 @@ type Shard = Mutex<HashMap<u64, Arc<Cell>>>;
 pub struct Scopes<S = RandomState> {
     epoch: AtomicU64,
     floor: Cell,
-    /// Until when some scope or other settles.
-    settles_until: AtomicU64,
     shards: Box<[Shard]>,
     names: S,
     /// For the history check, which must be able to fail; a release build hasn't got it.
@@ -120,7 +118,6 @@ impl<S: BuildHasher> Scopes<S> {
         Scopes {
             epoch: AtomicU64::new(0),
             floor: Cell::at(0, 0),
-            settles_until: AtomicU64::new(0),
             shards,
             names,
             #[cfg(debug_assertions)]
@@ -160,17 +157,6 @@ impl<S: BuildHasher> Scopes<S> {
     pub fn ask<N: Hash>(&self, scopes: &[N], time: u64) -> Asked {
         let held = self.hold(scopes);
         Asked { held, at: self.epoch(), time }
-    }
-
-    /// Marks `held` as settling, as [`Held::settle`] does, and remembers it for who has to tell others.
-    pub fn settle(&self, held: &Held, until: u64) {
-        held.settle(until);
-        self.settles_until.fetch_max(until, Ordering::SeqCst);
-    }
-
-    /// Until when (monotonic milliseconds) a write of unknown outcome may still be applied, or a replica lag behind.
-    pub fn settles_until(&self) -> u64 {
-        self.settles_until.load(Ordering::SeqCst)
     }
 
     /// Invalidates `scopes` as of now and returns the epoch this took. Every check that begins after the return sees it.
