@@ -5,6 +5,7 @@ use crate::admin;
 use crate::auth::Outside;
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::descriptors;
 use crate::fill::{self, Fills};
 use crate::gateway::{self, Gateway, Served, Succession};
 use crate::listener::{self, Gate};
@@ -39,7 +40,10 @@ pub(super) struct Foundation {
 impl Foundation {
     /// For the configuration and the APIs of the start.
     pub(super) fn lay(config: &Config, apis: &Apis, clock: Clock, lines: Lines) -> Arc<Self> {
-        let limits = &config.server.limits;
+        let mut limits = config.server.limits.clone();
+        (limits.connections, limits.origin_requests) =
+            descriptors::make_room(limits.connections, limits.origin_requests);
+        let limits = &limits;
         let reached = Arc::new(Reached::default());
         let tasks = Tasks::default();
         let budget = |most, bound| Budget::new(most, bound, Arc::clone(&reached));

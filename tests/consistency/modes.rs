@@ -65,7 +65,7 @@ const PLAIN: Mode = Mode {
     reloads: &[],
 };
 
-pub const MODES: [Mode; 6] = [
+pub const MODES: [Mode; 7] = [
     PLAIN,
     Mode { name: "tree, reloaded all the time", reloads: RELOADS, ..PLAIN },
     Mode {

@@ -48,10 +48,11 @@ impl Round {
             broken: AtomicUsize::new(0),
             writes: Semaphore::new(0),
             purges: Semaphore::new(0),
+            reloads: Semaphore::new(0),
         });
         // Without invalidation it has to go wrong by itself.
         let reloads = if broken { &[] } else { mode.reloads };
-        tokio::join!(everybody(&all, &shop, &gateway, seed), reload(&all, &gateway, reloads, addr, seed));
+        tokio::join!(everybody(&all, &shop, &gateway, seed), reload(&all, &gateway, reloads, addr));
         within("the origin to be done", async {
             while !shop.is_idle() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -80,15 +81,12 @@ fn apis(origin: SocketAddr, lines: &str, linked: bool) -> String {
     if linked { format!("{api}{other}upstream = [\"http://{origin}\", \"http://0.0.0.1:1\"]\n") } else { api }
 }
 
-/// Reloads every few milliseconds for as long as there is something to read.
-async fn reload(all: &Reading, gateway: &Gateway, reloads: &[Reload], origin: SocketAddr, seed: u64) {
-    let mut dice = Dice::new(seed, 300);
+/// Reloads whenever the readers let it, until they close.
+async fn reload(all: &Reading, gateway: &Gateway, reloads: &[Reload], origin: SocketAddr) {
     for Reload { api, linked } in reloads.iter().cycle() {
-        if all.left.load(Ordering::SeqCst) == 0 {
-            return;
-        }
+        let Ok(permit) = all.reloads.acquire().await else { return };
+        permit.forget();
         gateway.reload(&apis(origin, api, *linked));
-        tokio::time::sleep(Duration::from_millis(dice.below(12))).await;
     }
 }
 
@@ -111,6 +109,7 @@ async fn everybody(all: &Arc<Reading>, shop: &Arc<Shop>, gateway: &Gateway, seed
     }
     all.writes.close();
     all.purges.close();
+    all.reloads.close();
     while let Some(ended) = others.join_next().await {
         ended.unwrap();
     }
