@@ -164,7 +164,7 @@ async fn a_write_that_went_past_a_stopped_gateway_is_seen() {
 #[tokio::test]
 async fn nothing_lets_it_be_used_unconfirmed() {
     let generous = "max-age=600, stale-while-revalidate=600, stale-if-error=600, immutable";
-    let settings = "grace = \"1h\"\nkeep_on_error = \"1h\"\nttl = \"forever\"";
+    let settings = "grace = \"1h\"\nkeep_on_error = \"1h\"\nttl = \"forever\"\nstale_after = \"1ms\"";
     let ways: [(&str, &[(&str, &str)]); 6] = [
         ("fresh", &[]),
         ("max-stale", &[("cache-control", "max-stale")]),
@@ -222,6 +222,21 @@ async fn variants_are_kept_apart() {
     for (language, tag) in [("de", Some("\"v1\"")), ("en", Some("\"v1\"")), ("fr", None)] {
         client.get_with("/a", &[("accept-language", language)]).await;
         assert_eq!(world.versions.last().get("if-none-match"), tag, "{language}");
+    }
+}
+
+/// Keys name the generation of their API, which is counted anew in each process.
+#[tokio::test]
+async fn an_api_within_another_ones_path_finds_its_own() {
+    let mut world = World::new(Versions::fresh().await, "");
+    let inner = "[[api]]\nname = \"inner\"\nversion = \"v1\"\npath = \"/in\"";
+    world.api = format!("{inner}\nupstream = [\"{}\"]", world.versions.origin.url());
+    world.first_life(&["/in/a", "/b"]).await;
+    let gateway = world.restart(2, 0).await;
+    for target in ["/in/a", "/b"] {
+        client(&gateway).await.get(target).await;
+        let last = world.versions.last();
+        assert_eq!((last.target.as_str(), last.get("if-none-match")), (target, Some("\"v1\"")));
     }
 }
 

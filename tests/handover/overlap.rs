@@ -1,7 +1,7 @@
 //! What is kept and used while two processes serve, and what becomes of a handover that isn't completed.
 
 use crate::support::process::Process;
-use crate::support::within;
+use crate::support::{Client, within};
 use crate::world::{World, caches, client};
 use std::os::unix::fs::PermissionsExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -206,6 +206,22 @@ async fn one_that_dies_on_its_way_changes_nothing_for_long() {
     new.signal("-TERM");
     assert_eq!(new.ended().await, Some(0));
     assert!(!world.door().exists());
+}
+
+/// A reload may have opened sockets since the start.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reload_has_opened_is_handed_over_as_well() {
+    let world = World::new().await;
+    let mut old = world.start();
+    let second = std::net::TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap();
+    let config = world.config(&format!("\"127.0.0.1:0\", \"{second}\""));
+    old.signal("-HUP");
+    old.says("configuration reloaded").await;
+    assert_eq!(Client::connect(second).await.get("/a").await.status, 200);
+    let new = Process::start(&config); // it couldn't bind what the old one has
+    assert_eq!(new.addr, old.addr);
+    assert_eq!(old.ended().await, Some(0));
+    assert_eq!(Client::connect(second).await.get("/a").await.status, 200);
 }
 
 /// A third one waits until the second is alone.

@@ -54,7 +54,7 @@ impl Process {
         let ready = lines.find_map(|line| {
             said.lock().unwrap().push(line.clone());
             let json: serde_json::Value = serde_json::from_str(&line).ok()?;
-            let address = |name: &str| json[name].as_str().unwrap().parse().unwrap();
+            let address = |name: &str| json[name].as_str().unwrap().split(' ').next().unwrap().parse().unwrap();
             (json["message"] == "ready").then(|| (address("data"), address("admin")))
         });
         let Some((addr, admin)) = ready else {
