@@ -65,6 +65,11 @@ impl Limiter {
         Limiter { per_caller, total, state: Arc::new(state) }
     }
 
+    /// Whether requests that either counts count for both.
+    pub fn counts_with(&self, other: &Limiter) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
     /// What one caller may.
     pub fn per_caller(&self) -> Option<Quota> {
         self.per_caller

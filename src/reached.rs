@@ -26,6 +26,8 @@ macro_rules! bounds {
 bounds! {
     /// `limits.connections`: accepting had to wait.
     Connections = "connections",
+    /// The process's limit on open files: a connection couldn't be accepted.
+    Descriptors = "descriptors",
     /// `limits.connections_per_address`: a connection was closed at once.
     ConnectionsPerAddress = "connections_per_address",
     /// `limits.header_bytes` or `limits.header_count`: 431.

@@ -124,6 +124,34 @@ impl Server {
         Ok(true)
     }
 
+    /// Goes on in the place of `last`, on whose connections the certificates of clients count as long as the authorities stay the same.
+    pub fn succeed(&self, last: &Server) {
+        let _one = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let (own, last) = (self.current.load_full(), last.current.load_full());
+        if own.authorities.file == last.authorities.file {
+            let Shown { config, files, expires, .. } = &*own;
+            let authorities = last.authorities.clone();
+            self.current.store(Arc::new(Shown {
+                config: Arc::clone(config),
+                files: *files,
+                expires: *expires,
+                authorities,
+            }));
+        } else {
+            last.authorities.count.store(false, Relaxed);
+        }
+    }
+
+    /// Nobody goes on in its place: the certificates of clients count no more.
+    pub fn retire(&self) {
+        self.current.load().authorities.count.store(false, Relaxed);
+    }
+
+    /// What it was made of.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// When our certificate ends, in seconds since 1970.
     pub fn expires(&self) -> i64 {
         self.current.load().expires

@@ -5,7 +5,7 @@ mod wire_support;
 
 use freshgate::body::Body;
 use freshgate::client::Client;
-use freshgate::listener::{Gate, Handler, Settings, run, stop};
+use freshgate::listener::{Gate, Handler, Serving, Settings, run, stop};
 use freshgate::tasks::Tasks;
 use http::{Request, Response};
 use std::fs::File;
@@ -43,7 +43,7 @@ async fn with_few_descriptors() {
     let (_stopper, stopped) = stop();
     let gate = Gate::new(&settings.limits, Default::default());
     let accepting = Tasks::default();
-    accepting.spawn(run(listener, gate, settings, None, Ok200, Tasks::default(), stopped));
+    accepting.spawn(run(listener, Serving::new(&settings, None, Ok200, gate, Tasks::default()), stopped));
 
     let mut early = Raw::new(soon(TcpSocket::new_v4().unwrap().connect(address)).await.unwrap());
     let socket = TcpSocket::new_v4().unwrap();

@@ -7,7 +7,7 @@ mod wire_support;
 use bytes::Bytes;
 use freshgate::body::{Body, BodyError};
 use freshgate::client::{Client, Interim};
-use freshgate::listener::{Gate, Handler, Limits, Settings, Stopper, run, stop};
+use freshgate::listener::{Gate, Handler, Limits, Serving, Settings, Stopper, run, stop};
 use freshgate::tasks::Tasks;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
@@ -68,7 +68,7 @@ where
     let (stopper, stopped) = stop();
     let gate = Gate::new(&limits, Default::default());
     let settings = Arc::new(Settings { limits, ..Settings::default() });
-    accepting.spawn(run(listener, gate, settings, None, app, connections.clone(), stopped));
+    accepting.spawn(run(listener, Serving::new(&settings, None, app, gate, connections.clone()), stopped));
     Server { address, stopper, accepting, connections, calls }
 }
 

@@ -5,7 +5,7 @@ mod wire_support;
 
 use freshgate::body::Body;
 use freshgate::client::Client;
-use freshgate::listener::{Gate, Handler, Settings, Stopper, run, stop};
+use freshgate::listener::{Gate, Handler, Serving, Settings, Stopper, run, stop};
 use freshgate::tasks::Tasks;
 use freshgate::upstream::{Endpoint, HostChoice, InterimFn, Origin, Timeouts, TlsClient};
 use http::header::{CONNECTION, EXPECT, HeaderMap, TRANSFER_ENCODING, UPGRADE};
@@ -67,7 +67,7 @@ async fn through() -> (Raw, TcpListener, Stopper) {
     let (stopper, stopped) = stop();
     let gate = Gate::new(&settings.limits, Default::default());
     let handler = Through { origin, tasks: tasks.clone() };
-    tasks.spawn(run(listener, gate, settings, None, handler, tasks.clone(), stopped));
+    tasks.spawn(run(listener, Serving::new(&settings, None, handler, gate, tasks.clone()), stopped));
     (Raw::new(TcpStream::connect(address).await.unwrap()), upstream, stopper)
 }
 
@@ -113,7 +113,7 @@ async fn many_at_once_get_their_own_answers_over_few_connections() {
     let (_stopper, stopped) = stop();
     let (tasks, connections, clients) = (Tasks::default(), Tasks::default(), Tasks::default());
     let gate = Gate::new(&settings.limits, Default::default());
-    tasks.spawn(run(listener, gate, settings, None, Echo, connections.clone(), stopped));
+    tasks.spawn(run(listener, Serving::new(&settings, None, Echo, gate, connections.clone()), stopped));
     let endpoint = Endpoint { tls: false, host: "127.0.0.1".into(), port, base: String::new(), weight: 1 };
     let origin = Arc::new(Origin::new(vec![endpoint], TlsClient::default(), Tasks::default()));
     let (done, mut results) = tokio::sync::mpsc::unbounded_channel();

@@ -18,6 +18,7 @@ use super::tokens::{self, Caller, Shown};
 use crate::clock::Clock;
 use crate::reached::{Bound, Reached};
 use crate::tls::Certificate;
+use arc_swap::ArcSwap;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -45,7 +46,7 @@ impl Peer {
 /// The tokens, and who has been guessing, here or by PURGE on the data port.
 #[derive(Debug)]
 pub struct Guard {
-    tokens: Vec<Token>,
+    tokens: ArcSwap<Vec<Token>>,
     lockout: Lockout,
     clock: Clock,
     reached: Arc<Reached>,
@@ -54,7 +55,12 @@ pub struct Guard {
 impl Guard {
     /// Nobody has guessed yet. Who has to wait is counted in `reached`.
     pub fn new(tokens: &[Token], clock: Clock, reached: Arc<Reached>) -> Guard {
-        Guard { tokens: tokens.to_vec(), lockout: Lockout::default(), clock, reached }
+        Guard { tokens: ArcSwap::from_pointee(tokens.to_vec()), lockout: Lockout::default(), clock, reached }
+    }
+
+    /// From now on these are the tokens.
+    pub fn change(&self, tokens: &[Token]) {
+        self.tokens.store(Arc::new(tokens.to_vec()));
     }
 
     /// Only a wrong token counts as a failure: to show none is no guess. Who shows none is known by the certificate, if that is
@@ -63,7 +69,7 @@ impl Guard {
         let address = peer.address.ip();
         self.listens_to(address).map_err(too_many_failures)?;
         let shown = peer.certificate.as_ref().filter(|shown| shown.counts(self.clock.now()));
-        let certified = || shown.and_then(|shown| tokens::certified(&self.tokens, shown));
+        let certified = || shown.and_then(|shown| tokens::certified(&self.tokens.load(), shown));
         match tokens::shown(headers) {
             Shown::Nothing if is_of_another_site(headers) => Err(Problem::unauthorized(
                 "a certificate doesn't count for a request that another site's page has made",
@@ -97,7 +103,7 @@ impl Guard {
     }
 
     fn known(&self, secret: &[u8], address: IpAddr) -> Option<Caller> {
-        let caller = tokens::check(&self.tokens, secret);
+        let caller = tokens::check(&self.tokens.load(), secret);
         if caller.is_none() {
             self.lockout.failed(address, self.clock.now());
             tracing::warn!(target: "audit", peer = %address, "wrong token");

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// The running gateway as the admin port sees it. None of these waits; only [`House::purge`] may take long, and only
-/// for a dry run, which scans.
+/// for a dry run, which scans, and [`House::reload`].
 pub trait House: Send + Sync + 'static {
     /// Every API, in the order of the file.
     fn apis(&self) -> Vec<ApiView>;
@@ -31,6 +31,30 @@ pub trait House: Send + Sync + 'static {
 
     /// All metrics in Prometheus' text format.
     fn metrics(&self) -> String;
+
+    /// What came of the last reload, if there was one: an object that is shown to anybody who asks, so without a word of what the file says.
+    fn last_reload(&self) -> Option<Value>;
+
+    /// Reads the configuration again and takes it over, all of it or nothing; what has changed. It reads files and may block; the admin port
+    /// runs it on a thread where that is fine.
+    ///
+    /// # Errors
+    /// Why nothing has changed.
+    fn reload(&self) -> Result<Value, NotReloaded>;
+}
+
+/// Why a reload has changed nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NotReloaded {
+    /// This gateway can't reload, for this reason.
+    Never(String),
+    /// What it would have to take over has faults.
+    Faults {
+        /// How many.
+        number: usize,
+        /// The first of them, each an object with a `message` and its place.
+        told: Vec<Value>,
+    },
 }
 
 /// One API as `/v1/apis` shows it; the members of the JSON are the fields here.

@@ -1,7 +1,7 @@
 //! The admin port: who may look, who may change, and what they find.
 //!
 //! A request's way: `server` accepts it and holds the limits, `routes` is the table of what there is, `guard` asks who
-//! is calling before anything else is looked at, `read` and `purge` answer. The rest of the house is seen through
+//! is calling before anything else is looked at, `read`, `purge` and `reload` answer. The rest of the house is seen through
 //! [`House`] only. Every error is a `problem`.
 
 mod guard;
@@ -10,6 +10,7 @@ mod lockout;
 mod problem;
 mod purge;
 mod read;
+mod reload;
 mod routes;
 mod selector;
 mod server;
@@ -17,7 +18,7 @@ mod settings;
 mod tokens;
 
 pub use guard::Guard;
-pub use house::{ApiView, House};
+pub use house::{ApiView, House, NotReloaded};
 pub use settings::{Proof, Role, Settings, Token};
 
 use crate::reached::Reached;

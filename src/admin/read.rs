@@ -20,7 +20,13 @@ pub(super) async fn livez() -> Json<Value> {
 }
 
 pub(super) async fn readyz(State(house): TheHouse) -> Result<Json<Value>, Problem> {
-    let Err(reasons) = house.ready() else { return Ok(Json(json!({ "status": "ready" }))) };
+    let Err(reasons) = house.ready() else {
+        let mut status = json!({ "status": "ready" });
+        if let Some(reload) = house.last_reload() {
+            status["reload"] = reload;
+        }
+        return Ok(Json(status));
+    };
     let detail = reasons.join("; ");
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready", detail)
         .member("reasons", json!(reasons)))

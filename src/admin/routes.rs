@@ -4,7 +4,7 @@ use super::guard::{self, Guard, at_least};
 use super::house::House;
 use super::problem::Problem;
 use super::settings::Role::{Administrator, Operator, Viewer};
-use super::{purge, read};
+use super::{purge, read, reload};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -14,7 +14,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a call may take. A dry run that is still scanning then is left to end by itself.
+/// How long a call may take. A dry run that is still scanning then, and a reload, is left to end by itself.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 type Routes = Router<Arc<dyn House>>;
@@ -52,6 +52,7 @@ fn guarded() -> Routes {
         .route("/v1/cache", at_least(Administrator, delete(purge::everything)))
         .route("/v1/purge", at_least(Operator, post(purge::selected)))
         .route("/v1/config", at_least(Viewer, get(read::config)))
+        .route("/v1/config/reload", at_least(Administrator, post(reload::reload)))
 }
 
 /// What is documented and not there yet: 501 for those who could use it.
@@ -63,7 +64,6 @@ fn later() -> Routes {
         .route("/v1/entries", at_least(Viewer, get(not_yet)))
         .route("/v1/explain", at_least(Viewer, post(not_yet)))
         .route("/v1/events", at_least(Operator, post(not_yet)))
-        .route("/v1/config/reload", administrator(post(not_yet)))
         .route("/v1/audit", administrator(get(not_yet)))
         .route("/openapi.json", at_least(Viewer, get(not_yet)))
         .route("/", at_least(Viewer, get(not_yet)))

@@ -9,7 +9,7 @@ use http::header::AUTHORIZATION;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The keys of an API and where they are shown.
 pub struct ApiKey {
@@ -22,7 +22,6 @@ pub struct ApiKey {
     file: Option<KeyFile>,
     /// Those of both.
     known: ArcSwap<Known<Key>>,
-    watched: OnceLock<()>,
 }
 
 /// Where a key is shown.
@@ -44,7 +43,7 @@ impl ApiKey {
         filed: Vec<Key>,
     ) -> Self {
         let known = ArcSwap::from_pointee(all(&own, filed));
-        ApiKey { place, required_scopes, own, file, known, watched: OnceLock::new() }
+        ApiKey { place, required_scopes, own, file, known }
     }
 
     /// `keys`.
@@ -55,11 +54,6 @@ impl ApiKey {
     /// `keys_file`, if there is one.
     pub fn file(&self) -> Option<&KeyFile> {
         self.file.as_ref()
-    }
-
-    /// Itself, if it has a file to look at and nobody does so yet.
-    pub(super) fn watch(self: &Arc<Self>) -> Option<Arc<Self>> {
-        (self.file.is_some() && self.watched.set(()).is_ok()).then(|| Arc::clone(self))
     }
 
     /// Looks whether the file has changed. Keys that aren't in it any more are unknown when this returns; a file that can't be used leaves

@@ -92,13 +92,11 @@ impl Issuer {
         &self.remote.url
     }
 
-    /// Whether this was the first time; then the first fetch has begun.
-    pub(super) fn join(self: &Arc<Self>, outside: &Outside) -> bool {
-        let first = self.remote.join(outside);
-        if first {
+    /// The first time begins the first fetch.
+    pub(super) fn join(self: &Arc<Self>, outside: &Outside) {
+        if self.remote.join(outside) {
             drop(self.begin());
         }
-        first
     }
 
     /// The set in force.

@@ -105,11 +105,9 @@ impl Jwt {
         }
     }
 
-    /// Whether there is an issuer to be watched from now on.
-    pub(super) fn join(&self, outside: &Outside) -> bool {
-        match &self.keys {
-            Keys::One(..) => false,
-            Keys::Of(issuer) => issuer.join(outside),
+    pub(super) fn join(&self, outside: &Outside) {
+        if let Keys::Of(issuer) = &self.keys {
+            issuer.join(outside);
         }
     }
 

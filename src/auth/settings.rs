@@ -46,23 +46,49 @@ impl Settings {
         matches!(self, Settings::None)
     }
 
-    /// Joins what asks somebody else with the outside, and gives what has to be looked at from now on. Of settings that several routes share
-    /// only the first call does anything.
-    pub fn join(&self, outside: &Outside) -> Option<Look> {
+    /// Joins what asks somebody else with the outside. Of settings that several routes share, or that have been in force already, only the
+    /// first call does anything.
+    pub fn join(&self, outside: &Outside) {
         match self {
-            Settings::None | Settings::TrustedHeader(_) | Settings::ClientCertificate(_) => None,
+            Settings::None | Settings::ApiKey(_) | Settings::TrustedHeader(_) | Settings::ClientCertificate(_) => {}
+            Settings::Jwt(jwt) => jwt.join(outside),
+            Settings::Forward(forward) => forward.join(outside),
+        }
+    }
+
+    /// What has to be looked at from now on, from time to time.
+    pub fn look(&self) -> Option<Look> {
+        match self {
+            Settings::None | Settings::Forward(_) | Settings::TrustedHeader(_) | Settings::ClientCertificate(_) => None,
             Settings::ApiKey(keys) => {
-                let keys = keys.watch()?;
+                let keys = keys.file().map(|_| Arc::clone(keys))?;
                 Some(Box::new(move || keys.look()))
             }
             Settings::Jwt(jwt) => {
-                let (first, jwt) = (jwt.join(outside), Arc::clone(jwt));
-                first.then(|| Box::new(move || jwt.look()) as Look)
+                let jwt = jwt.issuer().map(|_| Arc::clone(jwt))?;
+                Some(Box::new(move || jwt.look()))
             }
-            Settings::Forward(forward) => {
-                forward.join(outside);
-                None
+        }
+    }
+
+    /// Whether they are one and the same, state and all.
+    pub fn is(&self, other: &Settings) -> bool {
+        match (self, other) {
+            (Settings::ApiKey(a), Settings::ApiKey(b)) => Arc::ptr_eq(a, b),
+            (Settings::Jwt(a), Settings::Jwt(b)) => Arc::ptr_eq(a, b),
+            (Settings::Forward(a), Settings::Forward(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a == b,
+        }
+    }
+
+    /// Whether they say the same of every caller, but for who has a key. A key that goes or comes changes nothing in what its user may be
+    /// given.
+    pub fn is_same_but_for_keys(&self, other: &Settings) -> bool {
+        match (self, other) {
+            (Settings::ApiKey(a), Settings::ApiKey(b)) => {
+                (&a.place, &a.required_scopes) == (&b.place, &b.required_scopes)
             }
+            (a, b) => a == b,
         }
     }
 

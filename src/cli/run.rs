@@ -2,8 +2,8 @@
 
 use super::CANNOT;
 use crate::clock::Clock;
-use crate::config::{self, Config};
-use crate::serve::{self, Running};
+use crate::config::Config;
+use crate::serve::{self, File, Refused, Running};
 use crate::telemetry::{self, Lines};
 use std::future::Future;
 use std::io;
@@ -13,8 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs until SIGTERM or SIGINT, then drains. Exit code 2 when it can't start.
 pub(super) fn run(path: &Path) -> ExitCode {
-    let loaded = match config::load(path) {
-        Ok(loaded) => loaded,
+    let (file, loaded) = match File::open(path) {
+        Ok(opened) => opened,
         Err(faults) => return cannot(&faults.to_string()),
     };
     let lines = match telemetry::init(&loaded.config.log) {
@@ -24,16 +24,16 @@ pub(super) fn run(path: &Path) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    block_on(serve(loaded.config, lines)).unwrap_or_else(|error| cannot(&error.to_string()))
+    block_on(serve(file, loaded.config, lines)).unwrap_or_else(|error| cannot(&error.to_string()))
 }
 
-async fn serve(config: Config, lines: Lines) -> ExitCode {
-    let running = match serve::start(config, Clock::system(), lines.clone()).await {
+async fn serve(file: File, config: Config, lines: Lines) -> ExitCode {
+    let running = match serve::start_from(Some(file), config, Clock::system(), lines.clone()).await {
         Ok(running) => running,
         Err(error) => return cannot(&error.to_string()),
     };
     announce(&running);
-    until_told().await;
+    until_told(&running).await;
     tracing::info!("draining");
     let ended = running.stop().await;
     tracing::info!(ended, "stopped");
@@ -49,12 +49,15 @@ fn announce(running: &Running) {
     tracing::info!(data = list(&running.data), admin = or_none(running.admin), probe = or_none(running.probe), "ready");
 }
 
-/// Resolves at SIGTERM or SIGINT. SIGHUP is taken so that it doesn't end the process: reload isn't in this version.
-pub(super) async fn until_told() {
+/// Resolves at SIGTERM or SIGINT. Until then each SIGHUP reads the configuration again; several that come at once are one.
+pub(super) async fn until_told(running: &Running) {
     let hangup = async {
         if let Ok(mut hangups) = signal(SignalKind::hangup()) {
             while hangups.recv().await.is_some() {
-                tracing::warn!("SIGHUP: reload is not available in this version; restart to change the configuration");
+                // What came of it is in the log already, but for this.
+                if let Err(refused @ Refused::NoFile) = running.reload("SIGHUP").await {
+                    tracing::warn!("SIGHUP: {refused}");
+                }
             }
         }
         std::future::pending::<()>().await;

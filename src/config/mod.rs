@@ -98,10 +98,25 @@ pub struct Loaded {
 /// # Errors
 /// Every fault of the file at once, or why it can't be read.
 pub fn load(path: &Path) -> Result<Loaded, Faults> {
+    understand(&read_file(path)?, path)
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// Why it can't be read.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Faults> {
+    bytes_of(path).map_err(|e| Faults::Unreadable { file: path.display().to_string(), reason: e.to_string() })
+}
+
+/// Checks what was read from `path`, as [`load`] does.
+///
+/// # Errors
+/// Every fault at once.
+pub fn understand(bytes: &[u8], path: &Path) -> Result<Loaded, Faults> {
     let file = path.display().to_string();
-    let bytes = bytes_of(path).map_err(|e| Faults::Unreadable { file: file.clone(), reason: e.to_string() })?;
     let around = Surroundings::of_this_process();
-    match std::str::from_utf8(&bytes) {
+    match std::str::from_utf8(bytes) {
         Ok(text) => parse(text, &file, &around),
         Err(e) => {
             let before = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);

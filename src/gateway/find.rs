@@ -4,7 +4,9 @@ use super::admit::Admitted;
 use super::status::Fwd;
 use crate::clock::Now;
 use crate::fill::{Candidates, can_be_completed, span};
-use crate::policy::{equivalent_key, may_use_shared, part_key, partition, rule_key, write_key, write_query};
+use crate::policy::{
+    equivalent_key, may_use_shared, part_key, partition, rule_key, write_generation, write_key, write_query,
+};
 use crate::rfc9110::Validators;
 use crate::rfc9110::range::{self, Ranged};
 use crate::rfc9111::{self, RequestDirectives, Reuse, UrlVariation};
@@ -45,6 +47,7 @@ impl Lookup {
             admitted.host.len() + admitted.routed.path.len() + query.map_or(0, str::len) + partition.len() + 2,
         );
         write_key(&mut key, &admitted.host, &admitted.routed.path, query, b"");
+        write_generation(&mut key, admitted.routed.mounted.generation);
         key.extend_from_slice(&admitted.claims);
         if let Some(content) = &admitted.content {
             write_query(&mut key, &admitted.fields, content);

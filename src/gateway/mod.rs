@@ -16,10 +16,12 @@ mod query;
 mod read;
 mod stale;
 mod status;
+mod succession;
 mod tunnel;
 mod write;
 
 pub use outcome::{Answered, Kind, Outcome, Step};
+pub use succession::Succession;
 
 use crate::auth::{Checked, Found};
 use crate::body::Body;
@@ -59,6 +61,8 @@ pub struct Settings {
     pub compressions: usize,
     /// Counts which bounds are reached.
     pub reached: Arc<Reached>,
+    /// Which APIs are in force by now.
+    pub succession: Arc<Succession>,
     /// Whether a token may purge by the method PURGE; `None` forwards PURGE like any other method.
     pub may_purge: Option<MayPurge>,
 }

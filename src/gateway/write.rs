@@ -4,6 +4,8 @@
 //! touched is invalidated whoever still listens. When nobody can tell whether the origin has applied it (a timeout, a
 //! reset, 502, 503, 504, a client that left in the middle of the body), what it would have touched is invalidated at
 //! once, settles for as long as it might still be applied, and is invalidated once more at the end.
+//!
+//! A write may end when its configuration isn't in force any more; `succession` has what follows from that.
 
 use super::admit::Admitted;
 use super::{Gateway, Served};
@@ -78,7 +80,6 @@ impl Gateway {
         };
         if meaning != Meaning::Refused {
             let told = answer.as_ref().map(|r| self.told(&write.routed, &write.host, r)).unwrap_or_default();
-            let held = self.hold_reached(&write.routed, &write.method, &told);
             let patience = rules.timeouts.first_byte;
             let settle = rules.write_settle.max(match meaning {
                 // A try that was given up early has as much time to be applied as one that wasn't.
@@ -86,7 +87,13 @@ impl Gateway {
                 Meaning::Unknown => patience,
                 Meaning::Applied | Meaning::Refused => Duration::ZERO,
             });
-            let epoch = self.invalidate(&held, settle);
+            // Announced before it is looked which APIs are younger.
+            let until = self.clock.mono() + crate::clock::millis(settle);
+            if !settle.is_zero() {
+                self.settings.succession.settle(until);
+            }
+            let held = self.hold_reached(&write.routed, &write.method, &told);
+            let epoch = self.invalidate(&held, settle, until);
             if let (Ok(response), Some((touched, own, reading)), false) = (&mut answer, own, doubtful)
                 && own.touched() == touched + own.touched_by(&held)
                 && let Some(question) = self.reads_same(reading, write.payer, &write.host, response)
@@ -148,20 +155,26 @@ impl Gateway {
             Named::Pattern(text, filled) => Some(Scope::Pattern(&mounted.id, text, filled.clone())),
             Named::Tag(tag) => Some(Scope::Tag(&mounted.id, tag)),
         }));
+        let younger = self.settings.succession.younger_than(&self.apis);
+        scopes.extend(younger.iter().map(|api| Scope::Api(&api.id)));
         self.store.scopes.hold(&scopes)
     }
 
-    fn invalidate(&self, held: &Held, settle: Duration) -> Epoch {
+    /// `until` is when what settles for `settle` has settled.
+    fn invalidate(&self, held: &Held, settle: Duration, until: u64) -> Epoch {
         if settle.is_zero() {
             return self.store.scopes.raise(held, Severity::Hard);
         }
         // Settling is announced before the epoch is taken: an answer asked for after it then knows that it can't be kept.
-        held.settle(self.clock.mono() + crate::clock::millis(settle));
+        held.settle(until);
         let epoch = self.store.scopes.raise(held, Severity::Hard);
         let (store, held) = (Arc::clone(&self.store), held.clone());
+        let (succession, apis) = (Arc::clone(&self.settings.succession), self.apis.clone());
         self.background.spawn(async move {
             tokio::time::sleep(settle).await;
-            store.scopes.raise(&held, Severity::Hard);
+            let younger = succession.younger_than(&apis);
+            let younger: Vec<Scope<'_>> = younger.iter().map(|api| Scope::Api(&api.id)).collect();
+            store.scopes.raise(&held.union(&store.scopes.hold(&younger)), Severity::Hard);
         });
         epoch
     }

@@ -4,6 +4,7 @@ use super::settings::Limits;
 use crate::reached::{Bound, Reached};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -11,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug)]
 pub struct Gate {
     room: Arc<Semaphore>,
-    per_address: usize,
+    per_address: AtomicUsize,
     /// Holds addresses with open connections only, so it has at most `connections` entries.
     open: Mutex<HashMap<IpAddr, usize>>,
     pub(super) reached: Arc<Reached>,
@@ -21,7 +22,13 @@ impl Gate {
     /// With `limits.connections` and `limits.connections_per_address`; what is reached is counted in `reached`.
     pub fn new(limits: &Limits, reached: Arc<Reached>) -> Arc<Gate> {
         let room = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Gate { room, per_address: limits.connections_per_address, open: Mutex::default(), reached })
+        let per_address = AtomicUsize::new(limits.connections_per_address);
+        Arc::new(Gate { room, per_address, open: Mutex::default(), reached })
+    }
+
+    /// From now on `limits.connections_per_address` is this; `limits.connections` stays as it was.
+    pub(super) fn change(&self, limits: &Limits) {
+        self.per_address.store(limits.connections_per_address, Relaxed);
     }
 
     /// How many there are.
@@ -42,7 +49,7 @@ impl Gate {
         let address = household(peer);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(address).or_insert(0);
-        if *count >= self.per_address {
+        if *count >= self.per_address.load(Relaxed) {
             if *count == 0 {
                 open.remove(&address);
             }

@@ -15,7 +15,7 @@ mod streams;
 mod upload;
 mod wire;
 
-pub use accept::run;
+pub use accept::{Serving, run};
 pub use gate::Gate;
 pub use refusal::Refused;
 pub use scan::Scanner;

@@ -29,6 +29,11 @@ impl Stopper {
         self.0.send_if_modified(|phase| std::mem::replace(phase, Phase::Draining.max(*phase)) < Phase::Draining);
     }
 
+    /// Whether nobody looks at it any more: the listener and all its connections have ended.
+    pub fn is_over(&self) -> bool {
+        self.0.receiver_count() == 0
+    }
+
     /// Every connection is cut.
     pub fn close(&self) {
         self.0.send_if_modified(|phase| std::mem::replace(phase, Phase::Closing) < Phase::Closing);

@@ -1,17 +1,67 @@
 //! All APIs in force, and which of them answers a request.
+//!
+//! # Generations
+//! Keys name no API, only host and path, and a reload may give a path to another API, or to the same one with other rules. A request that
+//! was let in before may still ask its origin after that, and store the answer. So each API has a **generation**, a part of its keys: one
+//! number for the process counts them, and an API gets the next one when it is new, when it comes back, and when its change is hard
+//! ([`Effect::Hard`]). Of two APIs that were ever here with the same number either both are the same one with nothing changed that a
+//! stored answer depends on, or both were there at the start and have no host and path in common. So no answer is ever found by
+//! other rules than those that it was stored by. At the start all are 0, which isn't written, but for those that lie in another one's path.
+//!
+//! The name of an origin in scopes follows from all APIs together. One that has got another by a change of its neighbours has new
+//! cells, which those of its stored answers know nothing of; that is a hard change as well.
 
+use super::change::{Effect, effect};
+use super::heritage::inherit;
 use super::scope::{Place, Standing, blurred};
 use super::settings::{Api, Rules};
 use super::target::without_port;
 use crate::auth::{self, Sender};
 use http::{HeaderName, Method};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The APIs in force, ordered so that the first that fits is the right one.
 #[derive(Clone, Debug, Default)]
-pub struct Apis(Vec<Arc<Mounted>>);
+pub struct Apis {
+    list: Vec<Arc<Mounted>>,
+    /// The last generation that was given to an API, here or before.
+    last: u64,
+}
+
+/// What a reload means for one API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// `name/version`.
+    pub id: Arc<str>,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What becomes of an API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It wasn't there.
+    Added,
+    /// It isn't there any more.
+    Removed,
+    /// It stays, with other settings, which mean this for what is stored.
+    Changed(Effect),
+    /// It stays, and nothing has changed but perhaps the name of its origin in scopes.
+    Unchanged(Effect),
+}
+
+impl Fate {
+    /// What it means for what is stored.
+    pub fn effect(self) -> Effect {
+        match self {
+            Fate::Added => Effect::Nothing,
+            Fate::Removed => Effect::Hard,
+            Fate::Changed(effect) | Fate::Unchanged(effect) => effect,
+        }
+    }
+}
 
 /// An API with what is worked out from its settings once.
 #[derive(Debug)]
@@ -22,6 +72,8 @@ pub struct Mounted {
     pub number: usize,
     /// `name/version`.
     pub id: Arc<str>,
+    /// Its generation, a part of its keys.
+    pub generation: u64,
     /// The name of its origin in scopes: the same for all APIs that have an endpoint in common.
     pub origin: Arc<str>,
     /// The fields by which its origin is told who is calling, on whatever route, and who may send them.
@@ -114,17 +166,50 @@ impl Mounted {
 }
 
 impl Apis {
-    /// Puts the APIs in order: those with a host before those without, longer prefixes before shorter ones.
+    /// The APIs of a start.
     pub fn new(apis: Vec<Api>) -> Self {
-        let origins = origin_names(&apis);
-        let mut apis: Vec<(Api, Arc<str>)> = apis.into_iter().zip(origins).collect();
-        apis.sort_by_key(|(api, _)| (api.host.is_none(), std::cmp::Reverse(api.path.len())));
-        Apis(apis.into_iter().enumerate().map(|(number, (api, origin))| mount(number, api, origin)).collect())
+        let (nested, mut last) = (nested(&apis), 0);
+        let named = named(apis).into_iter().map(|(api, origin)| {
+            let generation = if nested.contains(&api.id()) { next(&mut last) } else { 0 };
+            (api, origin, generation)
+        });
+        let list = in_order(named.collect());
+        Apis { list, last }
+    }
+
+    /// Those that take the place of these, and what that means for each of both. What has a state and stays as it is goes on.
+    pub fn after(&self, apis: Vec<Api>) -> (Apis, Vec<Change>) {
+        let mut here: HashMap<&str, &Arc<Mounted>> = self.list.iter().map(|m| (&*m.id, m)).collect();
+        let (mut last, mut changes, mut all) = (self.last, Vec::new(), Vec::new());
+        for (mut api, origin) in named(apis) {
+            let id: Arc<str> = api.id().into();
+            let Some(before) = here.remove(&*id) else {
+                all.push((api, origin, next(&mut last)));
+                changes.push(Change { id, fate: Fate::Added });
+                continue;
+            };
+            inherit(&before.api, &mut api);
+            let same_cells = before.origin == origin;
+            let effect = if same_cells { effect(&before.api, &api) } else { Effect::Hard };
+            let fate = if before.api == api { Fate::Unchanged(effect) } else { Fate::Changed(effect) };
+            let generation = if effect == Effect::Hard { next(&mut last) } else { before.generation };
+            all.push((api, origin, generation));
+            changes.push(Change { id, fate });
+        }
+        let gone = self.list.iter().filter(|before| here.contains_key(&*before.id));
+        changes.extend(gone.map(|m| Change { id: Arc::clone(&m.id), fate: Fate::Removed }));
+        (Apis { list: in_order(all), last }, changes)
+    }
+
+    /// Those that weren't there when these were, or not as they are now.
+    pub fn younger_than<'a>(&'a self, others: &Apis) -> impl Iterator<Item = &'a Arc<Mounted>> {
+        let last = others.last;
+        self.list.iter().filter(move |mounted| mounted.generation > last)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Mounted>> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// Whether somebody who reads this path more generously than we do would ask another question about its caller. Many an origin takes
@@ -137,21 +222,56 @@ impl Apis {
 
     /// The API called `name/version`.
     pub fn get(&self, id: &str) -> Option<&Arc<Mounted>> {
-        self.0.iter().find(|m| &*m.id == id)
+        self.list.iter().find(|m| &*m.id == id)
     }
 
     /// The API that answers on a canonical host and path: one with this host before one without, the longest prefix first.
     pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Mounted>> {
-        self.0.iter().find(|m| m.answers_on(host) && m.covers(path))
+        self.list.iter().find(|m| m.answers_on(host) && m.covers(path))
     }
 }
 
-fn mount(number: usize, mut api: Api, origin: Arc<str>) -> Arc<Mounted> {
-    name_credentials(&mut api);
+/// The next generation.
+fn next(last: &mut u64) -> u64 {
+    *last += 1;
+    *last
+}
+
+/// Each with the name of its origin, and with its credentials named.
+fn named(mut apis: Vec<Api>) -> Vec<(Api, Arc<str>)> {
+    apis.iter_mut().for_each(name_credentials);
+    let origins = origin_names(&apis);
+    apis.into_iter().zip(origins).collect()
+}
+
+/// Puts the APIs in order: those with a host before those without, longer prefixes before shorter ones.
+fn in_order(mut all: Vec<(Api, Arc<str>, u64)>) -> Vec<Arc<Mounted>> {
+    all.sort_by_key(|(api, ..)| (api.host.is_none(), std::cmp::Reverse(api.path.len())));
+    all.into_iter()
+        .enumerate()
+        .map(|(number, (api, origin, generation))| mount(number, api, origin, generation))
+        .collect()
+}
+
+/// The ids of those that answer on what would be another one's if they weren't there.
+fn nested(apis: &[Api]) -> HashSet<String> {
+    let mut hosts: HashMap<&str, Vec<Option<&str>>> = HashMap::new();
+    apis.iter().for_each(|api| hosts.entry(&api.path).or_default().push(api.host.as_deref()));
+    let is_nested = |api: &&Api| {
+        let own = api.host.as_deref();
+        let on = |host: &Option<&str>| host.is_none() || own.is_none() || *host == own;
+        let above = |path: &str| hosts.get(path).is_some_and(|hosts| hosts.iter().any(on));
+        let same = || own.is_some() && hosts.get(api.path.as_str()).is_some_and(|hosts| hosts.contains(&None));
+        api.path.match_indices('/').any(|(end, _)| above(&api.path[..end])) || same()
+    };
+    apis.iter().filter(is_nested).map(Api::id).collect()
+}
+
+fn mount(number: usize, api: Api, origin: Arc<str>, generation: u64) -> Arc<Mounted> {
     let id = api.id().into();
     let base = api.upstream.first().map_or("", |e| e.base.as_str());
     let roots = [Place::new(&format!("{base}{}", api.path)), Place::new(base)];
-    let mut mounted = Mounted { number, id, origin, told: Vec::new(), parameters: Vec::new(), roots, api };
+    let mut mounted = Mounted { number, id, generation, origin, told: Vec::new(), parameters: Vec::new(), roots, api };
     mounted.told = told(&mounted);
     mounted.parameters = mounted.auths().filter_map(auth::Settings::parameter).map(String::from).collect();
     Arc::new(mounted)
@@ -203,4 +323,72 @@ fn origin_names(apis: &[Api]) -> Vec<Arc<str>> {
     }
     let first = |api: &Api| api.upstream.first().map(|e| format!("{}:{}", e.host, e.port)).unwrap_or_default();
     apis.iter().map(|api| group.get(&first(api)).cloned().unwrap_or_default().into()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Surroundings};
+
+    /// `name path upstream more…` of each.
+    fn read(apis: &[(&str, &str, &str, &str)]) -> Vec<Api> {
+        let one = |(name, path, upstream, more): &(&str, &str, &str, &str)| {
+            format!("[[api]]\nname = \"{name}\"\nversion = \"1\"\npath = \"{path}\"\nupstream = [{upstream}]\n{more}\n")
+        };
+        let text: String = apis.iter().map(one).collect();
+        let around = Surroundings { env: &|_| None, memory_limit: None };
+        config::parse(&text, "f.toml", &around).unwrap_or_else(|faults| panic!("{faults}\n{text}")).config.apis
+    }
+
+    fn generations(apis: &Apis) -> Vec<(&str, u64)> {
+        let mut all: Vec<_> = apis.iter().map(|m| (m.api.name.as_str(), m.generation)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    const H: &str = "\"http://h\"";
+
+    #[test]
+    fn only_who_lies_in_another_ones_path_has_a_generation_at_the_start() {
+        let host = "host = \"x.example\"";
+        let apart =
+            [("a", "/a", H, ""), ("b", "/ab", H, ""), ("c", "/c", H, host), ("d", "/c/d", H, "host = \"y.example\"")];
+        assert!(Apis::new(read(&apart)).iter().all(|m| m.generation == 0));
+        let nested = [("a", "/", H, ""), ("b", "/b", H, ""), ("c", "/b", H, host), ("d", "/b/d/e", H, host)];
+        let apis = Apis::new(read(&nested));
+        assert_eq!(generations(&apis)[0], ("a", 0));
+        let mut others: Vec<u64> = generations(&apis)[1..].iter().map(|(_, generation)| *generation).collect();
+        others.sort_unstable();
+        assert_eq!(others, [1, 2, 3], "each has its own");
+    }
+
+    #[test]
+    fn a_generation_never_comes_back() {
+        let (a, b) = (("a", "/a", H, ""), ("b", "/b", H, ""));
+        let first = Apis::new(read(&[a, b]));
+        let (second, _) = first.after(read(&[a]));
+        let (third, changes) = second.after(read(&[a, b]));
+        assert_eq!(generations(&third), [("a", 0), ("b", 1)]);
+        assert_eq!(changes[1].fate, Fate::Added);
+        let (fourth, _) = third.after(read(&[("a", "/a", H, "cache = false"), b]));
+        assert_eq!(generations(&fourth), [("a", 2), ("b", 1)]);
+        let (fifth, changes) = fourth.after(read(&[("a", "/a", H, "cache = false\nttl = \"1m\""), b]));
+        assert_eq!(generations(&fifth), [("a", 2), ("b", 1)]);
+        assert_eq!(changes[0].fate, Fate::Changed(Effect::Soft));
+        let younger: Vec<&str> = fifth.younger_than(&first).map(|m| &*m.id).collect();
+        assert_eq!(younger.len(), 2);
+        assert_eq!(fifth.younger_than(&fourth).count(), 0);
+    }
+
+    #[test]
+    fn who_is_known_by_another_name_in_scopes_begins_anew() {
+        let one = ("a", "/a", "\"http://m\"", "");
+        let linked = ("b", "/b", "\"http://c\", \"http://m\"", "");
+        let first = Apis::new(read(&[one]));
+        let (second, changes) = first.after(read(&[one, linked]));
+        assert_eq!(changes[0], Change { id: "a/1".into(), fate: Fate::Unchanged(Effect::Hard) });
+        assert_eq!(changes[0].fate.effect(), Effect::Hard);
+        assert!(generations(&second).iter().all(|(_, generation)| *generation > 0));
+        assert_eq!(second.after(read(&[one, linked])).1[0].fate, Fate::Unchanged(Effect::Nothing));
+    }
 }

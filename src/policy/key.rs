@@ -1,6 +1,7 @@
 //! What makes two requests different: the key of a stored answer, and the caller's partition.
 //!
-//! A key is `host path ?query NUL partition`, compared byte by byte. The scheme isn't part of it: a gateway is asked by one scheme
+//! A key is `host path ?query NUL generation partition`, compared byte by byte; the generation ([`Mounted`](super::Mounted)) is written only
+//! where it isn't the first. The scheme isn't part of it: a gateway is asked by one scheme
 //! on all its addresses, and what a trusted proxy says of another one is a claim, which is. A host holds no `/`, a path no `?`, and none of
 //! them a NUL, so two different requests can't write the same key. The partition names every credential field with its
 //! value, so that an answer given to one caller can't be found by another.

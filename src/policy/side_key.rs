@@ -23,6 +23,8 @@ enum Side {
     Equivalent = 4,
     /// What a trusted proxy says that changes what is asked.
     Claims = 5,
+    /// Which of the APIs that have been here it is.
+    Generation = 6,
 }
 
 impl Side {
@@ -59,6 +61,15 @@ pub fn write_query(key: &mut Vec<u8>, fields: &HeaderMap, content: &[u8]) {
     }
     measured(key, b"");
     measured(key, content);
+}
+
+/// Makes the key of a GET, still without anything behind its URL, that of an API of this generation. The first ones have none to write, so
+/// that it costs nothing as long as nothing has changed.
+pub fn write_generation(key: &mut Vec<u8>, generation: u64) {
+    if generation != 0 {
+        key.extend_from_slice(&Side::Generation.mark());
+        key.extend_from_slice(&generation.to_le_bytes());
+    }
 }
 
 /// Makes the key of a GET, still without content and partition, that of one about which a trusted proxy says this.
@@ -127,12 +138,25 @@ mod tests {
                 write_key(&mut claimed, "a.example", "/x", query, b"");
                 write_claims(&mut claimed, [("x-forwarded-host", &b"b"[..])]);
                 claimed.extend_from_slice(partition);
+                let later = [1, 2, u64::MAX].map(|generation| {
+                    let mut later = Vec::new();
+                    write_key(&mut later, "a.example", "/x", query, b"");
+                    write_generation(&mut later, generation);
+                    later.extend_from_slice(partition);
+                    later
+                });
+                let parts = later.each_ref().map(|key| part_key(key));
+                all.extend(later.into_iter().chain(parts));
                 all.extend([variant_key(&key, |_| ()), part_key(&key), with_content, claimed, key]);
             }
             let mut key = Vec::new();
             write_key(&mut key, "a.example", "/x", Some("b=1"), partition);
             assert!(all.iter().all(|key| !is_second_key(key)));
-            let second = [rule_key(&key), equivalent_key(&key, &rule)];
+            let mut later = Vec::new();
+            write_key(&mut later, "a.example", "/x", Some("b=1"), b"");
+            write_generation(&mut later, 1);
+            later.extend_from_slice(partition);
+            let second = [rule_key(&key), equivalent_key(&key, &rule), rule_key(&later), equivalent_key(&later, &rule)];
             assert!(second.iter().all(|key| is_second_key(key)));
             seconds.extend(second);
         }

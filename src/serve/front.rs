@@ -1,11 +1,12 @@
 //! Between the listener and the gateway: makes the one record of each request.
 
+use super::in_force::{Current, Texts};
 use crate::body::{Body, BodyError};
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::gateway::{Gateway, Kind, Outcome, Step};
+use crate::gateway::{Kind, Outcome, Step};
 use crate::listener::{Handler, Refused};
-use crate::telemetry::{Format, Record, Settings, Telemetry};
+use crate::telemetry::{Record, Telemetry};
 use bytes::Bytes;
 use http::header::{HOST, REFERER, USER_AGENT};
 use http::{Method, Request, Response, StatusCode, Version};
@@ -27,48 +28,36 @@ const CLIENT_LEFT: StatusCode = match StatusCode::from_u16(499) {
 pub(super) struct Front(Arc<Parts>);
 
 struct Parts {
-    gateway: Arc<Gateway>,
+    current: Current,
     telemetry: Arc<Telemetry>,
     clock: Clock,
-    /// Which texts the access log shows; what it doesn't show isn't kept.
-    texts: Texts,
-}
-
-#[derive(Clone, Copy, PartialEq, PartialOrd)]
-enum Texts {
-    None,
-    Target,
-    Combined,
 }
 
 impl Front {
-    pub(super) fn new(gateway: Arc<Gateway>, telemetry: Arc<Telemetry>, clock: Clock, log: &Settings) -> Self {
-        let texts = match (log.access, log.format) {
-            (false, _) => Texts::None,
-            (true, Format::Combined) => Texts::Combined,
-            (true, _) => Texts::Target,
-        };
-        Front(Arc::new(Parts { gateway, telemetry, clock, texts }))
+    pub(super) fn new(current: Current, telemetry: Arc<Telemetry>, clock: Clock) -> Self {
+        Front(Arc::new(Parts { current, telemetry, clock }))
     }
 }
 
 impl Handler for Front {
     async fn handle(&self, request: Request<Body>, client: Arc<Client>) -> Response<Body> {
         let parts = &self.0;
+        // The one look at what is in force. It is kept while the request waits, which costs nobody anything but a swap.
+        let in_force = parts.current.load();
         let began = parts.clock.uptime();
         let now = parts.clock.at(began);
         let fields = request.headers();
-        let shown = |from, name| (parts.texts >= from).then(|| fields.get(name).cloned()).flatten();
+        let shown = |from, name| (in_force.texts >= from).then(|| fields.get(name).cloned()).flatten();
         let host = shown(Texts::Target, HOST);
         let (user_agent, referer) = (shown(Texts::Combined, USER_AGENT), shown(Texts::Combined, REFERER));
         let (method, version) = (request.method().clone(), request.version());
-        let target = request.uri().path_and_query().filter(|_| parts.texts >= Texts::Target).cloned();
+        let target = request.uri().path_and_query().filter(|_| in_force.texts >= Texts::Target).cloned();
         let (peer, took) = (client.address, Duration::ZERO);
         let outcome = Outcome { kind: Kind::Failed, reason: Some("client-left"), ..Outcome::default() };
         let status = CLIENT_LEFT;
         let record =
             Record { outcome, method, host, target, version, status, peer, bytes_out: 0, took, user_agent, referer };
-        let (mut record, (response, outcome)) = match parts.gateway.handle(request, &client, now) {
+        let (mut record, (response, outcome)) = match in_force.gateway.handle(request, &client, now) {
             Step::Now(answered) => (record, answered),
             Step::Later(rest) => {
                 let mut waiting = Waiting { parts, began, record: Some(record) };

@@ -1,73 +1,40 @@
 //! The running gateway as the admin port sees it.
 
-use crate::admin::{ApiView, House};
-use crate::fill::Fills;
-use crate::gateway::Served;
-use crate::listener::Gate;
-use crate::policy::{Apis, Mounted};
+use super::foundation::Foundation;
+use super::in_force::{Current, InForce};
+use super::reload::Reloader;
+use super::report::Refused;
+use crate::admin::{ApiView, House, NotReloaded};
+use crate::policy::Mounted;
 use crate::purge::{self, BadSelector, Purged, Selector, Target};
-use crate::reached::Reached;
-use crate::store::Store;
-use crate::telemetry::{Gauges, Telemetry};
+use crate::telemetry::Gauges;
 use crate::tls;
-use crate::upstream::Budget;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The rooms that the admin port reaches into.
 pub(super) struct Rooms {
-    apis: Apis,
-    served: Vec<Served>,
-    pub(super) store: Arc<Store>,
-    fills: Arc<Fills>,
-    telemetry: Arc<Telemetry>,
-    reached: Arc<Reached>,
-    /// Our certificates, by the listener that shows each.
-    certificates: Vec<(&'static str, Arc<tls::Server>)>,
-    /// What origins are asked, and who is connected.
-    rims: Option<(Arc<Budget>, Arc<Gate>)>,
-    config: Value,
+    foundation: Arc<Foundation>,
+    current: Current,
+    reloader: Arc<Reloader>,
     ready: AtomicBool,
 }
 
 impl Rooms {
-    pub(super) fn new(
-        apis: Apis,
-        served: Vec<Served>,
-        store: Arc<Store>,
-        fills: Arc<Fills>,
-        telemetry: Arc<Telemetry>,
-        reached: Arc<Reached>,
-        config: Value,
-    ) -> Self {
-        let (certificates, rims, ready) = (Vec::new(), None, AtomicBool::new(false));
-        Rooms { apis, served, store, fills, telemetry, reached, certificates, rims, config, ready }
-    }
-
-    /// Tells of what stands at the rims as well: certificates, how much origins are asked, who is connected.
-    pub(super) fn showing(
-        self,
-        certificates: Vec<(&'static str, Arc<tls::Server>)>,
-        budget: Arc<Budget>,
-        gate: Arc<Gate>,
-    ) -> Self {
-        Rooms { certificates, rims: Some((budget, gate)), ..self }
-    }
-
-    pub(super) fn apis(&self) -> &Apis {
-        &self.apis
+    pub(super) fn new(foundation: Arc<Foundation>, current: Current, reloader: Arc<Reloader>) -> Self {
+        Rooms { foundation, current, reloader, ready: AtomicBool::new(false) }
     }
 
     pub(super) fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
     }
 
-    fn view(&self, mounted: &Mounted) -> ApiView {
-        let tally = &self.served[mounted.number].tally;
-        let counted = self.telemetry.api(&mounted.id);
+    fn view(&self, in_force: &InForce, mounted: &Mounted) -> ApiView {
+        let tally = &in_force.served[mounted.number].tally;
+        let counted = self.foundation.telemetry.api(&mounted.id);
         let (name, version) = (&mounted.api.name, &mounted.api.version);
-        let all = self.config.get("api").and_then(Value::as_array);
+        let all = in_force.shown.get("api").and_then(Value::as_array);
         let own = |api: &&Value| api["name"] == name.as_str() && api["version"] == version.as_str();
         ApiView {
             name: name.clone(),
@@ -85,16 +52,21 @@ impl Rooms {
 
 impl House for Rooms {
     fn apis(&self) -> Vec<ApiView> {
-        self.apis.iter().map(|mounted| self.view(mounted)).collect()
+        let in_force = self.current.load_full();
+        in_force.apis.iter().map(|mounted| self.view(&in_force, mounted)).collect()
     }
 
     fn api(&self, name: &str, version: &str) -> Option<ApiView> {
-        self.apis.get(&format!("{name}/{version}")).map(|mounted| self.view(mounted))
+        let in_force = self.current.load_full();
+        in_force.apis.get(&format!("{name}/{version}")).map(|mounted| self.view(&in_force, mounted))
     }
 
     fn purge(&self, selector: &Selector) -> Result<Purged, BadSelector> {
-        let stored = |mounted: &Mounted| self.served[mounted.number].tally.entries();
-        let purged = purge::apply(&self.apis, &self.store, selector, &stored)?;
+        // A purge that comes before a reload, and ends after it, has the names of before. What was asked under the new ones was asked after
+        // the purge came, and what was stored under the old ones, and is still in force, is covered.
+        let in_force = self.current.load_full();
+        let stored = |mounted: &Mounted| in_force.served[mounted.number].tally.entries();
+        let purged = purge::apply(&in_force.apis, &self.foundation.store, selector, &stored)?;
         if !selector.dry_run {
             let api = match &selector.target {
                 Target::Api(api) => Some(api.as_str()),
@@ -102,7 +74,7 @@ impl House for Rooms {
                     selector.api.as_deref()
                 }
             };
-            self.telemetry.invalidated(api);
+            self.foundation.telemetry.invalidated(api);
         }
         Ok(purged)
     }
@@ -112,19 +84,32 @@ impl House for Rooms {
     }
 
     fn config(&self) -> Value {
-        self.config.clone()
+        self.current.load().shown.clone()
+    }
+
+    fn last_reload(&self) -> Option<Value> {
+        self.reloader.history.told()
+    }
+
+    fn reload(&self) -> Result<Value, NotReloaded> {
+        match self.reloader.reload("admin") {
+            Ok(report) => Ok(report.json()),
+            Err(refused @ (Refused::NoFile | Refused::Stopping)) => Err(NotReloaded::Never(refused.to_string())),
+            Err(refused) => Err(NotReloaded::Faults { number: refused.count(), told: refused.faults() }),
+        }
     }
 
     fn metrics(&self) -> String {
-        self.telemetry.render(|gauges| self.measure(gauges))
+        self.foundation.telemetry.render(|gauges| self.measure(gauges))
     }
 }
 
 impl Rooms {
     /// How origins are.
     fn measure_origins(&self, gauges: &mut Gauges) {
-        for mounted in self.apis.iter() {
-            let (api, shown) = (&*mounted.id, self.served[mounted.number].origin.shown());
+        let in_force = self.current.load_full();
+        for mounted in in_force.apis.iter() {
+            let (api, shown) = (&*mounted.id, in_force.served[mounted.number].origin.shown());
             let condition = shown.condition;
             let states = [
                 ("well", condition.well),
@@ -157,26 +142,21 @@ impl Rooms {
     fn measure(&self, gauges: &mut Gauges) {
         self.measure_origins(gauges);
         let as_f64 = |n: u64| n as f64;
-        for mounted in self.apis.iter() {
-            let (labels, tally) = ([("api", &*mounted.id)], &self.served[mounted.number].tally);
+        let Foundation { store, fills, budget, gate, reached, .. } = &*self.foundation;
+        let in_force = self.current.load_full();
+        for mounted in in_force.apis.iter() {
+            let (labels, tally) = ([("api", &*mounted.id)], &in_force.served[mounted.number].tally);
             gauges.put("freshgate_stored_entries", "Answers in the store, by API.", &labels, as_f64(tally.entries()));
             gauges.put("freshgate_stored_bytes", "Bytes that they take, by API.", &labels, as_f64(tally.bytes()));
         }
-        let (fills, scopes) = (self.fills.running() as u64, self.store.scopes.len() as u64);
-        gauges.put("freshgate_fills", "Answers that are being recorded.", &[], as_f64(fills));
-        let background = self.fills.in_background() as u64;
-        gauges.put(
-            "freshgate_background_refreshes",
-            "Questions to origins that nobody waits for.",
-            &[],
-            as_f64(background),
-        );
-        if let Some((budget, gate)) = &self.rims {
-            let (asked, connected) = (budget.in_use() as u64, gate.connections() as u64);
-            gauges.put("freshgate_origin_requests", "Requests to origins that are under way.", &[], as_f64(asked));
-            gauges.put("freshgate_connections", "Connections of clients.", &[], as_f64(connected));
-        }
-        let waiting = self.fills.waiting() as u64;
+        let (running, scopes) = (fills.running() as u64, store.scopes.len() as u64);
+        gauges.put("freshgate_fills", "Answers that are being recorded.", &[], as_f64(running));
+        let (background, help) = (fills.in_background() as u64, "Questions to origins that nobody waits for.");
+        gauges.put("freshgate_background_refreshes", help, &[], as_f64(background));
+        let (asked, connected) = (budget.in_use() as u64, gate.connections() as u64);
+        gauges.put("freshgate_origin_requests", "Requests to origins that are under way.", &[], as_f64(asked));
+        gauges.put("freshgate_connections", "Connections of clients.", &[], as_f64(connected));
+        let waiting = fills.waiting() as u64;
         gauges.put(
             "freshgate_waiting_requests",
             "Requests that wait for somebody else's question.",
@@ -189,17 +169,21 @@ impl Rooms {
             &[],
             as_f64(scopes),
         );
-        for (listener, certificate) in &self.certificates {
+        let certificates: [(&str, &Option<Arc<tls::Server>>); 2] =
+            [("data", &in_force.tls), ("admin", &self.reloader.admin_tls)];
+        for (listener, certificate) in certificates {
             let help = "When our certificate ends, in seconds since 1970.";
+            let Some(certificate) = certificate else { continue };
             let expires = certificate.expires() as f64;
             gauges.put("freshgate_certificate_expires_seconds", help, &[("listener", listener)], expires);
         }
-        for (limit, count) in self.reached.counts() {
+        for (limit, count) in reached.counts() {
             let help = "How often a bound was reached, by its key in the configuration.";
             gauges.count("freshgate_limit_reached_total", help, &[("limit", limit)], count);
         }
-        let evicted = self.store.evicted();
+        let evicted = store.evicted();
         gauges.count("freshgate_evicted_total", "Keys that had to go for want of room.", &[], evicted);
-        gauges.count("freshgate_epoch_total", "Invalidations since the start.", &[], self.store.scopes.epoch());
+        gauges.count("freshgate_epoch_total", "Invalidations since the start.", &[], store.scopes.epoch());
+        self.reloader.history.measure(gauges);
     }
 }

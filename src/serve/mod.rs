@@ -1,241 +1,194 @@
-//! Builds the parts, joins them, starts their tasks, and stops them again: the only place that sees all of them.
+//! Builds the parts, joins them, starts their tasks, replaces them, and stops them again: the only place that sees all of them.
+//!
+//! `foundation` is what stands as long as the process does, `in_force` what one configuration makes of it, and `reload` replaces the one
+//! by another. `front` takes requests from the listeners, `house` shows everything to the admin port.
 
+mod file;
+mod foundation;
 mod front;
+mod history;
 mod house;
+mod in_force;
+mod listeners;
+mod next_start;
+mod reload;
+mod report;
+mod start_error;
 mod sweeper;
 mod watch;
 
-use crate::auth::Outside;
+pub use file::File;
+pub use listeners::Moved;
+pub use report::{Refused, Report};
+pub use start_error::StartError;
+
+use crate::admin;
 use crate::clock::{Clock, millis};
 use crate::config::Config;
-use crate::fill::{self, Fills};
-use crate::gateway::{self, Gateway, Served};
-use crate::listener::{self, Gate, Stopper};
+use crate::listener::Serving;
 use crate::policy::Apis;
-use crate::reached::{Bound, Reached};
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::telemetry::{Lines, Telemetry};
-use crate::upstream::{Budget, Origin, Resolver, TlsClient};
-use crate::{admin, config, policy, tls};
+use crate::telemetry::Lines;
+use arc_swap::ArcSwap;
+use foundation::Foundation;
 use front::Front;
 use house::Rooms;
-use socket2::{Domain, Socket, Type};
-use std::fmt;
+use in_force::Current;
+use listeners::{Listeners, bind};
+use reload::{Reloader, data_tls, load, looks};
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sweeper::Sweeper;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use watch::{Look, Watch};
-
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 1024;
-
-/// Why the gateway can't start.
-#[derive(Debug)]
-pub enum StartError {
-    /// An address can't be bound.
-    Address {
-        /// The key of the configuration that names it.
-        key: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        cause: std::io::Error,
-    },
-    /// A certificate can't be used.
-    Certificate {
-        /// The key of the configuration.
-        key: &'static str,
-        /// Which file, and why.
-        reason: String,
-    },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Address { key, address, cause } => {
-                write!(f, "{key} = \"{address}\": can't listen there: {cause}")
-            }
-            StartError::Certificate { key, reason } => write!(f, "{key}: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
+use watch::{Looks, Watch};
 
 /// A running gateway. Dropping it without [`Running::stop`] cuts every connection.
 pub struct Running {
-    /// Where clients connect, in the order of `server.listen`, with the ports that were free.
+    /// Where clients connect at the start, in the order of `server.listen`, with the ports that were free.
     pub data: Vec<SocketAddr>,
     /// The admin port.
     pub admin: Option<SocketAddr>,
     /// The probe port.
     pub probe: Option<SocketAddr>,
     rooms: Arc<Rooms>,
+    reloader: Arc<Reloader>,
+    current: Current,
     clients: Tasks,
-    stopper: Stopper,
+    listeners: Arc<Mutex<Listeners>>,
     admin_stop: CancellationToken,
-    drain_delay: Duration,
-    drain_deadline: Duration,
     _sweeper: Sweeper,
     watch: Watch,
 }
 
-/// Binds every listener, then serves. `lines` is where access lines go.
+/// Binds every listener, then serves. `lines` is where access lines go. There is no file to read again.
 ///
 /// # Errors
 /// When an address can't be bound; then nothing is served.
 pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running, StartError> {
-    let certificates = Certificates::load(&config)?;
-    let sockets = Sockets::bind(&config)?;
-    let (clients, background) = (Tasks::default(), Tasks::default());
-    let reached = Arc::new(Reached::default());
-    let most = config.server.limits.origin_requests;
-    let outside = Outside {
-        tls: TlsClient::system(),
-        resolver: Resolver::of(&config.server.resolver),
-        tasks: background.clone(),
-        clock: clock.clone(),
-        budget: Budget::new(most, Bound::OriginRequests, Arc::clone(&reached)),
-        waiting: Budget::new(config.server.limits.waiting_requests, Bound::WaitingRequests, Arc::clone(&reached)),
-    };
-    let guard = Arc::new(admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached)));
-    let gate = Gate::new(&config.server.limits, Arc::clone(&reached));
-    let rims = Rims { reached, certificates, guard, gate };
-    let (front, rooms) = join(&config, &outside, lines, &clients, &rims);
-    let Rims { reached, certificates, guard, gate } = rims;
-    let mut looks = looks(rooms.apis(), &outside);
-    looks.extend(certificates.all().map(|(_, tls)| Box::new(move || tls.look()) as Look));
-    let Config { server, admin, .. } = config;
-    let (stopper, stop) = listener::stop();
+    start_from(None, config, clock, lines).await
+}
+
+/// Binds every listener, then serves; `file`, which `config` comes from, is read again when it changes or somebody says so.
+///
+/// # Errors
+/// When an address can't be bound; then nothing is served.
+pub async fn start_from(file: Option<File>, config: Config, clock: Clock, lines: Lines) -> Result<Running, StartError> {
+    let tls = data_tls(&config, None)?;
+    let admin_tls = load("admin.tls", config.admin.tls.as_ref(), &["http/1.1"])?;
+    let mut listeners = Listeners::default();
+    let plan = listeners.plan(&config.server.listen)?;
+    let admin = AdminPorts::bind(&config.admin)?;
+    let apis = Apis::new(config.apis.clone());
+    let foundation = Foundation::lay(&config, &apis, clock.clone(), lines);
+    let served = foundation.served(&apis, None);
+    let in_force = Arc::new(foundation.build(config, apis, served, tls.clone()));
+    let looks = Looks::new(looks(&in_force, admin_tls.as_ref()));
+    let current: Current = Arc::new(ArcSwap::new(Arc::clone(&in_force)));
+    let front = Front::new(Arc::clone(&current), Arc::clone(&foundation.telemetry), clock.clone());
+    let (gate, clients) = (Arc::clone(&foundation.gate), foundation.clients.clone());
+    let serving = Serving::new(&in_force.config.server, tls, front, gate, clients.clone());
+    let data = listeners.follow(plan, &serving, &foundation.outside.tasks).opened;
+    let listeners = Arc::new(Mutex::new(listeners));
+    let reloader = Arc::new(Reloader {
+        foundation: Arc::clone(&foundation),
+        current: Arc::clone(&current),
+        serving,
+        listeners: Arc::downgrade(&listeners),
+        looks: Arc::clone(&looks),
+        admin_tls,
+        file: Mutex::new(file),
+        history: Default::default(),
+    });
+    let rooms = Arc::new(Rooms::new(Arc::clone(&foundation), Arc::clone(&current), Arc::clone(&reloader)));
     let admin_stop = CancellationToken::new();
-    let running = Running {
-        data: sockets.data.iter().filter_map(|l| l.local_addr().ok()).collect(),
-        admin: sockets.admin.as_ref().and_then(|l| l.local_addr().ok()),
-        probe: sockets.probe.as_ref().and_then(|l| l.local_addr().ok()),
-        _sweeper: Sweeper::start(Arc::clone(&rooms.store), clock),
-        watch: Watch::start(looks),
-        rooms: Arc::clone(&rooms),
-        clients: clients.clone(),
-        stopper,
-        admin_stop: admin_stop.clone(),
-        drain_delay: server.drain_delay,
-        drain_deadline: server.drain_deadline,
-    };
-    let server = Arc::new(server);
-    for listener in sockets.data {
-        let (gate, server, clients) = (Arc::clone(&gate), Arc::clone(&server), clients.clone());
-        let tls = certificates.data.clone();
-        background.spawn(listener::run(listener, gate, server, tls, front.clone(), clients, stop.clone()));
-    }
-    if let Some(listener) = sockets.admin {
-        let (tls, around) = (certificates.admin, (background.clone(), Arc::clone(&reached)));
-        let guard = (guard, admin.metrics_public);
-        background.spawn(admin::run(listener, rooms.clone(), guard, tls, around, admin_stop.clone()));
-    }
-    if let Some(listener) = sockets.probe {
-        background.spawn(admin::run_probe(listener, rooms.clone(), background.clone(), reached, admin_stop));
-    }
+    let (admin, probe) = admin.serve(&foundation, &reloader, &rooms, in_force.config.admin.metrics_public, &admin_stop);
+    let configuration = Arc::clone(&reloader);
     rooms.set_ready(true);
-    Ok(running)
+    Ok(Running {
+        data,
+        admin,
+        probe,
+        _sweeper: Sweeper::start(Arc::clone(&foundation.store), clock),
+        watch: Watch::start(looks, Box::new(move || configuration.look())),
+        rooms,
+        reloader,
+        current,
+        clients,
+        listeners,
+        admin_stop,
+    })
 }
 
-/// What stands between strangers and the parts.
-struct Rims {
-    reached: Arc<Reached>,
-    certificates: Certificates,
-    guard: Arc<admin::Guard>,
-    gate: Arc<Gate>,
-}
-
-/// What the listeners show of themselves.
-struct Certificates {
-    data: Option<Arc<tls::Server>>,
-    admin: Option<Arc<tls::Server>>,
-}
-
-impl Certificates {
-    fn load(config: &Config) -> Result<Self, StartError> {
-        let load = |key, settings: &Option<tls::Settings>, protocols: &[&str]| {
-            let server = settings.clone().map(|settings| tls::Server::load(settings, protocols)).transpose();
-            server.map(|server| server.map(Arc::new)).map_err(|reason| StartError::Certificate { key, reason })
-        };
-        let protocols: &[&str] = if config.server.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] };
-        let data = load("server.tls", &config.server.tls, protocols)?;
-        Ok(Certificates { data, admin: load("admin.tls", &config.admin.tls, &["http/1.1"])? })
-    }
-
-    /// Each with its listener's name.
-    fn all(&self) -> impl Iterator<Item = (&'static str, Arc<tls::Server>)> {
-        [("data", &self.data), ("admin", &self.admin)].into_iter().filter_map(|(name, tls)| Some((name, tls.clone()?)))
-    }
-}
-
-/// Every socket of the configuration, bound.
-struct Sockets {
-    data: Vec<TcpListener>,
+/// The sockets of `[admin]`, bound.
+struct AdminPorts {
     admin: Option<TcpListener>,
     probe: Option<TcpListener>,
 }
 
-impl Sockets {
-    fn bind(config: &Config) -> Result<Self, StartError> {
-        let data =
-            config.server.listen.iter().map(|address| bind("server.listen", *address)).collect::<Result<_, _>>()?;
-        let admin = config.admin.listen.map(|address| bind("admin.listen", address)).transpose()?;
-        let probe = config.admin.probe_listen.map(|address| bind("admin.probe_listen", address)).transpose()?;
-        Ok(Sockets { data, admin, probe })
+impl AdminPorts {
+    fn bind(settings: &admin::Settings) -> Result<Self, StartError> {
+        let admin = settings.listen.map(|address| bind("admin.listen", address)).transpose()?;
+        let probe = settings.probe_listen.map(|address| bind("admin.probe_listen", address)).transpose()?;
+        Ok(AdminPorts { admin, probe })
     }
-}
 
-/// Builds the parts and joins them.
-fn join(
-    config: &Config,
-    outside: &Outside,
-    lines: Lines,
-    clients: &Tasks,
-    Rims { reached, certificates, guard, gate }: &Rims,
-) -> (Front, Arc<Rooms>) {
-    let Config { server, cache, log, apis, .. } = config;
-    let Outside { clock, tasks: background, .. } = outside;
-    let store = Arc::new(Store::new(cache, store_limits(&server.limits), Arc::clone(reached)));
-    let settings = fill_settings(cache, &server.limits);
-    let fills = Fills::new(Arc::clone(&store), settings, background.clone(), clock.clone(), Arc::clone(reached));
-    let apis = Apis::new(apis.clone());
-    let budget = Budget::new(server.limits.origin_requests, Bound::OriginRequests, Arc::clone(reached));
-    let served = serve_apis(&apis, outside, &budget);
-    let telemetry = Arc::new(Telemetry::new(log, apis.iter().map(|m| Arc::clone(&m.id)), lines, clock.clone()));
-    let proxies = server.trusted_proxies.clone();
-    let settings = gateway::Settings {
-        trusts: Box::new(move |peer| proxies.iter().any(|network| network.contains(peer))),
-        header_count: server.limits.header_count,
-        request_body: server.limits.request_body,
-        query_body: server.limits.query_body,
-        compressions: server.limits.compressions,
-        reached: Arc::clone(reached),
-        may_purge: may_purge(server, guard),
-    };
-    let parts = (Arc::clone(&store), Arc::clone(&fills));
-    let gateway =
-        Gateway::new(apis.clone(), served.clone(), parts.0, parts.1, settings, clock.clone(), clients.clone());
-    let effective = config::effective(config);
-    let rooms = Rooms::new(apis, served, store, fills, Arc::clone(&telemetry), Arc::clone(reached), effective);
-    let rooms = Arc::new(rooms.showing(certificates.all().collect(), budget, Arc::clone(gate)));
-    (Front::new(Arc::new(gateway), telemetry, clock.clone(), log), rooms)
+    /// Serves them; where they are.
+    fn serve(
+        self,
+        foundation: &Foundation,
+        reloader: &Reloader,
+        rooms: &Arc<Rooms>,
+        metrics_public: bool,
+        stop: &CancellationToken,
+    ) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let (tasks, reached) = (&foundation.outside.tasks, &foundation.reached);
+        let address = |listener: &Option<TcpListener>| listener.as_ref().and_then(|l| l.local_addr().ok());
+        let addresses = (address(&self.admin), address(&self.probe));
+        if let Some(listener) = self.admin {
+            let (tls, around) = (reloader.admin_tls.clone(), (tasks.clone(), Arc::clone(reached)));
+            let guard = (Arc::clone(&foundation.guard), metrics_public);
+            tasks.spawn(admin::run(listener, Arc::clone(rooms) as _, guard, tls, around, stop.clone()));
+        }
+        if let Some(listener) = self.probe {
+            let reached = Arc::clone(reached);
+            tasks.spawn(admin::run_probe(listener, Arc::clone(rooms) as _, tasks.clone(), reached, stop.clone()));
+        }
+        addresses
+    }
 }
 
 impl Running {
     /// The store, for those who want to look.
     pub fn store(&self) -> &Arc<Store> {
-        &self.rooms.store
+        &self.reloader.foundation.store
+    }
+
+    /// Where clients can connect by now, in the order of `server.listen`.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners().addresses()
+    }
+
+    /// Reads the file again and takes over what it says, or nothing of it. `by` is who wants that, for the log.
+    ///
+    /// # Errors
+    /// Why nothing has changed.
+    pub async fn reload(&self, by: &'static str) -> Result<Report, Refused> {
+        let reloader = Arc::clone(&self.reloader);
+        tokio::task::spawn_blocking(move || reloader.reload(by)).await.unwrap_or(Err(Refused::Stopping))
+    }
+
+    /// Takes over another configuration, or nothing of it. It may block, and is called inside a runtime.
+    ///
+    /// # Errors
+    /// Why nothing has changed.
+    pub fn take_over(&self, config: Config) -> Result<Report, Refused> {
+        self.reloader.take_over(config)
     }
 
     /// Looks at once at every file that is looked at every few seconds: what has changed is in force when this returns. It also begins
-    /// what is due of fetches.
+    /// what is due of fetches. The configuration itself is taken over when two looks have found the same.
     pub fn look_at_files(&self) {
         self.watch.look();
     }
@@ -244,68 +197,23 @@ impl Running {
     /// whether everything ended by itself.
     pub async fn stop(self) -> bool {
         self.rooms.set_ready(false);
-        tokio::time::sleep(self.drain_delay).await;
-        self.stopper.drain();
-        let ended = tokio::time::timeout(self.drain_deadline, self.clients.ended()).await.is_ok();
+        tokio::time::sleep(self.current.load().config.server.drain_delay).await;
+        self.listeners().drain();
+        let deadline = self.current.load().config.server.drain_deadline;
+        let ended = tokio::time::timeout(deadline, self.clients.ended()).await.is_ok();
         if !ended {
             tracing::warn!(
                 open = self.clients.running(),
-                deadline_ms = millis(self.drain_deadline),
+                deadline_ms = millis(deadline),
                 "drain deadline reached; cutting what is left"
             );
         }
-        self.stopper.close();
+        self.listeners().close();
         self.admin_stop.cancel();
         ended
     }
-}
 
-/// An IPv6 address is bound for IPv6 only, so that `[::]` and `0.0.0.0` can stand side by side on one port.
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    let listen = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
-    };
-    listen().map_err(|cause| StartError::Address { key, address, cause })
-}
-
-/// Who may use PURGE on the data port: the tokens that may purge on the admin port.
-fn may_purge(server: &listener::Settings, guard: &Arc<admin::Guard>) -> Option<gateway::MayPurge> {
-    let guard = Arc::clone(guard);
-    server.purge_method.then(|| Box::new(move |secret: &[u8], address| guard.may_purge(secret, address)) as Box<_>)
-}
-
-fn store_limits(limits: &listener::Limits) -> store::Limits {
-    store::Limits { variants_per_path: limits.variants_per_path, keys_per_caller: limits.keys_per_caller }
-}
-
-fn fill_settings(cache: &store::Settings, limits: &listener::Limits) -> fill::Settings {
-    fill::Settings {
-        max_object_size: cache.max_object_size,
-        max_fill_time: cache.max_fill_time,
-        write_stall: limits.write_stall,
-        waiting: limits.waiting_requests,
-        fills: limits.fills,
-        background: limits.background_refreshes,
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Everything that looks at something outside from time to time.
-fn looks(apis: &Apis, outside: &Outside) -> Vec<Look> {
-    apis.iter().flat_map(|mounted| mounted.auths()).filter_map(|auth| auth.join(outside)).collect()
-}
-
-fn serve_apis(apis: &Apis, outside: &Outside, budget: &Arc<Budget>) -> Vec<Served> {
-    let around = || (outside.tls.clone(), outside.resolver.clone(), outside.tasks.clone());
-    let origin = |api: &policy::Api| {
-        Origin::with(api.upstream.clone(), &api.origin, around(), outside.clock.clone()).within(Arc::clone(budget))
-    };
-    apis.iter().map(|mounted| Served { origin: Arc::new(origin(&mounted.api)), tally: Arc::default() }).collect()
 }

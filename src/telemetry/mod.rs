@@ -20,9 +20,11 @@ pub use lines::Lines;
 pub use logging::{InitError, init};
 pub use record::Record;
 pub use settings::{Format, Settings};
+pub(crate) use timestamp::rfc3339;
 
 use crate::clock::Clock;
 use access::Access;
+use arc_swap::ArcSwap;
 use counters::Counters;
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Telemetry {
     counters: Counters,
-    access: Access,
+    access: ArcSwap<Access>,
     lines: Lines,
     clock: Clock,
 }
@@ -40,7 +42,7 @@ impl Telemetry {
     pub fn new(settings: &Settings, apis: impl IntoIterator<Item = Arc<str>>, lines: Lines, clock: Clock) -> Telemetry {
         let counters = Counters::default();
         counters.set_apis(apis);
-        Telemetry { counters, access: Access::new(settings), lines, clock }
+        Telemetry { counters, access: ArcSwap::from_pointee(Access::new(settings)), lines, clock }
     }
 
     /// After a reload: counts for `apis` from now on. What was counted for those that stay is kept; the others are forgotten.
@@ -48,11 +50,17 @@ impl Telemetry {
         self.counters.set_apis(apis);
     }
 
+    /// After a reload: access lines are as `settings` says from now on.
+    pub fn change(&self, settings: &Settings) {
+        self.access.store(Arc::new(Access::new(settings)));
+    }
+
     /// Takes one request that has ended.
     pub fn record(&self, record: Record) {
         self.counters.count(&record);
-        if self.access.wanted(record.status) {
-            self.access.line(&record, self.clock.now(), |line| self.lines.write(line));
+        let access = self.access.load();
+        if access.wanted(record.status) {
+            access.line(&record, self.clock.now(), |line| self.lines.write(line));
         }
     }
 

@@ -39,7 +39,7 @@ impl Moment {
 }
 
 /// `unix` (milliseconds) as RFC 3339 has it: `2026-11-22T02:34:19.005Z`.
-pub(super) fn rfc3339(unix: u64) -> impl fmt::Display {
+pub(crate) fn rfc3339(unix: u64) -> impl fmt::Display {
     let moment = Moment::at(unix);
     let (hour, minute, second) = moment.time();
     let Moment { year, month, day, milli, .. } = moment;

@@ -20,7 +20,7 @@ const CALLS: [(&str, &str, &str, u16); 20] = [
     ("POST", "/v1/explain", "viewer", 501),
     ("POST", "/v1/events", "operator", 501),
     ("GET", "/v1/config", "viewer", 200),
-    ("POST", "/v1/config/reload", "administrator", 501),
+    ("POST", "/v1/config/reload", "administrator", 200),
     ("GET", "/v1/audit", "administrator", 501),
     ("GET", "/openapi.json", "viewer", 501),
     ("GET", "/", "viewer", 501),

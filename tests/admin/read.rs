@@ -15,6 +15,20 @@ async fn not_ready_says_why() {
 }
 
 #[tokio::test]
+async fn a_reload_that_was_refused_shows_and_leaves_it_ready() {
+    let port = port().await;
+    *port.double.last_reload.lock().unwrap() = Some(json!({ "result": "refused" }));
+    let ready = call(&port, "", "GET", "/readyz").await;
+    assert_eq!((ready.status, ready.json()["reload"]["result"].clone()), (200, json!("refused")));
+    assert_eq!(call(&port, "administrator", "POST", "/v1/config/reload").await.json(), json!({ "result": "applied" }));
+    *port.double.faults.lock().unwrap() = vec![json!({ "line": 3, "message": "not so" })];
+    let answer = call(&port, "administrator", "POST", "/v1/config/reload").await;
+    let detail = answer.problem(422, "bad-configuration");
+    assert_eq!(detail, "the configuration has 7 faults; what was in force stays in force");
+    assert_eq!(answer.json()["faults"], json!([{ "line": 3, "message": "not so" }]));
+}
+
+#[tokio::test]
 async fn apis_are_listed_and_found_by_name_and_version() {
     let port = port().await;
     let bookstore = json!({

@@ -1,6 +1,6 @@
 //! A double of the gateway, an admin port in front of it, and a client that says exactly what it is told to.
 
-use freshgate::admin::{self, ApiView, Guard, House, Proof, Role, Token};
+use freshgate::admin::{self, ApiView, Guard, House, NotReloaded, Proof, Role, Token};
 use freshgate::clock::Clock;
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::reached::Reached;
@@ -20,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Double {
     pub(crate) purges: Mutex<Vec<Selector>>,
     pub(crate) reasons: Mutex<Vec<String>>,
+    pub(crate) last_reload: Mutex<Option<Value>>,
+    /// Of the configuration.
+    pub(crate) faults: Mutex<Vec<Value>>,
     /// When there, a dry run waits here.
     pub(crate) scan: Mutex<Option<mpsc::Receiver<()>>>,
     /// Dry runs under way, and the most there were at once.
@@ -83,6 +86,19 @@ impl House for Double {
 
     fn config(&self) -> Value {
         json!({ "admin": { "tokens": [{ "name": "ops", "sha256": "(hidden)" }] } })
+    }
+
+    fn last_reload(&self) -> Option<Value> {
+        self.last_reload.lock().unwrap().clone()
+    }
+
+    fn reload(&self) -> Result<Value, NotReloaded> {
+        let faults = self.faults.lock().unwrap().clone();
+        if faults.is_empty() {
+            Ok(json!({ "result": "applied" }))
+        } else {
+            Err(NotReloaded::Faults { number: 7, told: faults })
+        }
     }
 
     fn metrics(&self) -> String {

@@ -19,7 +19,35 @@ pub struct Mode {
     pub callers: bool,
     /// Whether what a caller is given is his alone.
     pub mine: bool,
+    /// What it is reloaded with all the time, one after the other.
+    pub reloads: &'static [Reload],
 }
+
+/// Another configuration.
+#[derive(Debug)]
+pub struct Reload {
+    /// Lines of `[[api]]`.
+    pub api: &'static str,
+    /// Whether there is a second API that shares the origin, under a name that is the lesser one of both.
+    pub linked: bool,
+}
+
+const fn reload(api: &'static str, linked: bool) -> Reload {
+    Reload { api, linked }
+}
+
+/// Nothing; another lifetime; another key; another API; and so on. Twice the same, so that something can be hit.
+const RELOADS: &[Reload] = &[
+    reload("ttl = \"10m\"", false),
+    reload("ttl = \"10m\"", false),
+    reload("ttl = \"5m\"", false),
+    reload("ttl = \"5m\"\ntimeouts.total = \"1m\"", false),
+    reload("ttl = \"5m\"\nkey = { query = \"exact\" }", false),
+    reload("ttl = \"5m\"\nkey = { query = \"exact\" }", false),
+    reload("ttl = \"10m\"", true),
+    reload("ttl = \"10m\"", true),
+    reload("ttl = \"10m\"", false),
+];
 
 /// `[[api.purge]]` in every mode.
 pub const RULES: &str = "[[api.purge]]\non = \"PUT,DELETE /books/{id}\"\n\
@@ -34,10 +62,12 @@ const PLAIN: Mode = Mode {
     views: 2,
     callers: false,
     mine: false,
+    reloads: &[],
 };
 
-pub const MODES: [Mode; 6] = [
+pub const MODES: [Mode; 7] = [
     PLAIN,
+    Mode { name: "tree, reloaded all the time", reloads: RELOADS, ..PLAIN },
     Mode {
         name: "grace, callers apart, tinylfu",
         api: "grace = \"10m\"",

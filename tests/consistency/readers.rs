@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Reads for each write, and for each purge.
+/// Reads for each write, each purge, and each reload.
 const READS_PER_WRITE: usize = 60;
 const READS_PER_PURGE: usize = 150;
+const READS_PER_RELOAD: usize = 40;
 
 /// What readers have in common.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct Reading {
     /// Each lets one write begin: so they keep pace with the reads, however fast those are.
     pub writes: Semaphore,
     pub purges: Semaphore,
+    pub reloads: Semaphore,
 }
 
 pub struct Reader {
@@ -59,6 +61,9 @@ impl Reader {
             }
             if left.is_multiple_of(READS_PER_PURGE) {
                 all.purges.add_permits(1);
+            }
+            if left.is_multiple_of(READS_PER_RELOAD) {
+                all.reloads.add_permits(1);
             }
             if self.dice.permille(8) {
                 self.leave_in_the_middle().await;

@@ -2,7 +2,7 @@
 
 use super::checker::{Verdict, at_rest, check};
 use super::history::{Events, History};
-use super::modes::{Mode, RULES};
+use super::modes::{Mode, RULES, Reload};
 use super::origin::{self, Shop};
 use super::readers::{Reader, Reading};
 use super::support::{Gateway, within};
@@ -10,6 +10,7 @@ use super::tally::Tally;
 use super::wire::Dice;
 use super::world::{FIRST_BYTE, everything};
 use super::writers;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -34,12 +35,7 @@ impl Round {
         let history = Arc::new(History::default());
         let shop = Shop::new(Arc::clone(&history), mode);
         let (addr, _origin) = origin::start(Arc::clone(&shop), seed).await;
-        let api = format!(
-            "[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"http://{addr}\"]\n\
-             timeouts = {{ first_byte = \"{}ms\" }}\n{}\n{RULES}",
-            FIRST_BYTE, mode.api
-        );
-        let gateway = Gateway::with(mode.rest, &api).await;
+        let gateway = Gateway::with(mode.rest, &apis(addr, mode.api, false)).await;
         #[cfg(debug_assertions)]
         if broken {
             gateway.running.store().scopes.stop_invalidating();
@@ -52,8 +48,11 @@ impl Round {
             broken: AtomicUsize::new(0),
             writes: Semaphore::new(0),
             purges: Semaphore::new(0),
+            reloads: Semaphore::new(0),
         });
-        everybody(&all, &shop, &gateway, seed).await;
+        // Without invalidation it has to go wrong by itself.
+        let reloads = if broken { &[] } else { mode.reloads };
+        tokio::join!(everybody(&all, &shop, &gateway, seed), reload(&all, &gateway, reloads, addr));
         within("the origin to be done", async {
             while !shop.is_idle() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -69,6 +68,25 @@ impl Round {
         tally.broken = all.broken.load(Ordering::SeqCst);
         tally.evicted = usize::try_from(gateway.running.store().evicted()).unwrap();
         (verdict, tally)
+    }
+}
+
+/// The `[[api]]` tables.
+fn apis(origin: SocketAddr, lines: &str, linked: bool) -> String {
+    let api = format!(
+        "[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"http://{origin}\"]\n\
+         timeouts.first_byte = \"{FIRST_BYTE}ms\"\n{lines}\n{RULES}"
+    );
+    let other = "[[api]]\nname = \"other\"\nversion = \"v1\"\npath = \"/other\"\n";
+    if linked { format!("{api}{other}upstream = [\"http://{origin}\", \"http://0.0.0.1:1\"]\n") } else { api }
+}
+
+/// Reloads whenever the readers let it, until they close.
+async fn reload(all: &Reading, gateway: &Gateway, reloads: &[Reload], origin: SocketAddr) {
+    for Reload { api, linked } in reloads.iter().cycle() {
+        let Ok(permit) = all.reloads.acquire().await else { return };
+        permit.forget();
+        gateway.reload(&apis(origin, api, *linked));
     }
 }
 
@@ -91,6 +109,7 @@ async fn everybody(all: &Arc<Reading>, shop: &Arc<Shop>, gateway: &Gateway, seed
     }
     all.writes.close();
     all.purges.close();
+    all.reloads.close();
     while let Some(ended) = others.join_next().await {
         ended.unwrap();
     }

@@ -2,11 +2,12 @@
 
 use super::{Client, Origin, within};
 use freshgate::clock::Clock;
-use freshgate::config::{self, Surroundings};
-use freshgate::serve::{self, Running};
+use freshgate::config::{self, Config, Surroundings};
+use freshgate::serve::{self, File, Refused, Report, Running};
 use freshgate::telemetry::Lines;
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// The administrator's secret in [`Gateway`]s.
@@ -67,17 +68,38 @@ impl Gateway {
     }
 
     async fn made(lines: Lines, server: &str, admin: &str, rest: &str, apis: &str) -> Gateway {
+        let (config, clock) = (read(&Gateway::file(server, admin, rest, apis)), Clock::steppable());
+        let running = serve::start(config, clock.clone(), lines).await.unwrap();
+        Gateway { addr: running.data[0], admin: running.admin.unwrap(), clock, running }
+    }
+
+    /// The text of a whole file.
+    pub fn file(server: &str, admin: &str, rest: &str, apis: &str) -> String {
         let sha = sha256(TOKEN);
-        let text = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\"]\n{server}[admin]\nlisten = \"127.0.0.1:0\"\n{admin}\
+        let listen = if server.contains("listen = ") { "" } else { "listen = [\"127.0.0.1:0\"]\n" };
+        format!(
+            "[server]\n{listen}{server}[admin]\nlisten = \"127.0.0.1:0\"\n{admin}\
              probe_listen = \"127.0.0.1:0\"\n\
              [[admin.tokens]]\nname = \"test\"\nrole = \"administrator\"\nsha256 = \"{sha}\"\n{rest}\n{apis}"
-        );
-        let around = Surroundings { env: &|_| None, memory_limit: None };
-        let loaded = config::parse(&text, "test.toml", &around).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
-        let clock = Clock::steppable();
-        let running = serve::start(loaded.config, clock.clone(), lines).await.unwrap();
+        )
+    }
+
+    /// A gateway that reads this file, and reads it again.
+    pub async fn of_file(path: &Path) -> Gateway {
+        let (file, loaded) = File::open(path).unwrap_or_else(|faults| panic!("{faults}"));
+        let (clock, lines) = (Clock::steppable(), Lines::to(std::io::sink()).unwrap());
+        let running = serve::start_from(Some(file), loaded.config, clock.clone(), lines).await.unwrap();
         Gateway { addr: running.data[0], admin: running.admin.unwrap(), clock, running }
+    }
+
+    /// Takes over these `[[api]]` tables in the place of those it has.
+    pub fn reload(&self, apis: &str) -> Report {
+        self.reload_all("", "", apis).unwrap_or_else(|refused| panic!("{refused}"))
+    }
+
+    /// The same with what else belongs into the file.
+    pub fn reload_all(&self, server: &str, rest: &str, apis: &str) -> Result<Report, Refused> {
+        self.running.take_over(read(&Gateway::file(server, "", rest, apis)))
     }
 
     /// A new connection.
@@ -113,6 +135,11 @@ impl Gateway {
         let fields = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         Client::connect(self.admin).await.request(method, target, &fields, body).await
     }
+}
+
+fn read(text: &str) -> Config {
+    let around = Surroundings { env: &|_| None, memory_limit: None };
+    config::parse(text, "test.toml", &around).unwrap_or_else(|faults| panic!("{faults}\n{text}")).config
 }
 
 fn sha256(secret: &str) -> String {

@@ -82,7 +82,7 @@ async fn demo(args: &Args) -> ExitCode {
     let shop = bookstore::run(listener, store, stop.clone());
     let program = std::env::current_exe().map_or("freshgate".into(), |path| path.display().to_string());
     drop(writeln!(stdout(), "{}", welcome(gateway, admin, origin, &token, &program)));
-    tokio::select! { () = shop => {}, () = until_told() => {} }
+    tokio::select! { () = shop => {}, () = until_told(&running) => {} }
     running.stop().await;
     stop.cancel();
     ExitCode::SUCCESS

@@ -1,0 +1,122 @@
+//! The file that a gateway runs with, which is read again when somebody says so, or when it has changed.
+//!
+//! What tells a change is the content, not a time or a notice of the system: a link that an orchestrator turns to another folder changes
+//! no file, network file systems send no notices, and a time may be as coarse as a second. So it is read every few seconds; a file of
+//! this kind is small. A content is taken only when it was found twice in a row, since an editor may be in the middle of writing it, and the
+//! beginning of a configuration may well be one. What was tried once isn't tried again before it changes, whatever came of it.
+
+use crate::config::{Faults, Loaded, read_file, understand};
+use crate::secret::{Digest, digest};
+use std::path::{Path, PathBuf};
+
+/// A configuration file and what was last made of it.
+#[derive(Debug)]
+pub struct File {
+    path: PathBuf,
+    tried: Content,
+    /// What the last look has found, if it wasn't tried.
+    found: Option<Content>,
+}
+
+/// What tells one content from another.
+#[derive(Debug, PartialEq, Eq)]
+enum Content {
+    Bytes(Digest),
+    /// It can't be read, for this reason.
+    Unreadable(String),
+}
+
+impl Content {
+    fn of(read: &Result<Vec<u8>, Faults>) -> Content {
+        match read {
+            Ok(bytes) => Content::Bytes(digest(bytes)),
+            Err(faults) => Content::Unreadable(faults.to_string()),
+        }
+    }
+}
+
+impl File {
+    /// Reads it for the first time.
+    ///
+    /// # Errors
+    /// Every fault of the file at once, or why it can't be read.
+    pub fn open(path: &Path) -> Result<(File, Loaded), Faults> {
+        let bytes = read_file(path)?;
+        let file = File { path: path.to_owned(), tried: Content::Bytes(digest(&bytes)), found: None };
+        Ok((file, understand(&bytes, path)?))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads it again.
+    ///
+    /// # Errors
+    /// Every fault of the file at once, or why it can't be read.
+    pub fn again(&mut self) -> Result<Loaded, Faults> {
+        self.take(read_file(&self.path))
+    }
+
+    /// Reads it again if it has changed and stays as it is.
+    pub fn changed(&mut self) -> Option<Result<Loaded, Faults>> {
+        let bytes = read_file(&self.path);
+        let content = Content::of(&bytes);
+        if content == self.tried {
+            self.found = None;
+            return None;
+        }
+        if self.found.as_ref() == Some(&content) {
+            return Some(self.take(bytes));
+        }
+        self.found = Some(content);
+        None
+    }
+
+    fn take(&mut self, bytes: Result<Vec<u8>, Faults>) -> Result<Loaded, Faults> {
+        (self.tried, self.found) = (Content::of(&bytes), None);
+        understand(&bytes?, &self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_is_taken_when_it_was_found_twice_and_then_not_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.toml");
+        let write = |text: &str| std::fs::write(&path, text).unwrap();
+        write("[server]\n");
+        let (mut file, _) = File::open(&path).unwrap();
+        assert!(file.changed().is_none() && file.changed().is_none());
+        write("");
+        assert!(file.changed().is_none(), "it may be half written");
+        write("[server]\npurge_method = true\n");
+        assert!(file.changed().is_none());
+        assert!(file.changed().unwrap().unwrap().config.server.purge_method);
+        assert!(file.changed().is_none() && file.changed().is_none());
+        write("nonsense");
+        assert!(file.changed().is_none() && file.changed().unwrap().is_err());
+        assert!(file.changed().is_none() && file.changed().is_none(), "what was refused isn't tried again");
+        assert!(file.again().is_err(), "but where somebody says so");
+        std::fs::remove_file(&path).unwrap();
+        assert!(file.changed().is_none() && file.changed().unwrap().is_err() && file.changed().is_none());
+    }
+
+    #[test]
+    fn a_link_that_leads_elsewhere_is_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, at) = (folder.path().join("f.toml"), |name: &str| folder.path().join(name));
+        std::fs::write(at("1"), "[server]\n").unwrap();
+        std::fs::write(at("2"), "[server]\npurge_method = true\n").unwrap();
+        std::os::unix::fs::symlink(at("1"), &link).unwrap();
+        let (mut file, _) = File::open(&link).unwrap();
+        std::os::unix::fs::symlink(at("2"), at("new")).unwrap();
+        std::fs::rename(at("new"), &link).unwrap();
+        assert!(file.changed().is_none());
+        assert!(file.changed().unwrap().unwrap().config.server.purge_method);
+    }
+}

@@ -1,0 +1,157 @@
+//! What stands as long as the process does, and the parts of a configuration that are built upon it.
+
+use super::in_force::{InForce, Texts};
+use crate::admin;
+use crate::auth::Outside;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::descriptors;
+use crate::fill::{self, Fills};
+use crate::gateway::{self, Gateway, Served, Succession};
+use crate::listener::{self, Gate};
+use crate::policy::{Api, Apis, Mounted};
+use crate::reached::{Bound, Reached};
+use crate::store::{self, Store};
+use crate::tasks::Tasks;
+use crate::telemetry::{Lines, Telemetry};
+use crate::tls;
+use crate::upstream::{Budget, Origin, Resolver, TlsClient};
+use std::sync::Arc;
+
+/// What no reload replaces.
+pub(super) struct Foundation {
+    pub(super) store: Arc<Store>,
+    pub(super) fills: Arc<Fills>,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) reached: Arc<Reached>,
+    pub(super) outside: Outside,
+    /// What origins are asked.
+    pub(super) budget: Arc<Budget>,
+    pub(super) guard: Arc<admin::Guard>,
+    pub(super) gate: Arc<Gate>,
+    /// Connections of clients, and writes; a stop waits for them.
+    pub(super) clients: Tasks,
+    pub(super) succession: Arc<Succession>,
+}
+
+impl Foundation {
+    /// For the configuration and the APIs of the start.
+    pub(super) fn lay(config: &Config, apis: &Apis, clock: Clock, lines: Lines) -> Arc<Self> {
+        let mut limits = config.server.limits.clone();
+        (limits.connections, limits.origin_requests) =
+            descriptors::make_room(limits.connections, limits.origin_requests);
+        let limits = &limits;
+        let reached = Arc::new(Reached::default());
+        let tasks = Tasks::default();
+        let budget = |most, bound| Budget::new(most, bound, Arc::clone(&reached));
+        let store = Arc::new(Store::new(&config.cache, store_limits(limits), Arc::clone(&reached)));
+        let settings = fill_settings(&config.cache, limits);
+        let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone(), Arc::clone(&reached));
+        let ids = apis.iter().map(|m| Arc::clone(&m.id));
+        Arc::new(Foundation {
+            store,
+            fills,
+            telemetry: Arc::new(Telemetry::new(&config.log, ids, lines, clock.clone())),
+            budget: budget(limits.origin_requests, Bound::OriginRequests),
+            guard: Arc::new(admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached))),
+            gate: Gate::new(limits, Arc::clone(&reached)),
+            clients: Tasks::default(),
+            succession: Arc::new(Succession::new(apis.clone())),
+            outside: Outside {
+                tls: TlsClient::system(),
+                resolver: Resolver::of(&config.server.resolver),
+                tasks,
+                clock,
+                budget: budget(limits.origin_requests, Bound::OriginRequests),
+                waiting: budget(limits.waiting_requests, Bound::WaitingRequests),
+            },
+            reached,
+        })
+    }
+
+    /// Time.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.outside.clock
+    }
+
+    /// Where these APIs live. One whose origin is asked as it was keeps its connections; one that was there keeps its count.
+    pub(super) fn served(&self, apis: &Apis, before: Option<&InForce>) -> Vec<Served> {
+        let serve = |mounted: &Arc<Mounted>| {
+            let last =
+                before.and_then(|before| before.apis.get(&mounted.id).map(|last| (last, &before.served[last.number])));
+            let same = last.filter(|(last, _)| is_asked_alike(&last.api, &mounted.api));
+            let origin = same.map_or_else(|| self.origin(&mounted.api), |(_, served)| Arc::clone(&served.origin));
+            Served { origin, tally: last.map(|(_, served)| Arc::clone(&served.tally)).unwrap_or_default() }
+        };
+        apis.iter().map(serve).collect()
+    }
+
+    fn origin(&self, api: &Api) -> Arc<Origin> {
+        let Outside { tls, resolver, tasks, clock, .. } = &self.outside;
+        let around = (tls.clone(), resolver.clone(), tasks.clone());
+        let origin = Origin::with(api.upstream.clone(), &api.origin, around, clock.clone());
+        Arc::new(origin.within(Arc::clone(&self.budget)))
+    }
+
+    /// What is in force once requests come to it.
+    pub(super) fn build(
+        &self,
+        config: Config,
+        apis: Apis,
+        served: Vec<Served>,
+        tls: Option<Arc<tls::Server>>,
+    ) -> InForce {
+        apis.iter().flat_map(|mounted| mounted.auths()).for_each(|auth| auth.join(&self.outside));
+        let gateway = Gateway::new(
+            apis.clone(),
+            served.clone(),
+            Arc::clone(&self.store),
+            Arc::clone(&self.fills),
+            self.settings(&config.server),
+            self.clock().clone(),
+            self.clients.clone(),
+        );
+        let (shown, texts) = (config::effective(&config), Texts::of(&config.log));
+        InForce { shown, texts, apis, served, gateway: Arc::new(gateway), tls, config }
+    }
+
+    fn settings(&self, server: &listener::Settings) -> gateway::Settings {
+        let proxies = server.trusted_proxies.clone();
+        gateway::Settings {
+            trusts: Box::new(move |peer| proxies.iter().any(|network| network.contains(peer))),
+            header_count: server.limits.header_count,
+            request_body: server.limits.request_body,
+            query_body: server.limits.query_body,
+            compressions: server.limits.compressions,
+            reached: Arc::clone(&self.reached),
+            succession: Arc::clone(&self.succession),
+            may_purge: self.may_purge(server),
+        }
+    }
+
+    /// Who may use PURGE on the data port: the tokens that may purge on the admin port.
+    fn may_purge(&self, server: &listener::Settings) -> Option<gateway::MayPurge> {
+        let guard = Arc::clone(&self.guard);
+        server.purge_method.then(|| Box::new(move |secret: &[u8], address| guard.may_purge(secret, address)) as Box<_>)
+    }
+}
+
+/// Whether everything is the same that [`Foundation::origin`] makes an origin of.
+fn is_asked_alike(old: &Api, new: &Api) -> bool {
+    (&old.upstream, &old.origin) == (&new.upstream, &new.origin)
+}
+
+fn store_limits(limits: &listener::Limits) -> store::Limits {
+    store::Limits { variants_per_path: limits.variants_per_path, keys_per_caller: limits.keys_per_caller }
+}
+
+fn fill_settings(cache: &store::Settings, limits: &listener::Limits) -> fill::Settings {
+    fill::Settings {
+        max_object_size: cache.max_object_size,
+        max_fill_time: cache.max_fill_time,
+        write_stall: limits.write_stall,
+        waiting: limits.waiting_requests,
+        fills: limits.fills,
+        background: limits.background_refreshes,
+    }
+}
