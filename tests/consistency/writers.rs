@@ -64,7 +64,6 @@ async fn once(wire: &mut Wire, dice: &mut Dice, change: Change, book: usize, id:
 
 /// Changes some books behind the gateway's back and purges something, whenever the readers let it.
 pub async fn purge(all: Arc<Reading>, shop: Arc<Shop>, admin: SocketAddr, mut dice: Dice) {
-    let mut wire = Wire::connect(admin).await;
     while let Ok(permit) = all.purges.acquire().await {
         permit.forget();
         for _ in 0..=dice.below(3) {
@@ -78,6 +77,7 @@ pub async fn purge(all: Arc<Reading>, shop: Arc<Shop>, admin: SocketAddr, mut di
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
+        let mut wire = Wire::connect(admin).await; // the admin port ends its connections after a while
         let had = shop.versions();
         let began = all.history.moment();
         wire.send(&request).await.unwrap();
