@@ -78,6 +78,21 @@ impl Body {
         Body::stream(Chained { first: Some(first).filter(|first| !first.is_empty()), rest })
     }
 
+    /// Waits for its first frame, which stays in it; the error is one that came before any.
+    ///
+    /// # Errors
+    /// Why it broke off.
+    pub async fn begun(mut self) -> Result<Self, BodyError> {
+        if self.is_end_stream() || self.in_memory().is_some() {
+            return Ok(self);
+        }
+        let hint = self.size_hint();
+        match std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
+            None => Ok(Body::empty()),
+            Some(frame) => Ok(Body::stream(Begun { first: Some((frame?, hint)), rest: self })),
+        }
+    }
+
     /// How many bytes it has if they are all in memory.
     pub fn in_memory(&self) -> Option<u64> {
         match &self.0 {
@@ -127,6 +142,32 @@ impl HttpBody for Chained {
 
     fn is_end_stream(&self) -> bool {
         self.first.is_none() && self.rest.is_end_stream()
+    }
+}
+
+/// A body whose first frame has been read, and what it said of its size before.
+struct Begun {
+    first: Option<(Frame<Bytes>, SizeHint)>,
+    rest: Body,
+}
+
+impl HttpBody for Begun {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.first.take() {
+            Some((first, _)) => Poll::Ready(Some(Ok(first))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.first.as_ref().map_or_else(|| self.rest.size_hint(), |(_, hint)| *hint)
     }
 }
 

@@ -16,7 +16,7 @@
 //! 7. [`config`] reads the file into the settings that each part owns; [`cli`] has the commands.
 //!
 //! Below everything: [`body`] (what flows through), [`client`] (who asks), [`clock`] and [`tasks`] (the only readers of
-//! time and spawners of tasks).
+//! time and spawners of tasks), `descriptors` (what the system may run out of).
 
 pub mod admin;
 mod alarm;
@@ -27,6 +27,8 @@ pub mod client;
 pub mod clock;
 pub mod config;
 mod counted;
+mod descriptors;
+pub mod encode;
 pub mod fill;
 pub mod gateway;
 mod gather;

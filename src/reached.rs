@@ -26,6 +26,8 @@ macro_rules! bounds {
 bounds! {
     /// `limits.connections`: accepting had to wait.
     Connections = "connections",
+    /// The process's limit on open files: a connection couldn't be accepted.
+    Descriptors = "descriptors",
     /// `limits.connections_per_address`: a connection was closed at once.
     ConnectionsPerAddress = "connections_per_address",
     /// `limits.header_bytes` or `limits.header_count`: 431.
@@ -58,6 +60,10 @@ bounds! {
     KeysPerCaller = "keys_per_caller",
     /// `limits.fills`: an answer wasn't kept.
     Fills = "fills",
+    /// `limits.background_refreshes`: nothing was asked ahead, or on behalf of who was given something stale.
+    BackgroundRefreshes = "background_refreshes",
+    /// `limits.compressions`: a content was given as it is.
+    Compressions = "compressions",
     /// Connections of the admin port: accepting had to wait.
     AdminConnections = "admin_connections",
     /// Wrong tokens from one address: 429.

@@ -781,6 +781,17 @@ async fn a_stop_of_the_origin_fails_nobody_for_longer_than_its_timeout() {
     assert_eq!(origin.count(), 1, "they have waited as long as they are to wait");
 }
 
+fn small() -> Settings {
+    Settings {
+        max_object_size: 1 << 20,
+        max_fill_time: Duration::from_secs(60),
+        write_stall: Duration::from_secs(60),
+        waiting: 10,
+        fills: 10,
+        background: 10,
+    }
+}
+
 /// Between a request's look into the store and its turn to ask, somebody else's question may have ended: then nothing is
 /// in flight, and it used to ask again. From outside that is a matter of microseconds, so here the looking is left out.
 #[tokio::test]
@@ -793,13 +804,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
     let (clock, tasks) = (Clock::steppable(), Tasks::default());
     let limits = freshgate::store::Limits { variants_per_path: 8, keys_per_caller: 8 };
     let store = Arc::new(Store::new(&loaded.config.cache, limits, Arc::default()));
-    let settings = Settings {
-        max_object_size: 1 << 20,
-        max_fill_time: Duration::from_secs(60),
-        write_stall: Duration::from_secs(60),
-        waiting: 10,
-        fills: 10,
-    };
+    let settings = small();
     let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone(), Arc::default());
     let asked = Arc::new(upstream::Origin::new(mounted.api.upstream.clone(), TlsClient::system(), tasks.clone()));
     let comer = Comer { began_at: 0, began_time: clock.now().mono };
@@ -823,6 +828,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
             wanted: freshgate::fill::Wanted::Whole,
             method: http::Method::GET,
             content: bytes::Bytes::new(),
+            outlasts: false,
         }
     };
     let stored = async |fills: &Arc<Fills>| {

@@ -1,11 +1,13 @@
 //! Accepts and serves connections, each with a bound on everything it may take.
 //!
 //! At most [`CONNECTIONS`] are open; the next ones wait in the system's queue, so they cost nothing here. A failed accept
-//! (the process is out of descriptors, the client has gone already) never ends the loop. A connection that doesn't
+//! (the process is out of descriptors, the client has gone already) never ends the loop; where it was for want of a descriptor one that
+//! was kept aside is given up for it. A connection that doesn't
 //! finish a head in time, or idles, is closed by hyper; one that takes its answers too slowly, or simply goes on, ends with its
 //! lifetime.
 
 use super::guard::Peer;
+use crate::descriptors::{Spares, is_want_of_descriptors};
 use crate::reached::{Bound, Reached};
 use crate::tasks::Tasks;
 use crate::tls;
@@ -40,6 +42,8 @@ const HEADER_COUNT: usize = 64;
 const LIFETIME: Duration = Duration::from_secs(120);
 /// How long that end may take; a request has 30 s.
 const LAST_REQUEST: Duration = Duration::from_secs(35);
+/// Descriptors kept for connections that come when there are no others.
+const SPARES: usize = 4;
 /// The wait after an accept that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -64,7 +68,7 @@ pub(super) async fn serve(
     reached: Arc<Reached>,
     stop: CancellationToken,
 ) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let (connections, spares) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Spares::new(SPARES)));
     let accept_one = async || {
         if connections.available_permits() == 0 {
             reached.note(Bound::AdminConnections);
@@ -75,15 +79,21 @@ pub(super) async fn serve(
     while let Some(Some((accepted, permit))) = stop.run_until_cancelled(accept_one()).await {
         match accepted {
             Ok((socket, peer)) => {
-                let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
+                let (tls, router, stop, spares) = (tls.clone(), router.clone(), stop.clone(), Arc::clone(&spares));
                 tasks.spawn(async move {
                     opened(socket, peer, tls, router, stop).await;
+                    spares.take_back();
                     drop(permit);
                 });
+            }
+            Err(error) if is_want_of_descriptors(&error) && spares.give_up() => {
+                reached.note(Bound::Descriptors);
+                tracing::warn!(%error, "admin accept takes a spare descriptor");
             }
             Err(error) => {
                 tracing::warn!(%error, "admin accept failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                spares.take_back();
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 type Durations = RangeInclusive<Duration>;
 type Sizes = RangeInclusive<u64>;
 type Counts = RangeInclusive<usize>;
+type Shares = RangeInclusive<f64>;
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -49,6 +50,8 @@ pub(super) const WAITING_REQUESTS: Counts = 1..=1_000_000;
 pub(super) const VARIANTS_PER_PATH: Counts = 1..=10_000;
 pub(super) const KEYS_PER_CALLER: Counts = 1..=10_000_000;
 pub(super) const FILLS: Counts = 1..=100_000;
+pub(super) const BACKGROUND_REFRESHES: Counts = 1..=100_000;
+pub(super) const COMPRESSIONS: Counts = 1..=10_000;
 pub(super) const DRAIN: Durations = Duration::ZERO..=HOUR;
 
 // [cache]
@@ -70,6 +73,11 @@ pub(super) const WEIGHT: Counts = 1..=1000;
 pub(super) const NAMES: usize = 256;
 pub(super) const TTL: Durations = MS..=times(DAY, 3650);
 pub(super) const GRACE: Durations = Duration::ZERO..=times(DAY, 365);
+pub(super) const STALE_AFTER: Durations = MS..=HOUR;
+pub(super) const REFRESH_AHEAD: Shares = 0.5..=0.99;
+pub(super) const TTL_JITTER: Shares = 0.0..=0.5;
+pub(super) const ENCODINGS: usize = 3;
+pub(super) const COMPRESS_MIN: Sizes = 0..=GIB;
 pub(super) const WRITE_SETTLE: Durations = Duration::ZERO..=HOUR;
 pub(super) const CONNECT: Durations = MS..=times(MINUTE, 5);
 pub(super) const FIRST_BYTE: Durations = MS..=HOUR;

@@ -10,6 +10,7 @@ use super::tls::CLIENT_AUTH;
 use super::values::{show_duration, show_size};
 use super::words::{self, word};
 use crate::auth;
+use crate::encode;
 use crate::limit::{Limiter, Quota};
 use crate::policy::{Api, FieldPattern, HostHeader, KeyRules, Names, PurgeRule, QueryKey, Route, Rules, Share, Ttl};
 use crate::upstream::{self, Endpoint};
@@ -57,6 +58,8 @@ fn server(s: &listener::Settings) -> Value {
             "variants_per_path": l.variants_per_path,
             "keys_per_caller": l.keys_per_caller,
             "fills": l.fills,
+            "background_refreshes": l.background_refreshes,
+            "compressions": l.compressions,
         },
         "drain": { "delay": show_duration(s.drain_delay), "deadline": show_duration(s.drain_deadline) },
     });
@@ -237,11 +240,15 @@ fn rules(r: &Rules) -> Value {
         "error_answers": word(words::ERROR_ANSWERS, &r.error_answers),
         "grace": show_duration(r.grace),
         "keep_on_error": show_duration(r.keep_on_error),
+        "stale_after": r.stale_after.map_or("none".into(), show_duration),
+        "refresh_ahead": r.refresh_ahead.map_or(json!("none"), |share| json!(share)),
+        "ttl_jitter": r.ttl_jitter,
         "set_cookie": word(words::SET_COOKIE, &r.set_cookie),
         "content_types": r.content_types,
         "client_directives": word(words::CLIENT_DIRECTIVES, &r.client_directives),
         "client_cache": word(words::CLIENT_CACHE, &r.client_cache),
         "etag": word(words::ETAG, &r.generate_etag),
+        "compress": r.compress.as_deref().map_or(json!(false), compress),
         "unique_etags": r.unique_etags,
         "invalidate": word(words::INVALIDATE, &r.invalidate),
         "write_settle": show_duration(r.write_settle),
@@ -263,6 +270,11 @@ fn rules(r: &Rules) -> Value {
         shown["rate"] = rate(limiter);
     }
     shown
+}
+
+fn compress(s: &encode::Settings) -> Value {
+    let encodings: Vec<_> = s.encodings.iter().map(|coding| coding.name()).collect();
+    json!({ "encodings": encodings, "min": show_size(s.min), "types": s.types })
 }
 
 /// Only what limits anything.

@@ -15,6 +15,7 @@ mod api;
 mod auth;
 mod bounds;
 mod cache;
+mod compress;
 mod effective;
 mod fault;
 mod key;

@@ -63,9 +63,15 @@ impl<'a> Value<'a> {
 
     /// A share of the whole.
     pub(super) fn share(&self) -> Option<f64> {
+        self.share_within(&(0.0..=1.0))
+    }
+
+    /// A share of the whole, within bounds.
+    pub(super) fn share_within(&self, bounds: &RangeInclusive<f64>) -> Option<f64> {
         let whole = integer(self.value).and_then(|n| i8::try_from(n).ok()).map(f64::from);
         let number = whole.or_else(|| self.value.as_float().and_then(|float| float.as_str().parse().ok()));
-        number.filter(|n| (0.0..=1.0).contains(n)).or_else(|| self.wrong("a number from 0.0 to 1.0"))
+        let expected = || format!("a number from {:?} to {:?}", bounds.start(), bounds.end());
+        number.filter(|n| bounds.contains(n)).or_else(|| self.wrong(&expected()))
     }
 
     /// A duration within bounds; a bare integer is seconds.

@@ -7,6 +7,7 @@
 use super::address::{authority, path};
 use super::auth::auth;
 use super::bounds;
+use super::compress::compress;
 use super::key::key;
 use super::origin::retry;
 use super::table::{Table, Value};
@@ -34,11 +35,15 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     t.set("error_answers", &mut r.error_answers, |v| v.word(words::ERROR_ANSWERS));
     t.set("grace", &mut r.grace, |v| v.duration(&bounds::GRACE));
     t.set("keep_on_error", &mut r.keep_on_error, |v| v.duration(&bounds::GRACE));
+    t.set("stale_after", &mut r.stale_after, |v| v.or_none(|v| v.duration(&bounds::STALE_AFTER)));
+    t.set("refresh_ahead", &mut r.refresh_ahead, |v| v.or_none(|v| v.share_within(&bounds::REFRESH_AHEAD)));
+    t.set("ttl_jitter", &mut r.ttl_jitter, |v| v.share_within(&bounds::TTL_JITTER));
     t.set("set_cookie", &mut r.set_cookie, |v| v.word(words::SET_COOKIE));
     t.set("content_types", &mut r.content_types, |v| v.list(bounds::NAMES, |v| v.parsed(media_type)));
     t.set("client_directives", &mut r.client_directives, |v| v.word(words::CLIENT_DIRECTIVES));
     t.set("client_cache", &mut r.client_cache, |v| v.word(words::CLIENT_CACHE));
     t.set("etag", &mut r.generate_etag, |v| v.word(words::ETAG));
+    t.set("compress", &mut r.compress, compress);
     t.set("unique_etags", &mut r.unique_etags, Value::bool);
     t.set("invalidate", &mut r.invalidate, |v| v.word(words::INVALIDATE));
     t.set("write_settle", &mut r.write_settle, |v| v.duration(&bounds::WRITE_SETTLE));
@@ -48,6 +53,10 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     auth(t, &mut r.auth);
     rate(t, &mut r.rate);
     cors(t, &mut r.cors);
+    if t.find("stale_after").is_some() && r.stale_after.is_some() && r.keep_on_error.is_zero() {
+        let message = "nothing stale may be given without keep_on_error, unless the origin says stale-if-error";
+        t.place_of("stale_after").warn(message);
+    }
     if matches!(
         (&r.key.share, &r.auth),
         (Share::Claim(_), Auth::None | Auth::ApiKey(_) | Auth::Forward(_) | Auth::TrustedHeader(_))

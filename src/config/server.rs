@@ -90,6 +90,8 @@ fn limits(t: Table<'_>) -> Limits {
     t.set("variants_per_path", &mut l.variants_per_path, |v| v.count(bounds::VARIANTS_PER_PATH));
     t.set("keys_per_caller", &mut l.keys_per_caller, |v| v.count(bounds::KEYS_PER_CALLER));
     t.set("fills", &mut l.fills, |v| v.count(bounds::FILLS));
+    t.set("background_refreshes", &mut l.background_refreshes, |v| v.count(bounds::BACKGROUND_REFRESHES));
+    t.set("compressions", &mut l.compressions, |v| v.count(bounds::COMPRESSIONS));
     t.finish();
     l
 }

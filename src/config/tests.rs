@@ -171,11 +171,15 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         error_answers = "rfc"
         grace = 7
         keep_on_error = "1d"
+        stale_after = "200ms"
+        refresh_ahead = 0.9
+        ttl_jitter = 0.1
         set_cookie = "pass"
         content_types = ["application/json", "text/*"]
         client_directives = "ignore"
         client_cache = "revalidate"
         etag = "generate"
+        compress = { encodings = ["br", "gzip"], min = "2KB", types = ["Text/*", "application/*+json"] }
         unique_etags = true
         cors = { origins = ["https://shop.example"], credentials = true }
         rate = { per_caller = { requests = 600, per = "1m" }, total = { requests = 7, per = "90s" } }
@@ -186,6 +190,9 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         [[api.route]]
         on = "/b/{id}/**"
         ttl = "none"
+        stale_after = "none"
+        refresh_ahead = "none"
+        compress = true
         safe = true
         set_cookie = "store"
         client_cache = "none"
@@ -199,6 +206,7 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         [[api.route]]
         on = "GET,HEAD /c"
         cache = false
+        compress = false
         ttl = 0
         key.query.only = ["q"]
         [[api.purge]]
@@ -215,6 +223,7 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
     let (api, other) = (&config.apis[0], &config.apis[0].routes[0].rules);
     assert_eq!((other.ttl, other.safe, other.grace), (None, true, api.rules.grace));
     assert_eq!((other.timeouts.connect, other.timeouts.total), (api.rules.timeouts.connect, None));
+    assert_eq!(other.compress.as_deref(), Some(&crate::encode::Settings::default()));
     assert_eq!((&other.key.headers, &other.key.share), (&api.rules.key.headers, &policy::Share::Everyone));
 }
 

@@ -3,17 +3,8 @@
 
 /// The path of each, as in the file, without indexes; what stands below it is meant as well. A key of `[[api]]` stands
 /// for the same key of `[[api.route]]`.
-pub(super) const UNAVAILABLE: &[&str] = &[
-    "cache.snapshot",
-    "admin.audit_file",
-    "telemetry",
-    "objects",
-    "events",
-    "cluster",
-    "api.refresh_ahead",
-    "api.stale_after",
-    "api.compress",
-];
+pub(super) const UNAVAILABLE: &[&str] =
+    &["cache.snapshot", "admin.audit_file", "telemetry", "objects", "events", "cluster"];
 
 /// What is said of them.
 pub(super) const MESSAGE: &str = "not available in this version";

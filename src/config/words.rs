@@ -1,6 +1,7 @@
 //! Settings that take one word of a few. The same table is used to read the word and to write it back.
 
 use crate::policy::{ClientCache, ErrorAnswers, Precedence, Reach, SetCookie};
+use crate::rfc9110::accept_encoding::Coding;
 use crate::upstream::Balance;
 use crate::{admin, store, telemetry};
 
@@ -57,6 +58,9 @@ pub(super) const CLIENT_CACHE: &Words<ClientCache> =
 
 /// `etag`: whether one is generated.
 pub(super) const ETAG: &Words<bool> = &[("origin", false), ("generate", true)];
+
+/// `compress.encodings`.
+pub(super) const ENCODINGS: &Words<Coding> = &[("zstd", Coding::Zstd), ("br", Coding::Brotli), ("gzip", Coding::Gzip)];
 
 /// `invalidate`.
 pub(super) const INVALIDATE: &Words<Reach> =

@@ -54,6 +54,8 @@ pub struct Question {
     pub stored: Candidates,
     /// The whole, or what of it; where something is stored it is the whole.
     pub wanted: Wanted,
+    /// Whether it is to be asked to its end where the one who asks leaves, having been given something stale meanwhile.
+    pub outlasts: bool,
 }
 
 /// An entry on its way to those who asked.
@@ -330,7 +332,9 @@ impl Fills {
         let Some(permit) = permit.filter(|permit| permit.charge.is_some()) else { return };
         let (_, recorder) = self.begin(&question, at, response, keep, None, permit);
         let (fills, question) = (Arc::clone(self), Arc::new(question));
-        self.tasks.spawn(async move { fills.record(&question, recorder, || ()).await });
+        self.tasks.spawn(async move {
+            fills.record(&question, recorder, || ()).await;
+        });
     }
 
     pub(super) fn judge(
@@ -341,7 +345,11 @@ impl Fills {
         fields: &HeaderMap,
         times: [Now; 2],
     ) -> Result<Keep, &'static str> {
-        let keep = keep(&question.routed.rules, &question.asker(), status, fields, times[0], times[1])?;
+        let rules = &question.routed.rules;
+        let mut keep = keep(rules, &question.asker(), status, fields, times[0], times[1])?;
+        if rules.ttl_jitter > 0.0 {
+            keep.facts = keep.facts.shortened(rules.ttl_jitter * fastrand::f64());
+        }
         let length = fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > self.settings.max_object_size) {
             return Err("too-large");
@@ -375,8 +383,8 @@ impl Fills {
         }
     }
 
-    /// Reads the content to its end and stores the entry; `close` is called when nobody may join any more.
-    pub(super) async fn record(&self, question: &Arc<Question>, recorder: Recorder, close: impl Fn()) {
+    /// Reads the content to its end and stores the entry, and says whether it has; `close` is called when nobody may join any more.
+    pub(super) async fn record(&self, question: &Arc<Question>, recorder: Recorder, close: impl Fn()) -> bool {
         let Recorder { entry, recording: ending, mut body, shared, keeps, running } = recorder;
         let recording = &*ending.0;
         let (mut keeping, mut pace) = (true, Pace::default());
@@ -399,8 +407,9 @@ impl Fills {
                 break Err(BodyError::Lagged);
             }
         };
-        let keeps = keeps && keeping;
-        if ended.is_ok() && keeps && !self.is_too_old(&entry) && !entry.held.settles(entry.asked_time) {
+        let keeps = keeps && keeping && ended.is_ok();
+        let keeps = keeps && !self.is_too_old(&entry) && !entry.held.settles(entry.asked_time);
+        if keeps {
             let (body, trailers) = recording.whole();
             if entry.status == StatusCode::PARTIAL_CONTENT {
                 self.put_part(question, &entry, body, shared);
@@ -411,6 +420,7 @@ impl Fills {
         close();
         recording.end(ended);
         drop(running);
+        keeps
     }
 
     /// Waits for the readers of an answer that isn't kept, of which `written` bytes have come; false when there are none

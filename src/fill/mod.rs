@@ -3,15 +3,16 @@
 //! A [`Question`] goes to the origin in a task of its own, so that a client that leaves strands nobody. Once the head
 //! of the answer is there it is decided whether it can be shared: if so, all who wait get the same entry and read the
 //! same [`Recording`] while it grows; if not, the one who asked gets the answer itself and the others go to the origin
-//! at once, in parallel, as do those who come within the next moments (`unshared`).
+//! at once, in parallel, as do those who come within the next moments (`recent`).
 
 mod ask;
 mod candidates;
 mod flight;
 mod part;
 mod put;
+mod recent;
 mod recording;
-mod unshared;
+mod refresh;
 mod update;
 
 pub use ask::{Question, Shared};
@@ -21,7 +22,7 @@ pub use part::{Wanted, can_be_completed, span};
 pub use recording::{Recording, Room};
 
 use crate::body::Body;
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::counted::Counted;
 use crate::policy::{may_use_shared, unshared_for};
 use crate::reached::{Bound, Reached};
@@ -29,11 +30,12 @@ use crate::store::{Entry, Standing, Store};
 use crate::tasks::Tasks;
 use crate::upstream::AskError;
 use http::{Response, StatusCode};
+use recent::Recent;
+use refresh::Refreshing;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-use unshared::Unshared;
 
 /// Who has waited for so many answers in vain asks for himself and waits for nobody any more.
 const MOST_WAITS: usize = 3;
@@ -51,6 +53,8 @@ pub struct Settings {
     pub waiting: usize,
     /// Questions that may be kept while they stream.
     pub fills: usize,
+    /// Questions that nobody has to wait for.
+    pub background: usize,
 }
 
 /// The questions in flight, and what is needed to ask more.
@@ -58,12 +62,16 @@ pub struct Settings {
 pub struct Fills {
     store: Arc<Store>,
     flights: Flights<Place>,
-    unshared: Unshared,
+    /// Keys whose next requests go to the origin at once, in parallel.
+    unshared: Recent,
+    /// Keys for which the origin was lately asked in the background.
+    refreshed: Recent,
     settings: Settings,
     tasks: Tasks,
     clock: Clock,
     waiting: Arc<AtomicUsize>,
     running: Arc<AtomicUsize>,
+    background: Arc<AtomicUsize>,
     reached: Arc<Reached>,
 }
 
@@ -117,12 +125,14 @@ impl Fills {
         Arc::new(Fills {
             store,
             flights: Flights::default(),
-            unshared: Unshared::default(),
+            unshared: Recent::default(),
+            refreshed: Recent::default(),
             settings,
             tasks,
             clock,
             waiting: Arc::default(),
             running: Arc::default(),
+            background: Arc::default(),
             reached,
         })
     }
@@ -186,19 +196,6 @@ impl Fills {
         self.alone(question).await
     }
 
-    /// Asks in the background unless somebody does already; nobody waits for it.
-    pub fn refresh(self: &Arc<Self>, question: Question, comer: &Comer) {
-        let question = Arc::new(question);
-        if let Turn::Lead(flight) = self.enter(&question.key, &question, comer, None) {
-            if let Some(shared) = self.came_meanwhile(&question) {
-                self.tell(&flight, Answer::Shared(shared));
-                return;
-            }
-            let (sender, _) = oneshot::channel();
-            self.start(question, flight, sender);
-        }
-    }
-
     fn enter(
         &self,
         key: &[u8],
@@ -211,9 +208,9 @@ impl Fills {
     }
 
     /// Nobody joins `flight` any more, and those who have are told.
-    fn tell(&self, flight: &Arc<Flight<Place>>, answer: Answer) {
+    fn tell(&self, flight: &Arc<Flight<Place>>, shared: Shared) {
         self.flights.close(&flight.answer.key, flight);
-        flight.answer.answer.send_replace(Some(answer));
+        flight.answer.answer.send_replace(Some(Answer::Shared(shared)));
     }
 
     /// The answer of a question that ended between this request's look into the store and its turn to ask. Without this
@@ -250,15 +247,21 @@ impl Fills {
     /// Asks on everybody's behalf, in a task that goes on when this caller leaves.
     async fn lead(self: &Arc<Self>, question: Arc<Question>, flight: Arc<Flight<Place>>) -> Got {
         if let Some(shared) = self.came_meanwhile(&question) {
-            self.tell(&flight, Answer::Shared(shared.clone()));
+            self.tell(&flight, shared.clone());
             return Got::Shared { shared, body: None, joined: true };
         }
         let (sender, receiver) = oneshot::channel();
-        self.start(question, flight, sender);
+        self.start(question, flight, sender, None);
         receiver.await.unwrap_or_else(|_| Got::Failed(Arc::new(AskError::lost())))
     }
 
-    fn start(self: &Arc<Self>, question: Arc<Question>, flight: Arc<Flight<Place>>, leader: oneshot::Sender<Got>) {
+    fn start(
+        self: &Arc<Self>,
+        question: Arc<Question>,
+        flight: Arc<Flight<Place>>,
+        leader: oneshot::Sender<Got>,
+        refreshing: Option<Refreshing>,
+    ) {
         let fills = Arc::clone(self);
         self.tasks.spawn(async move {
             let guard = Closing { fills: &fills, flight: &flight };
@@ -283,21 +286,38 @@ impl Fills {
             if recorder.is_none() {
                 fills.flights.close(&flight.answer.key, &flight);
             }
+            let mut kept = recorder.is_none() && matches!(told, Answer::Shared(_));
             flight.answer.answer.send_replace(Some(told));
             drop(leader.send(got)); // a client that left misses nothing
             if let Some(recorder) = recorder {
-                fills.record(&question, recorder, || fills.flights.close(&flight.answer.key, &flight)).await;
+                kept = fills.record(&question, recorder, || fills.flights.close(&flight.answer.key, &flight)).await;
+            }
+            if let Some(refreshing) = refreshing.filter(|_| kept) {
+                fills.refreshed.forget(&refreshing.key);
             }
             drop(guard);
         });
     }
 
     fn remember_unshared(&self, question: &Question, status: StatusCode) {
-        self.unshared.remember(&question.key, self.clock.mono(), unshared_for(status).as_secs());
+        self.unshared.remember(&question.key, self.clock.mono(), millis(unshared_for(status)));
     }
 
-    /// Asks for one caller only; what can be kept is kept all the same.
+    /// Asks for one caller only; what can be kept is kept all the same. Where the caller may leave for something stale it goes on without
+    /// it, if there is a place for that.
     async fn alone(self: &Arc<Self>, question: Arc<Question>) -> Got {
+        let Some(place) = question.outlasts.then(|| self.place_in_background()).flatten() else {
+            return self.ask_alone(question).await;
+        };
+        let (fills, (sender, receiver)) = (Arc::clone(self), oneshot::channel());
+        self.tasks.spawn(async move {
+            drop(sender.send(fills.ask_alone(question).await));
+            drop(place);
+        });
+        receiver.await.unwrap_or_else(|_| Got::Failed(Arc::new(AskError::lost())))
+    }
+
+    async fn ask_alone(self: &Arc<Self>, question: Arc<Question>) -> Got {
         let asked = self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.mono());
         match self.ask(&question, &asked).await {
             ask::Asked::Own { response, reason, origin_ms } => Got::Own { response, reason, origin_ms },
@@ -309,7 +329,9 @@ impl Fills {
                 let (body, recorder) = growing.unzip();
                 if let Some(recorder) = recorder {
                     let fills = Arc::clone(self);
-                    self.tasks.spawn(async move { fills.record(&question, recorder, || ()).await });
+                    self.tasks.spawn(async move {
+                        fills.record(&question, recorder, || ()).await;
+                    });
                 }
                 Got::Shared { shared, body, joined: false }
             }

@@ -1,12 +1,15 @@
 //! Step 6: the answer as this client gets it.
 
 use super::admit::is_query;
+use super::asked::Asked;
+use super::compress;
 use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
 use crate::clock::Now;
 use crate::fill::span;
-use crate::policy::{Api, ClientCache, Rules, SURROGATE_FIELDS, TAG_FIELDS};
-use crate::rfc9110::fields::{OF_ONE_CONTENT, has_any, has_token, remove_all, strip_hop_by_hop};
+use crate::policy::{Api, ClientCache, SURROGATE_FIELDS, TAG_FIELDS};
+use crate::rfc9110::accept_encoding::Coding;
+use crate::rfc9110::fields::{OF_ONE_CONTENT, OF_ONE_REPRESENTATION, has_any, has_token, remove_all, strip_hop_by_hop};
 use crate::rfc9110::range::{self, ContentRange, Part, Ranged};
 use crate::rfc9110::{Validators, conditional};
 use crate::rfc9111::MAX_DELTA_SECONDS;
@@ -23,15 +26,6 @@ use std::hash::BuildHasher;
 
 /// Fields that a cache may spend on an answer beside the stored ones: Age, Via, Cache-Status and a few.
 const SPARE_FIELDS: usize = 6;
-
-/// The request as far as delivering is concerned.
-#[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
-    pub(super) method: &'a Method,
-    pub(super) fields: &'a HeaderMap,
-    pub(super) rules: &'a Rules,
-    pub(super) api: &'a Api,
-}
 
 /// An answer from an entry: whole, a part of it, or the word that the client's copy is current.
 /// `growing` is its content while that isn't complete; `aged` whether it comes from the cache; `personal` what else this one is told.
@@ -72,17 +66,21 @@ fn as_asked(
     if let Some(tag) = content.and_then(Content::etag) {
         fields.entry(ETAG).or_insert_with(|| tag.clone());
     }
+    let coding = coding(asked, entry, &mut fields);
     let asks = has_any(asked.fields, &[IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE]);
     let validators = if asks { Validators::of(&fields) } else { Validators::default() };
     let is_found = matches!(entry.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
     if is_found && conditional::not_modified(asked.fields, &validators, now) {
         remove_all(&mut fields, &[CONTENT_LENGTH, CONTENT_RANGE]);
+        if coding.is_some() {
+            compress::weaken(&mut fields);
+        }
         return finish(asked, StatusCode::NOT_MODIFIED, fields, Body::empty(), status);
     }
     if let (Some(content), None) = (content, &growing) {
         let stored = span(entry).or_else(|| ContentRange::whole(content.body.len() as u64));
         let complete = stored.map_or(0, |stored| stored.complete);
-        let ranged = if is_found && *asked.method != Method::HEAD {
+        let ranged = if is_found && *asked.method != Method::HEAD && coding.is_none() {
             range::select(asked.fields, &validators, complete, now)
         } else {
             Ranged::Whole
@@ -92,12 +90,26 @@ fn as_asked(
             (Ranged::Parts(wanted), Some(_)) => several(asked, fields, content, &wanted, status),
             (Ranged::Unsatisfiable, _) => unsatisfiable(asked, fields, complete, status),
             (Ranged::Whole | Ranged::Part(_) | Ranged::Parts(_), _) => {
-                whole(asked, entry.status, fields, content, status)
+                whole(asked, entry.status, fields, content, coding, status)
             }
         };
     }
     let body = growing.filter(|_| *asked.method != Method::HEAD).unwrap_or_else(Body::empty);
+    let body = match coding {
+        Some(coding) => compress::on_its_way(asked, &mut fields, body, coding),
+        None => body,
+    };
     finish(asked, entry.status, fields, body, status)
+}
+
+/// In what it is encoded for this client, if it is; where that would make it no smaller it isn't.
+fn coding(asked: Asked<'_>, entry: &Entry, fields: &mut HeaderMap) -> Option<Coding> {
+    let settings = asked.rules.compress.as_deref()?;
+    let content = entry.content.get();
+    let told = || fields.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    let length = content.map(|content| content.body.len() as u64).or_else(told);
+    let coding = compress::negotiate(asked, settings, entry.status, fields, length)?;
+    (content.and_then(|content| content.encoded(coding)) != Some(None)).then_some(coding)
 }
 
 /// The origin's answer as it is.
@@ -105,6 +117,10 @@ pub(super) fn own(asked: Asked<'_>, response: Response<Body>, status: &Status) -
     let (mut parts, body) = response.into_parts();
     let mut fields = parts.headers;
     strip_hop_by_hop(&mut fields);
+    let body = match asked.rules.compress.as_deref() {
+        Some(settings) => compress::own(asked, settings, parts.status, &mut fields, body),
+        None => body,
+    };
     let mut response = finish(asked, parts.status, fields, body, status);
     if let Some(reason) = parts.extensions.remove::<ReasonPhrase>() {
         response.extensions_mut().insert(reason);
@@ -117,18 +133,30 @@ fn whole(
     status: StatusCode,
     mut fields: HeaderMap,
     content: &Content,
+    coding: Option<Coding>,
     cache: &Status,
 ) -> Response<Body> {
-    let length = content.body.len();
-    let body = match (content.trailers(), *asked.method == Method::HEAD) {
-        (_, true) => Body::empty(),
-        (None, false) => Body::full(content.body.clone()),
-        (Some(trailers), false) => Body::with_trailers(content.body.clone(), trailers.clone()),
-    };
+    let encoded = coding.and_then(|coding| Some((coding, content.encoded(coding)??)));
+    let (bytes, mut trailers) =
+        (encoded.map_or(&content.body, |(_, bytes)| bytes).clone(), content.trailers().cloned());
+    let length = bytes.len();
+    if let Some((coding, _)) = encoded {
+        compress::tell(&mut fields, coding);
+        trailers.iter_mut().for_each(|trailers| remove_all(trailers, &OF_ONE_REPRESENTATION));
+    }
     let silent = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
-    if content.trailers().is_none() && !silent {
+    if trailers.is_none() && !silent {
         fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
+    let body = match (trailers, *asked.method == Method::HEAD) {
+        (_, true) => Body::empty(),
+        (None, false) => Body::full(bytes),
+        (Some(trailers), false) => Body::with_trailers(bytes, trailers),
+    };
+    let body = match coding.filter(|_| encoded.is_none()) {
+        Some(coding) => compress::on_its_way(asked, &mut fields, body, coding),
+        None => body,
+    };
     finish(asked, status, fields, body, cache)
 }
 

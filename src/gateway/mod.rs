@@ -2,7 +2,9 @@
 
 mod address;
 mod admit;
+mod asked;
 mod authenticate;
+mod compress;
 mod deliver;
 mod find;
 mod forward;
@@ -12,6 +14,7 @@ mod problem;
 mod purge_method;
 mod query;
 mod read;
+mod stale;
 mod status;
 mod succession;
 mod tunnel;
@@ -24,6 +27,7 @@ use crate::auth::{Checked, Found};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock::{Clock, Now};
+use crate::encode::Encoders;
 use crate::fill::{Comer, Fills};
 use crate::policy::{Apis, Mounted};
 use crate::reached::{Bound, Reached};
@@ -32,6 +36,7 @@ use crate::store::{Payer, Store, Tally};
 use crate::tasks::Tasks;
 use crate::upstream::{AskError, Origin};
 use admit::{Admitted, admit, is_query};
+use asked::Asked;
 use authenticate::{accept, authenticate, within_rate};
 use http::{Method, Request, StatusCode};
 use problem::Problem;
@@ -52,6 +57,8 @@ pub struct Settings {
     pub request_body: Option<u64>,
     /// Bytes that the content of a QUERY may have to be part of a key.
     pub query_body: u64,
+    /// Contents that may be encoded at a time.
+    pub compressions: usize,
     /// Counts which bounds are reached.
     pub reached: Arc<Reached>,
     /// Which APIs are in force by now.
@@ -76,6 +83,7 @@ pub struct Gateway {
     store: Arc<Store>,
     fills: Arc<Fills>,
     settings: Settings,
+    encoders: Encoders,
     clock: Clock,
     /// Writes; a stop waits for them.
     tasks: Tasks,
@@ -94,7 +102,8 @@ impl Gateway {
         clock: Clock,
         tasks: Tasks,
     ) -> Self {
-        Gateway { apis, served, store, fills, settings, clock, tasks, background: Tasks::default() }
+        let encoders = Encoders::new(settings.compressions, Arc::clone(&settings.reached));
+        Gateway { apis, served, store, fills, settings, encoders, clock, tasks, background: Tasks::default() }
     }
 
     /// Answers a request that came at `now`, or says what has to be waited for.
@@ -214,7 +223,7 @@ impl Gateway {
         match written.answer {
             Ok(response) => {
                 let status = Status { fwd_status: Some(response.status()), ..status };
-                (deliver::own(read::asked(&admitted), response, &status), outcome)
+                (deliver::own(Asked::new(&admitted, &self.encoders), response, &status), outcome)
             }
             Err(error) => {
                 let problem = self.problem(&error);

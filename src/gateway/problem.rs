@@ -124,6 +124,8 @@ impl Problem {
                 "no server of the origin is well enough to be asked; try again shortly"
             } else if error.kind == AskErrorKind::BreakerOpen {
                 "the origin has failed too often to be asked just now; try again shortly"
+            } else if error.kind == AskErrorKind::OutOfSockets {
+                "the gateway has no connection left on which to ask the origin; try again shortly"
             } else {
                 "too many requests are under way to the origin; try again shortly"
             };

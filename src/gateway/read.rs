@@ -2,7 +2,9 @@
 
 use super::Gateway;
 use super::admit::Admitted;
-use super::deliver::{self, Asked};
+use super::asked::Asked;
+use super::compress;
+use super::deliver;
 use super::find::{Found, FoundPart, Lookup, find, find_part};
 use super::forward;
 use super::outcome::{Answered, Kind, Outcome, Step};
@@ -11,10 +13,11 @@ use super::status::{Fwd, Status};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock::Now;
-use crate::fill::{Candidates, Comer, Got, Question, Shared, Wanted};
+use crate::encode::Encoders;
+use crate::fill::{Candidates, Comer, Question, Shared, Wanted};
 use crate::policy::{Names, canonical_query};
 use crate::rfc9110::conditional;
-use crate::rfc9111::{RequestDirectives, strip_conditionals, usable_on_error};
+use crate::rfc9111::{RequestDirectives, strip_conditionals};
 use crate::store::{Entry, Payer, Rare, Standing};
 use crate::upstream::{AskError, InterimFn, Manner};
 use bytes::Bytes;
@@ -26,6 +29,16 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Past(Fwd, Option<&'static str>);
 
+impl Past {
+    pub(super) fn fwd(self) -> Fwd {
+        self.0
+    }
+
+    pub(super) fn status(self) -> Status {
+        Status { fwd: Some(self.0), detail: self.1, ..Status::default() }
+    }
+}
+
 /// A method that isn't answered from the cache.
 pub(super) const METHOD: Past = Past(Fwd::Method, None);
 
@@ -36,10 +49,11 @@ pub(super) const TOO_LONG: Past = Past(Fwd::Bypass, Some("query-too-long"));
 const TOO_DEEP: Past = Past(Fwd::Bypass, Some("path-too-deep"));
 
 /// One read on its way: the request and what was looked up for it.
-struct Reading<'a> {
-    admitted: &'a Admitted,
-    client: &'a Client,
-    lookup: &'a Lookup,
+pub(super) struct Reading<'a> {
+    pub(super) admitted: &'a Admitted,
+    pub(super) client: &'a Client,
+    pub(super) lookup: &'a Lookup,
+    pub(super) encoders: &'a Encoders,
 }
 
 impl Gateway {
@@ -65,15 +79,16 @@ impl Gateway {
         let query = canonical_query(&admitted.routed.rules.key, admitted.uri.query());
         let lookup = Lookup::new(&admitted, query.as_deref());
         let found = find(&self.store, &lookup, &admitted, &wishes, now);
-        let reading = Reading { admitted: &admitted, client, lookup: &lookup };
+        let reading = Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
         match found {
-            Found::Fresh(entry) => Step::Now(reading.hit(&entry, Kind::Hit, None, now)),
-            Found::Stale(entry) => Step::Now(reading.hit(&entry, Kind::Stale, Some("max-stale"), now)),
+            Found::Fresh(entry) => {
+                self.refresh_ahead(&reading, &entry, &wishes, &comer, now);
+                self.give(admitted, client, lookup, entry, (Kind::Hit, None), now)
+            }
+            Found::Stale(entry) => self.give(admitted, client, lookup, entry, (Kind::Stale, Some("max-stale")), now),
             Found::Refresh(entry) => {
-                if let Some(question) = self.question(&reading, Candidates::One(Arc::clone(&entry)), Wanted::Whole) {
-                    self.fills.refresh(question, &comer);
-                }
-                Step::Now(reading.hit(&entry, Kind::Stale, Some("stale-while-revalidate"), now))
+                self.refresh(&reading, &entry, &comer, now);
+                self.give(admitted, client, lookup, entry, (Kind::Stale, Some("stale-while-revalidate")), now)
             }
             Found::Ask { stored, fwd, why } => {
                 let nothing = stored.one().is_none();
@@ -86,27 +101,49 @@ impl Gateway {
                     return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
                 }
                 let fwd = if matches!(part, FoundPart::Nothing) { fwd } else { Fwd::Partial };
-                let past = self.past_store(&reading, !nothing, wishes.no_store, Past(fwd, why), now);
-                match past {
+                let fallback = self.fallback(&admitted, &stored, Past(fwd, why), &wishes, now);
+                match self.past_store(&reading, !nothing, wishes.no_store, Past(fwd, why), now) {
                     Some(past) => {
                         // The answer to a HEAD may say something of what is stored, unless its client forbids to keep any of it.
                         let heard = !nothing && admitted.method == Method::HEAD && !wishes.no_store;
                         let of = heard.then(|| self.question(&reading, stored, Wanted::Whole)).flatten();
-                        Step::Later(Box::pin(self.pass(admitted, body, client, past, of)))
+                        Step::Later(Box::pin(self.pass_or_stale(admitted, body, client, past, of, fallback)))
                     }
                     None => Step::Later(Box::pin(async move {
-                        let reading = Reading { admitted: &admitted, client, lookup: &lookup };
+                        let reading =
+                            Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
                         let is_part = nothing && admitted.fields.contains_key(RANGE);
                         let wanted = match part {
                             FoundPart::Beginning(of) => Wanted::Rest(of),
                             FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing if is_part => Wanted::Part,
                             FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing => Wanted::Whole,
                         };
-                        self.ask(&reading, stored, wanted, Past(fwd, why), comer).await
+                        self.ask(&reading, stored, wanted, Past(fwd, why), fallback, comer).await
                     })),
                 }
             }
         }
+    }
+
+    /// From the store: at once, but for the first who wants a large content encoded.
+    fn give<'a>(
+        self: &'a Arc<Self>,
+        admitted: Admitted,
+        client: &'a Client,
+        lookup: Lookup,
+        entry: Arc<Entry>,
+        how: (Kind, Option<&'static str>),
+        now: Now,
+    ) -> Step<'a> {
+        let Some(coding) = self.to_encode(&admitted, &lookup, &entry) else {
+            let reading = Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
+            return Step::Now(reading.hit(&entry, how.0, how.1, now));
+        };
+        Step::Later(Box::pin(async move {
+            self.encode(&lookup, &entry, coding).await;
+            let reading = Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
+            reading.hit(&entry, how.0, how.1, now)
+        }))
     }
 
     /// A stored part that helps where the whole isn't stored.
@@ -139,40 +176,6 @@ impl Gateway {
         reading.admitted.routed.place().is_too_deep().then_some(TOO_DEEP)
     }
 
-    /// Asks the origin, or waits for one who does.
-    async fn ask(
-        self: &Arc<Self>,
-        reading: &Reading<'_>,
-        stored: Candidates,
-        wanted: Wanted,
-        past: Past,
-        comer: Comer,
-    ) -> Answered {
-        let found = stored.one().cloned();
-        let Some(question) = self.question(reading, stored, wanted) else {
-            let problem = Problem::unsendable();
-            return (problem.response(Status::default()), problem.outcome(Kind::Failed, Some(reading.api())));
-        };
-        let got = self.fills.get(question, comer).await;
-        let now = self.clock.now();
-        let fallback =
-            found.filter(|entry| usable_on_error(&entry.facts, now) && entry.standing() != Standing::Invalidated);
-        let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
-        match (got, fallback) {
-            (Got::Shared { shared, body, joined }, _) => reading.shared(&shared, body, joined, status, now),
-            (Got::Own { response, .. }, Some(entry)) if is_failure(response.status()) => {
-                reading.on_error(&entry, Some(response.status()), now)
-            }
-            (Got::Own { response, reason, origin_ms }, _) => reading.own(response, reason, origin_ms, status),
-            (Got::Failed(_), Some(entry)) => reading.on_error(&entry, None, now),
-            (Got::Failed(error), None) => reading.failed(&error, status),
-            (Got::Overloaded, _) => {
-                let problem = Problem::overloaded();
-                (problem.response(status), problem.outcome(Kind::Refused, Some(reading.api())))
-            }
-        }
-    }
-
     /// Sends a request past the cache; nothing is stored, nothing invalidated. The answer to a HEAD may tell something of what is
     /// stored for the GET.
     pub(super) async fn pass(
@@ -184,7 +187,7 @@ impl Gateway {
         of: Option<Question>,
     ) -> Answered {
         let api = Some(Arc::clone(&admitted.routed.mounted.id));
-        let status = Status { fwd: Some(past.0), detail: past.1, ..Status::default() };
+        let status = past.status();
         let Some(request) = self.request(&mut admitted, client, body) else {
             let problem = Problem::unsendable();
             return (problem.response(Status::default()), problem.outcome(Kind::Failed, api));
@@ -204,7 +207,7 @@ impl Gateway {
                 }
                 let status = Status { fwd_status: Some(response.status()), ..status };
                 let outcome = Outcome { api, kind: Kind::Pass, reason: past.1, origin_ms, ..Outcome::default() };
-                (deliver::own(asked(&admitted), response, &status), outcome)
+                (deliver::own(Asked::new(&admitted, &self.encoders), response, &status), outcome)
             }
             Err(error) => {
                 let problem = self.problem(&error);
@@ -213,13 +216,15 @@ impl Gateway {
         }
     }
 
-    /// The request for the origin, everything of the client's but what belongs to its connection; takes the fields.
+    /// The request for the origin, everything of the client's but what belongs to its connection; takes the fields,
+    /// but those that decide about encoding its answer.
     pub(super) fn request(&self, admitted: &mut Admitted, client: &Client, body: Body) -> Option<Request<Body>> {
         let mut request = Request::new(forward::body(admitted, body));
         *request.method_mut() = admitted.method.clone();
         *request.uri_mut() = forward::uri(admitted, false)?;
         let trusted = (self.settings.trusts)(client.address.ip());
-        let fields = std::mem::take(&mut admitted.fields);
+        let kept = compress::kept(admitted);
+        let fields = std::mem::replace(&mut admitted.fields, kept);
         *request.headers_mut() = forward::fields(admitted, fields, client, trusted);
         Some(request)
     }
@@ -251,12 +256,13 @@ impl Gateway {
             interim: None,
             stored: Candidates::None,
             wanted: Wanted::Whole,
+            outlasts: false,
             fields: admitted.fields,
             routed: admitted.routed,
         })
     }
 
-    fn question(&self, reading: &Reading<'_>, stored: Candidates, wanted: Wanted) -> Option<Question> {
+    pub(super) fn question(&self, reading: &Reading<'_>, stored: Candidates, wanted: Wanted) -> Option<Question> {
         let admitted = reading.admitted;
         let trusted = (self.settings.trusts)(reading.client.address.ip());
         let mut sent = forward::fields(admitted, admitted.fields.clone(), reading.client, trusted);
@@ -284,11 +290,16 @@ impl Gateway {
             interim: interim(reading.client),
             stored: stored.confirmable(),
             wanted,
+            outlasts: false,
         })
     }
 }
 
 impl Reading<'_> {
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked::new(self.admitted, self.encoders)
+    }
+
     fn api(&self) -> Arc<str> {
         Arc::clone(&self.admitted.routed.mounted.id)
     }
@@ -300,23 +311,19 @@ impl Reading<'_> {
         let soft = kind == Kind::Stale && entry.standing() == Standing::Outdated;
         let left = ttl(entry, now).map(|left| if soft { left.min(0) } else { left });
         let status = Status { detail, ..Status::hit(if soft { left.or(Some(0)) } else { left }) };
-        let response = deliver::from_entry(asked(self.admitted), entry, None, true, &HeaderMap::new(), &status, now);
+        let response = deliver::from_entry(self.asked(), entry, None, true, &HeaderMap::new(), &status, now);
         (response, Outcome { api: Some(self.api()), kind, reason: detail, ..Outcome::default() })
     }
 
-    /// From the store, because the origin failed (RFC 5861 §4). Checked by each request for itself (DESIGN rule 10).
-    fn on_error(&self, entry: &Entry, status: Option<StatusCode>, now: Now) -> Answered {
-        entry.tally.tally().hit();
-        let detail = Some("stale-if-error");
-        // RFC 9211 §2.2: what went forward is no hit, wherever the answer comes from.
-        let status =
-            Status { fwd: Some(Fwd::Stale), fwd_status: status, detail, ttl: ttl(entry, now), ..Status::default() };
-        let response = deliver::from_entry(asked(self.admitted), entry, None, true, &HeaderMap::new(), &status, now);
-        (response, Outcome { api: Some(self.api()), kind: Kind::Stale, reason: detail, ..Outcome::default() })
-    }
-
     /// From a fill, our own or somebody else's.
-    fn shared(&self, shared: &Shared, body: Option<Body>, joined: bool, status: Status, now: Now) -> Answered {
+    pub(super) fn shared(
+        &self,
+        shared: &Shared,
+        body: Option<Body>,
+        joined: bool,
+        status: Status,
+        now: Now,
+    ) -> Answered {
         let stored = shared.unkept.is_none();
         let kind = match (joined, shared.revalidated) {
             (true, _) => Kind::Joined,
@@ -333,7 +340,7 @@ impl Reading<'_> {
             ..status
         };
         let aged = joined || shared.revalidated;
-        let (fields, asked) = (&*shared.personal, asked(self.admitted));
+        let (fields, asked) = (&*shared.personal, self.asked());
         let response = deliver::from_entry(asked, &shared.entry, body, aged, fields, &status, now);
         let outcome = Outcome {
             api: Some(self.api()),
@@ -347,9 +354,15 @@ impl Reading<'_> {
     }
 
     /// The origin's answer, which isn't kept.
-    fn own(&self, response: Response<Body>, reason: &'static str, origin_ms: u64, status: Status) -> Answered {
+    pub(super) fn own(
+        &self,
+        response: Response<Body>,
+        reason: &'static str,
+        origin_ms: u64,
+        status: Status,
+    ) -> Answered {
         let status = Status { fwd_status: Some(response.status()), detail: Some(reason), ..status };
-        let response = deliver::own(asked(self.admitted), response, &status);
+        let response = deliver::own(self.asked(), response, &status);
         let api = Some(self.api());
         (
             response,
@@ -357,7 +370,7 @@ impl Reading<'_> {
         )
     }
 
-    fn failed(&self, error: &AskError, status: Status) -> Answered {
+    pub(super) fn failed(&self, error: &AskError, status: Status) -> Answered {
         let problem = Problem::of(error);
         (problem.response(status), problem.outcome(Kind::Failed, Some(self.api())))
     }
@@ -377,20 +390,10 @@ fn past(admitted: &Admitted) -> Option<Past> {
     None
 }
 
-/// Answers of the origin that stale-if-error is for (RFC 5861 §4).
-fn is_failure(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 500 | 502 | 503 | 504)
-}
-
-fn ttl(entry: &Entry, now: Now) -> Option<i64> {
+/// Seconds of freshness that are left; `None` where it has no end.
+pub(super) fn ttl(entry: &Entry, now: Now) -> Option<i64> {
     let left = entry.facts.fresh_for(now);
     (left != i64::MAX).then(|| left.saturating_add(999).div_euclid(1000)) // with Age, which is rounded down, it adds up to the lifetime
-}
-
-/// The request as far as delivering is concerned.
-pub(super) fn asked(admitted: &Admitted) -> Asked<'_> {
-    let routed = &admitted.routed;
-    Asked { method: &admitted.method, fields: &admitted.fields, rules: &routed.rules, api: &routed.mounted.api }
 }
 
 /// Passes interim answers to the client.

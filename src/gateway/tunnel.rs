@@ -4,7 +4,7 @@ use super::admit::Admitted;
 use super::outcome::{Answered, Kind, Outcome};
 use super::problem::Problem;
 use super::status::{Fwd, Status};
-use super::{Gateway, deliver, forward, read};
+use super::{Asked, Gateway, deliver, forward};
 use crate::body::Body;
 use crate::client::Client;
 use crate::rfc9110::fields::has_token;
@@ -49,12 +49,12 @@ impl Gateway {
                     join(below, above).await;
                     drop(held);
                 });
-                let mut response = deliver::own(read::asked(&admitted), response, &status);
+                let mut response = deliver::own(Asked::new(&admitted, &self.encoders), response, &status);
                 response.headers_mut().insert(UPGRADE, value);
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
                 (response, Outcome { kind: Kind::Tunnel, ..outcome })
             }
-            Ok(response) => (deliver::own(read::asked(&admitted), response, &status), outcome),
+            Ok(response) => (deliver::own(Asked::new(&admitted, &self.encoders), response, &status), outcome),
             Err(error) => {
                 let problem = self.problem(&error);
                 let failed = problem.outcome(Kind::Failed, outcome.api);

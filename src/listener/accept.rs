@@ -7,6 +7,8 @@ use super::gate::Gate;
 use super::service::Handler;
 use super::settings::Settings;
 use super::stop::Stop;
+use crate::descriptors::is_want_of_descriptors;
+use crate::reached::Bound;
 use crate::tasks::Tasks;
 use crate::tls;
 use arc_swap::ArcSwap;
@@ -80,6 +82,9 @@ pub async fn run<H: Handler>(listener: TcpListener, serving: Arc<Serving<H>>, st
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
+                if is_want_of_descriptors(&error) {
+                    gate.reached.note(Bound::Descriptors);
+                }
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(%error, "no connection can be accepted; trying again");
                 }

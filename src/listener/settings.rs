@@ -104,6 +104,10 @@ pub struct Limits {
     pub keys_per_caller: usize,
     /// `fills`: questions to origins that are being kept while they stream, over all. Default 4,096.
     pub fills: usize,
+    /// `background_refreshes`: questions to origins that nobody waits for, over all. Default 256.
+    pub background_refreshes: usize,
+    /// `compressions`: contents that are being encoded, over all. Default 64.
+    pub compressions: usize,
 }
 
 impl Default for Limits {
@@ -125,6 +129,8 @@ impl Default for Limits {
             variants_per_path: 64,
             keys_per_caller: 100_000,
             fills: 4_096,
+            background_refreshes: 256,
+            compressions: 64,
         }
     }
 }

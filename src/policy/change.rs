@@ -86,6 +86,11 @@ fn of_rules(old: &Rules, new: &Rules) -> Effect {
         write_settle: _,
         timeouts: _,
         retry: _,
+        stale_after: _,
+        refresh_ahead: _,
+        // What was shortened stays so, and what wasn't is still right.
+        ttl_jitter: _,
+        compress: _,
     } = old;
     let same_origin = (strip_prefix, host_header) == (&new.strip_prefix, &new.host_header);
     let same_kept = (cache, safe, set_cookie, content_types, generate_etag, unique_etags)
@@ -141,6 +146,10 @@ mod tests {
         ("upgrade = []", "upgrade = [\"websocket\"]"),
         ("login = []", "login = [\"/login\"]"),
         ("client_directives = \"honour\"", "client_directives = \"ignore\""),
+        ("", "stale_after = \"1s\"\nkeep_on_error = \"0s\""),
+        ("", "refresh_ahead = 0.9"),
+        ("", "ttl_jitter = 0.1"),
+        ("", "compress = true"),
         ("client_cache = \"origin\"", "client_cache = \"none\""),
         (
             "rate = { per_caller = { requests = 1, per = \"1s\" } }",

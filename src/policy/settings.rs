@@ -2,6 +2,7 @@
 
 use super::pattern::{Methods, Pattern, Template};
 use crate::auth;
+use crate::encode;
 use crate::limit::Limiter;
 use crate::upstream::{self, Endpoint, Retry, Timeouts};
 use http::HeaderName;
@@ -92,6 +93,12 @@ pub struct Rules {
     pub grace: Duration,
     /// `keep_on_error`: stale-if-error where the origin states none. Default zero.
     pub keep_on_error: Duration,
+    /// `stale_after`: how long a read waits for the origin before what may be given when that fails is given. Default none: to the end.
+    pub stale_after: Option<Duration>,
+    /// `refresh_ahead`: the share of a lifetime after which a hit has the next answer asked for. Default none.
+    pub refresh_ahead: Option<f64>,
+    /// `ttl_jitter`: the largest share by which a stored lifetime is shortened, at random. Default 0.
+    pub ttl_jitter: f64,
     /// `set_cookie`. Default private.
     pub set_cookie: SetCookie,
     /// `content_types`: media types in lower case, or `type/*`; an answer of another isn't stored. Default none: any is.
@@ -108,6 +115,8 @@ pub struct Rules {
     pub rate: Option<Limiter>,
     /// `[api.cors]`: which pages may read our own refusals. Default: none.
     pub cors: Option<Cors>,
+    /// `compress`: which answers are encoded for clients that take that. Default none.
+    pub compress: Option<Arc<encode::Settings>>,
     /// `unique_etags`: the operator's word that strong entity tags differ between variants. Default false.
     pub unique_etags: bool,
     /// `invalidate`. Default tree.
@@ -138,6 +147,9 @@ impl Default for Rules {
             error_answers: ErrorAnswers::Drop,
             grace: Duration::ZERO,
             keep_on_error: Duration::ZERO,
+            stale_after: None,
+            refresh_ahead: None,
+            ttl_jitter: 0.0,
             set_cookie: SetCookie::Private,
             content_types: Vec::new(),
             client_directives: true,
@@ -146,6 +158,7 @@ impl Default for Rules {
             auth: auth::Settings::None,
             rate: None,
             cors: None,
+            compress: None,
             unique_etags: false,
             invalidate: Reach::Tree,
             write_settle: Duration::ZERO,

@@ -175,6 +175,17 @@ pub fn may_trail(name: &HeaderName) -> bool {
 pub const OF_ONE_CONTENT: [HeaderName; 2] =
     [HeaderName::from_static("content-digest"), HeaderName::from_static("content-md5")];
 
+/// Digests and signatures that hold of one representation, content coding included (RFC 9530 §3, RFC 3230, RFC 9421), beside those of
+/// one content.
+pub const OF_ONE_REPRESENTATION: [HeaderName; 6] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("signature"),
+    HeaderName::from_static("signature-input"),
+];
+
 /// Whether at least one of these fields is there. Messages have few fields, and comparing names is cheaper than hashing them.
 pub fn has_any(fields: &HeaderMap, names: &[HeaderName]) -> bool {
     fields.keys().any(|name| names.contains(name))

@@ -1,6 +1,7 @@
 //! What any recipient of HTTP needs beside a cache: lists and hop-by-hop fields, dates, entity tags, preconditions and
 //! ranges (RFC 9110). Pure: no clock and no I/O.
 
+pub mod accept_encoding;
 pub mod conditional;
 pub mod date;
 pub mod etag;

@@ -108,6 +108,25 @@ impl Facts {
         Facts { lifetime: 0, stale_while_revalidate, stale_if_error, must_revalidate: true, ..self }
     }
 
+    /// Whether it has used up this share of the freshness that it had left when it came, so that it is time to ask for the next one. Never
+    /// where it has no end.
+    pub fn is_due(&self, share: f64, now: Now) -> bool {
+        let left = self.lifetime.saturating_sub(self.initial_age);
+        let used = now.mono.saturating_sub(self.answered);
+        self.lifetime != FOREVER && used as f64 >= left as f64 * share
+    }
+
+    /// The same with a lifetime that is shorter by this part of the freshness that it has left, from 0 to 1, so that answers that came
+    /// together needn't end together. What has no end keeps none.
+    pub fn shortened(self, part: f64) -> Facts {
+        if self.lifetime == FOREVER {
+            return self;
+        }
+        let left = self.lifetime.saturating_sub(self.initial_age);
+        let cut = (left as f64 * part.clamp(0.0, 1.0)) as u64;
+        Facts { lifetime: self.lifetime - cut.min(left), ..self }
+    }
+
     /// For how many milliseconds it has been stale; zero while it is fresh.
     pub fn staleness(&self, now: Now) -> u64 {
         if self.lifetime == FOREVER { 0 } else { self.age(now).saturating_sub(self.lifetime) }
@@ -214,6 +233,40 @@ mod tests {
                 (*fresh, *left, *staleness),
                 "{why}"
             );
+        }
+    }
+
+    #[test]
+    fn due_when_a_share_of_what_was_left_is_used() {
+        let cases: &[(&str, Facts, f64, u64, bool)] = &[
+            ("not yet", facts(0, 10_000), 0.9, 8_999, false),
+            ("now", facts(0, 10_000), 0.9, 9_000, true),
+            ("stale is due as well", facts(0, 10_000), 0.9, 99_000, true),
+            ("it came old: half of the rest", facts(8_000, 10_000), 0.5, 999, false),
+            ("it came old: half of the rest, now", facts(8_000, 10_000), 0.5, 1_000, true),
+            ("older than its lifetime", facts(u64::MAX, 10_000), 0.5, 0, true),
+            ("forever", facts(0, FOREVER), 0.5, u64::MAX / 2, false),
+        ];
+        for (why, facts, share, ms, due) in cases {
+            assert_eq!(facts.is_due(*share, at(*ms)), *due, "{why}");
+        }
+    }
+
+    #[test]
+    fn shortened_is_never_longer_and_never_stale_at_once() {
+        let cases: &[(&str, Facts, f64, u64)] = &[
+            ("nothing", facts(0, 10_000), 0.0, 10_000),
+            ("a tenth", facts(0, 10_000), 0.1, 9_000),
+            ("a tenth of what is left", facts(9_000, 10_000), 0.1, 9_900),
+            ("half of a millisecond", facts(0, 1), 0.5, 1),
+            ("it came stale", facts(20_000, 10_000), 0.5, 10_000),
+            ("none", facts(0, 0), 0.5, 0),
+            ("forever", facts(0, FOREVER), 0.5, FOREVER),
+            ("nearly forever", facts(0, FOREVER - 1), 0.0, FOREVER - 1),
+            ("no share at all", facts(0, 10_000), f64::NAN, 10_000),
+        ];
+        for (why, facts, part, lifetime) in cases {
+            assert_eq!(facts.shortened(*part).lifetime, *lifetime, "{why}");
         }
     }
 

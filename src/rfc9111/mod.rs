@@ -24,7 +24,7 @@ pub use directives::{MAX_DELTA_SECONDS, RequestDirectives};
 pub use freshness::Facts;
 pub use groups::{CACHE_GROUP_INVALIDATION, CACHE_GROUPS, groups};
 pub use invalidation::{invalidates, is_of_target, is_safe, targets};
-pub use reuse::{Reuse, reuse, usable_on_error};
+pub use reuse::{Reuse, reuse, usable_on_error, usable_when_slow};
 pub use search::{NO_VARY_SEARCH, UrlVariation};
 pub use storing::{Lifetime, NotStored, OF_A_PROXY, Operator, Question, SetCookie, Sharing, consider};
 pub use validation::{Heard, add_validators, freshen, heard, identifies, is_strong, offer, strip_conditionals};

@@ -90,18 +90,22 @@ fn stale(facts: &Facts, outdated: bool, request: &RequestDirectives, now: Now) -
     if facts.must_revalidate || request.min_fresh.is_some() || too_old(facts, request, now) {
         return Reuse::Validate(why);
     }
-    let staleness = facts.staleness(now);
-    let taken = match request.max_stale {
-        Some(None) => Some(true),
-        Some(Some(seconds)) => Some(staleness <= seconds.saturating_mul(1000)),
-        // §5.2.1.1: with max-age and without max-stale the client does not wish a stale response.
-        None if request.max_age.is_some() => Some(false),
-        None => None,
-    };
+    let (staleness, taken) = (facts.staleness(now), takes_stale(facts, request, now));
     if taken != Some(false) && facts.stale_while_revalidate > 0 && staleness <= facts.stale_while_revalidate {
         return Reuse::WhileRevalidating;
     }
     if taken == Some(true) && !outdated { Reuse::Stale } else { Reuse::Validate(why) }
+}
+
+/// Whether the client says that it takes something as stale as this, or that it doesn't.
+fn takes_stale(facts: &Facts, request: &RequestDirectives, now: Now) -> Option<bool> {
+    match request.max_stale {
+        Some(None) => Some(true),
+        Some(Some(seconds)) => Some(facts.staleness(now) <= seconds.saturating_mul(1000)),
+        // §5.2.1.1: with max-age and without max-stale the client does not wish a stale response.
+        None if request.max_age.is_some() => Some(false),
+        None => None,
+    }
 }
 
 fn too_old(facts: &Facts, request: &RequestDirectives, now: Now) -> bool {
@@ -109,12 +113,19 @@ fn too_old(facts: &Facts, request: &RequestDirectives, now: Now) -> bool {
 }
 
 /// Whether the answer may be used because the origin failed: 500, 502, 503, 504, or no answer at all (RFC 5861 §4).
-/// Never for one that was invalidated, hard or softly: that is the caller's to know.
+/// Never for one that was invalidated: that is the caller's to know.
 pub fn usable_on_error(facts: &Facts, now: Now) -> bool {
     !facts.always_validate
         && !facts.must_revalidate
         && facts.stale_if_error > 0
         && facts.staleness(now) <= facts.stale_if_error
+}
+
+/// Whether the answer may be used because the origin is slow: where it may be if the origin fails, unless the client wishes one that is
+/// younger, or no stale one; such a client would rather wait.
+pub fn usable_when_slow(facts: &Facts, request: &RequestDirectives, now: Now) -> bool {
+    let wishes = request.no_cache || request.min_fresh.is_some() || too_old(facts, request, now);
+    usable_on_error(facts, now) && !wishes && takes_stale(facts, request, now) != Some(false)
 }
 
 #[cfg(test)]
@@ -212,6 +223,25 @@ mod tests {
         assert!(!usable_on_error(&FRESH, at(10_000)), "nobody allowed it");
         assert!(!usable_on_error(&Facts { must_revalidate: true, ..kept }, at(10_001)), "RFC 9111 §5.2.2.2");
         assert!(!usable_on_error(&Facts { always_validate: true, ..kept }, at(1)), "RFC 9111 §5.2.2.4");
+    }
+
+    #[test]
+    fn when_slow_as_on_error_but_not_against_a_clients_wish() {
+        let kept = Facts { stale_if_error: 5_000, ..FRESH };
+        let cases: &[(&str, Facts, RequestDirectives, u64, bool)] = &[
+            ("no wish", kept, NONE, 15_000, true),
+            ("too stale for an error", kept, NONE, 15_001, false),
+            ("nobody allowed it", FRESH, NONE, 10_000, false),
+            ("RFC 9111 §5.2.2.2", Facts { must_revalidate: true, ..kept }, NONE, 11_000, false),
+            ("§5.2.1.4", kept, RequestDirectives { no_cache: true, ..NONE }, 11_000, false),
+            ("§5.2.1.1", kept, RequestDirectives { max_age: Some(60), ..NONE }, 11_000, false),
+            ("§5.2.1.3", kept, RequestDirectives { min_fresh: Some(0), ..NONE }, 11_000, false),
+            ("§5.2.1.2", kept, RequestDirectives { max_stale: Some(None), ..NONE }, 11_000, true),
+            ("§5.2.1.2 narrow", kept, RequestDirectives { max_stale: Some(Some(1)), ..NONE }, 11_001, false),
+        ];
+        for (why, facts, request, ms, want) in cases {
+            assert_eq!(usable_when_slow(facts, request, at(*ms)), *want, "{why}");
+        }
     }
 
     prop_compose! {

@@ -5,6 +5,7 @@ use crate::admin;
 use crate::auth::Outside;
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::descriptors;
 use crate::fill::{self, Fills};
 use crate::gateway::{self, Gateway, Served, Succession};
 use crate::listener::{self, Gate};
@@ -36,7 +37,10 @@ pub(super) struct Foundation {
 impl Foundation {
     /// For the configuration and the APIs of the start.
     pub(super) fn lay(config: &Config, apis: &Apis, clock: Clock, lines: Lines) -> Arc<Self> {
-        let limits = &config.server.limits;
+        let mut limits = config.server.limits.clone();
+        (limits.connections, limits.origin_requests) =
+            descriptors::make_room(limits.connections, limits.origin_requests);
+        let limits = &limits;
         let reached = Arc::new(Reached::default());
         let tasks = Tasks::default();
         let budget = |most, bound| Budget::new(most, bound, Arc::clone(&reached));
@@ -118,6 +122,7 @@ impl Foundation {
             header_count: server.limits.header_count,
             request_body: server.limits.request_body,
             query_body: server.limits.query_body,
+            compressions: server.limits.compressions,
             reached: Arc::clone(&self.reached),
             succession: Arc::clone(&self.succession),
             may_purge: self.may_purge(server),
@@ -147,5 +152,6 @@ fn fill_settings(cache: &store::Settings, limits: &listener::Limits) -> fill::Se
         write_stall: limits.write_stall,
         waiting: limits.waiting_requests,
         fills: limits.fills,
+        background: limits.background_refreshes,
     }
 }

@@ -151,6 +151,8 @@ impl Rooms {
         }
         let (running, scopes) = (fills.running() as u64, store.scopes.len() as u64);
         gauges.put("freshgate_fills", "Answers that are being recorded.", &[], as_f64(running));
+        let (background, help) = (fills.in_background() as u64, "Questions to origins that nobody waits for.");
+        gauges.put("freshgate_background_refreshes", help, &[], as_f64(background));
         let (asked, connected) = (budget.in_use() as u64, gate.connections() as u64);
         gauges.put("freshgate_origin_requests", "Requests to origins that are under way.", &[], as_f64(asked));
         gauges.put("freshgate_connections", "Connections of clients.", &[], as_f64(connected));

@@ -55,6 +55,7 @@ fn keep_server(running: &Settings, new: &mut Settings, later: &mut Later) {
         header_count: _,
         request_body: _,
         query_body: _,
+        compressions: _,
         // Recordings are watched by it as well as connections.
         write_stall,
         origin_requests,
@@ -62,6 +63,7 @@ fn keep_server(running: &Settings, new: &mut Settings, later: &mut Later) {
         variants_per_path,
         keys_per_caller,
         fills,
+        background_refreshes,
     } = limits;
     later.keep("server.resolver", resolver, &mut new.resolver);
     let new = &mut new.limits;
@@ -72,6 +74,7 @@ fn keep_server(running: &Settings, new: &mut Settings, later: &mut Later) {
     later.keep("server.limits.variants_per_path", variants_per_path, &mut new.variants_per_path);
     later.keep("server.limits.keys_per_caller", keys_per_caller, &mut new.keys_per_caller);
     later.keep("server.limits.fills", fills, &mut new.fills);
+    later.keep("server.limits.background_refreshes", background_refreshes, &mut new.background_refreshes);
 }
 
 fn keep_cache(running: &store::Settings, new: &mut store::Settings, later: &mut Later) {

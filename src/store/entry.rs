@@ -1,9 +1,11 @@
 //! One stored answer.
 
 use super::accounts::Charge;
+use super::encodings::{Encoding, Encodings};
 use super::fields::Fields;
 use super::scopes::{Epoch, Held, Standing};
 use crate::clock::Now;
+use crate::rfc9110::accept_encoding::Coding;
 use crate::rfc9110::date;
 use crate::rfc9111::{Facts, Selection, Sharing};
 use bytes::Bytes;
@@ -58,18 +60,37 @@ pub struct Extra {
     pub trailers: Option<Arc<HeaderMap>>,
     /// An entity tag of our own (`etag = "generate"`), where the origin gave none.
     pub etag: Option<HeaderValue>,
+    /// What it was encoded to, where it may be (`compress`).
+    pub encoded: Option<Arc<Encodings>>,
+}
+
+impl Extra {
+    /// Bytes of memory that it takes, but for the trailer fields, which few have.
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.encoded.as_ref().map_or(0, |encoded| encoded.size())
+    }
 }
 
 impl Content {
     /// With these, if there are any.
     pub fn new(body: Bytes, extra: Extra) -> Self {
-        let some = extra.trailers.is_some() || extra.etag.is_some();
+        let some = extra.trailers.is_some() || extra.etag.is_some() || extra.encoded.is_some();
         Content { body, extra: some.then(|| Box::new(extra)) }
     }
 
     /// Trailer fields, when there were any.
     pub fn trailers(&self) -> Option<&HeaderMap> {
         self.extra.as_ref()?.trailers.as_deref()
+    }
+
+    /// It in this coding, if it was ever encoded; `Some(None)` where that makes it no smaller.
+    pub fn encoded(&self, coding: Coding) -> Option<Option<&Bytes>> {
+        self.encoding(coding)?.get().map(Option::as_ref)
+    }
+
+    /// Where it is to be put in this coding, if that is kept. Who does calls [`Store::reweigh`](super::Store::reweigh).
+    pub fn encoding(&self, coding: Coding) -> Option<&Encoding> {
+        Some(self.extra.as_ref()?.encoded.as_ref()?.of(coding))
     }
 
     /// An entity tag of our own.
@@ -113,7 +134,8 @@ impl Entry {
 
     /// Bytes of memory it takes, without its key.
     pub fn size(&self) -> usize {
-        let body = self.content.get().map_or(0, |c| c.body.len());
+        let extra = |content: &Content| content.extra.as_ref().map_or(0, |extra| extra.size());
+        let body = self.content.get().map_or(0, |c| c.body.len() + extra(c));
         size_of::<Entry>()
             + 2 * size_of::<usize>()
             + self.fields.size()
@@ -192,6 +214,15 @@ impl Tallied {
     /// The tally it is counted in.
     pub fn tally(&self) -> &Arc<Tally> {
         &self.tally
+    }
+
+    /// Counts it as `bytes` from now on, if it was counted in.
+    pub(super) fn recount(&self, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX).max(1);
+        let changed = |before: i64| (before > 0).then_some(bytes);
+        if let Ok(before) = self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed) {
+            self.tally.bytes.fetch_add(bytes - before, Ordering::Relaxed);
+        }
     }
 
     /// Counts `bytes` in, once.

@@ -5,12 +5,14 @@
 //! that of the `scopes` and of RFC 9111. What is dead is taken out by [`Store::sweep`], from a thread of its own.
 
 mod accounts;
+mod encodings;
 mod entry;
 mod fields;
 mod scopes;
 mod settings;
 
 pub use accounts::{Accounts, Charge, Payer};
+pub use encodings::{Encoding, Encodings};
 pub use entry::{Content, Entry, Extra, Tallied, Tally};
 pub use fields::{Fields, Names};
 pub use scopes::{Asked, Epoch, Held, Scopes, Severity, Standing};
@@ -161,6 +163,17 @@ impl Store {
             let Some(variants) = found else { return Op::Nop };
             new.tally.count(new.size() + key.len() + BOOKKEEPING);
             Op::Put(variants.iter().map(|entry| Arc::clone(if is_old(entry) { new } else { entry })).collect())
+        });
+    }
+
+    /// Weighs what is under `key` again: some of it takes more room than when it was put in.
+    pub fn reweigh(&self, key: &[u8]) {
+        self.kept.entry(key.into()).and_compute_with(|found| {
+            let Some(variants) = found.map(moka::Entry::into_value) else { return Op::Nop };
+            for entry in variants.iter() {
+                entry.tally.recount(entry.size() + key.len() + BOOKKEEPING);
+            }
+            Op::Put(variants)
         });
     }
 

@@ -50,7 +50,12 @@ pub(super) fn render(counters: &Counters, lines_lost: u64, gauges: &Gauges) -> S
     requests(&mut out, &readings);
     durations(&mut out, &readings);
     per_api(&mut out, &readings);
-    head(&mut out, "freshgate_log_lines_lost_total", "Log lines lost: their reader was too slow or gone.", "counter");
+    head(
+        &mut out,
+        "freshgate_log_lines_lost_total",
+        "Log lines lost: their reader was too slow or gone, or their disk full.",
+        "counter",
+    );
     sample(&mut out, "freshgate_log_lines_lost_total", &[], lines_lost);
     for (name, family) in &gauges.0 {
         head(&mut out, name, family.help, family.kind);

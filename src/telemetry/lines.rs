@@ -6,11 +6,15 @@
 //! buffer stops being empty, so that a line of an idle gateway is there at once; having written, it lets lines gather for
 //! [`GATHER`], so that a busy one doesn't pay for waking it, and for a write, with every request.
 //!
+//! What can't be written (the disk is full, the reader is gone) is lost and counted as well. That is said once on standard error, which is
+//! another place with luck, and when lines can be written again they begin with how many were lost meanwhile.
+//!
 //! Lines can't be forged: a control byte (below 0x20) inside a line, from wherever it came, is written as `\x0a` and the
 //! like; only the end of a line ends it. What builds a line escapes first, and better; this is the last net.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -66,7 +70,7 @@ impl Shared {
 
     /// The thread: writes batches until the last handle is gone and the buffer is empty.
     fn write_out(&self, mut to: impl Write) {
-        let mut batch = Vec::new();
+        let (mut batch, mut trouble) = (Vec::new(), Trouble::default());
         loop {
             let mut state = self.state();
             while state.buffer.is_empty() {
@@ -80,10 +84,7 @@ impl Shared {
             std::mem::swap(&mut state.buffer, &mut batch);
             state.writing = true;
             drop(state);
-            if to.write_all(&batch).and_then(|()| to.flush()).is_err() {
-                let lines = batch.iter().filter(|byte| **byte == b'\n').count();
-                self.lost.fetch_add(lines as u64, Relaxed);
-            }
+            trouble.write(&mut to, &batch, &self.lost);
             batch.clear();
             let gathering = |state: &mut State| !state.closed && !state.hurried && state.buffer.len() < self.room / 2;
             drop(self.filled.wait_timeout_while(self.state(), GATHER, gathering));
@@ -91,13 +92,78 @@ impl Shared {
     }
 }
 
+/// Whether lines can be written just now, and what to do about it if not.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// How many were lost before, while it lasts.
+    since: Option<u64>,
+    /// The last line that was written lacks its end.
+    torn: bool,
+}
+
+impl Trouble {
+    /// Writes as much as possible, and counts what isn't whole as lost.
+    fn write(&mut self, to: &mut impl Write, batch: &[u8], lost: &AtomicU64) {
+        let (written, result) = match self.end_torn(to) {
+            Ok(()) => write_out(to, batch),
+            Err(error) => (0, Err(error)),
+        };
+        if let Some(last) = written.checked_sub(1) {
+            self.torn = batch[last] != b'\n';
+        }
+        let result = result.and_then(|()| to.flush());
+        match (result, self.since) {
+            (Ok(()), None) => {}
+            (Ok(()), Some(before)) => {
+                self.since = None;
+                let lost = lost.load(Relaxed) - before;
+                tracing::warn!(lost, "the log can be written again; so many lines are missing here");
+            }
+            (Err(error), since) => {
+                let missing = batch[written..].iter().filter(|byte| **byte == b'\n').count();
+                let before = lost.fetch_add(missing as u64, Relaxed);
+                if since.is_none() {
+                    self.since = Some(before);
+                    let complaint =
+                        format!("freshgate: the log can't be written: {error}; lines are lost until it can be\n");
+                    drop(io::stderr().write_all(complaint.as_bytes()));
+                }
+            }
+        }
+    }
+
+    /// Ends the line that wasn't written whole, so that the next one stands by itself.
+    fn end_torn(&mut self, to: &mut impl Write) -> io::Result<()> {
+        if self.torn {
+            to.write_all(b"\n")?;
+            self.torn = false;
+        }
+        Ok(())
+    }
+}
+
+/// How many bytes went out, and why not all.
+fn write_out(to: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match to.write(&bytes[written..]) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}
+
 impl Lines {
-    /// Lines to the process's standard output.
+    /// Lines to the process's standard output; past the buffer that the standard library has for it, which would keep some of what
+    /// couldn't be written and write it later.
     ///
     /// # Errors
     /// When no thread can be started.
     pub fn to_stdout() -> std::io::Result<Lines> {
-        Lines::to(std::io::stdout())
+        Lines::to(std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?))
     }
 
     /// Lines to `to`, of which up to 1 MiB may wait.
@@ -273,6 +339,32 @@ pub(super) mod tests {
         lines.write(b"two");
         lines.flush();
         assert_eq!(lines.lost(), 2);
+    }
+
+    #[test]
+    fn what_a_full_disk_tears_apart_spoils_nothing_after_it() {
+        /// Has room for so many bytes.
+        struct Disk(Arc<Mutex<usize>>, Page);
+        impl Write for Disk {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let mut room = self.0.lock().unwrap();
+                let most = bytes.len().min(*room);
+                *room -= most;
+                if most == 0 { Err(std::io::ErrorKind::StorageFull.into()) } else { self.1.write(&bytes[..most]) }
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let (room, page) = (Arc::new(Mutex::new(7)), Page::default());
+        let lines = Lines::to(Disk(Arc::clone(&room), page.clone())).unwrap();
+        for (line, more) in [("one", 0), ("two, torn", 0), ("three", 100), ("four", 100)] {
+            *room.lock().unwrap() += more;
+            lines.write(line.as_bytes());
+            lines.flush();
+        }
+        assert_eq!(page.text(), "one\ntwo\nthree\nfour\n");
+        assert_eq!(lines.lost(), 1);
     }
 
     #[test]

@@ -24,8 +24,9 @@ pub(super) fn begin(check: &Check, slots: &[Arc<Slot>], doors: &Arc<Doors>, arou
             let go_on = async {
                 loop {
                     let result = timeout(check.timeout, ask(&check, &slot, &around)).await;
-                    let result = result.unwrap_or_else(|_| Err("it took too long".into()));
-                    doors.checked(index, result);
+                    if let Some(result) = result.unwrap_or_else(|_| Some(Err("it took too long".into()))) {
+                        doors.checked(index, result);
+                    }
                     let wait = check.interval.mul_f64(1.0 - fastrand::f64() / 10.0);
                     tokio::time::sleep(wait).await;
                 }
@@ -35,10 +36,15 @@ pub(super) fn begin(check: &Check, slots: &[Arc<Slot>], doors: &Arc<Doors>, arou
     }
 }
 
-async fn ask(check: &Check, slot: &Slot, around: &Around) -> Result<(), String> {
-    let status = status(check, slot, around).await.map_err(|error| error.to_string())?;
+/// `None` where nothing is known, since it couldn't be asked for a reason of our own.
+async fn ask(check: &Check, slot: &Slot, around: &Around) -> Option<Result<(), String>> {
+    let status = match status(check, slot, around).await {
+        Ok(status) => status,
+        Err(error) if error.kind == AskErrorKind::OutOfSockets => return None,
+        Err(error) => return Some(Err(error.to_string())),
+    };
     let good = check.status.map_or((200..400).contains(&status.as_u16()), |wanted| status.as_u16() == wanted);
-    if good { Ok(()) } else { Err(format!("it answered {status}")) }
+    Some(if good { Ok(()) } else { Err(format!("it answered {status}")) })
 }
 
 async fn status(check: &Check, slot: &Slot, around: &Around) -> Result<StatusCode, AskError> {

@@ -5,6 +5,7 @@ use super::names::{Addresses, Resolver};
 use super::settings::Endpoint;
 use super::tls::TlsClient;
 use crate::alarm::later;
+use crate::descriptors::{self, Spell};
 use crate::gather;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ pub(super) struct Way<'a> {
     pub(super) addresses: &'a Addresses,
     pub(super) resolver: &'a Resolver,
     pub(super) tls: &'a TlsClient,
+    pub(super) spell: &'a Spell,
     /// Whether HTTP/2 may be spoken.
     pub(super) http2: bool,
 }
@@ -57,25 +59,41 @@ impl Way<'_> {
         let mut addresses = self.addresses.in_turn();
         if addresses.is_empty() {
             let looked = self.addresses.need(self.endpoint, self.resolver).await;
-            looked.map_err(|error| AskError::unsent(AskErrorKind::Resolve).because(error))?;
+            looked.map_err(|error| AskError::unsent(unresolved()).because(error))?;
             addresses = self.addresses.in_turn();
         }
-        let mut last = io::Error::other("the name has no address");
+        let (mut last, mut wanted) = (io::Error::other("the name has no address"), !addresses.is_empty());
         for (done, address) in addresses.iter().enumerate() {
             let now = Instant::now();
             let turns = u32::try_from(addresses.len() - done).unwrap_or(u32::MAX);
             let share = deadline.saturating_duration_since(now) / turns;
             last = match timeout_at(now + share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok((stream, *address)),
+                Ok(Ok(stream)) => {
+                    self.spell.went_well();
+                    return Ok((stream, *address));
+                }
                 Ok(Err(error)) => error,
                 Err(elapsed) => elapsed.into(),
             };
+            wanted &= descriptors::is_want(&last);
+            if descriptors::is_want_of_descriptors(&last) {
+                break; // and it is no fault of the address
+            }
             self.addresses.shun(*address);
+        }
+        if wanted {
+            self.spell.wanted(&last);
+            return Err(AskError::unsent(AskErrorKind::OutOfSockets).because(last).wait(Duration::from_secs(1)));
         }
         let slow = last.kind() == io::ErrorKind::TimedOut;
         let kind = if slow { AskErrorKind::ConnectTimeout } else { AskErrorKind::Connect };
         Err(AskError::unsent(kind).because(last))
     }
+}
+
+/// Why a name has no address: its name server's fault, or ours.
+fn unresolved() -> AskErrorKind {
+    if descriptors::are_out() { AskErrorKind::OutOfSockets } else { AskErrorKind::Resolve }
 }
 
 /// A connection to an origin, in the clear or not.

@@ -13,7 +13,7 @@ use super::settings::{Breaker, Endpoint, Health, Settings};
 use crate::alarm::later;
 use crate::clock::{Clock, millis};
 use crate::counted::Counted;
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use http::{Response, StatusCode};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -329,12 +329,14 @@ pub(super) struct Place {
 #[derive(Clone, Debug)]
 pub struct Held(#[expect(dead_code, reason = "it is only held")] pub(super) Arc<Place>);
 
-/// `Retry-After`: seconds, or a date (RFC 9110 §10.2.3).
+/// `Retry-After`: seconds, or a date (RFC 9110 §10.2.3). That is one of the endpoint's clock, as the answer's own `Date` is: it is counted from
+/// there, since ours may be wrong.
 fn retry_after<B>(answer: &Response<B>, clock: &Clock) -> Option<Duration> {
     let value = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let at = httpdate::parse_http_date(value).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(at.saturating_sub(Duration::from_millis(clock.now().unix)))
+    let date = |text| httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok();
+    let theirs = answer.headers().get(DATE).and_then(|value| date(value.to_str().ok()?));
+    Some(date(value)?.saturating_sub(theirs.unwrap_or_else(|| Duration::from_millis(clock.now().unix))))
 }

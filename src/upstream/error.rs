@@ -29,6 +29,8 @@ pub enum AskErrorKind {
     ConnectTimeout,
     /// The TLS handshake failed.
     Tls,
+    /// No connection can be opened since the gateway has run out of descriptors, ports or memory.
+    OutOfSockets,
     /// As many requests as there may be are under way (`limits.origin_requests`).
     TooMany,
     /// Every endpoint is out by its checks.
@@ -74,6 +76,7 @@ impl AskErrorKind {
             AskErrorKind::Connect => "origin-unreachable",
             AskErrorKind::ConnectTimeout => "connect-timeout",
             AskErrorKind::Tls => "origin-tls",
+            AskErrorKind::OutOfSockets => "out-of-sockets",
             AskErrorKind::TooMany => "too-many-origin-requests",
             AskErrorKind::NoEndpoint => "no-healthy-origin",
             AskErrorKind::BreakerOpen => "breaker-open",
@@ -105,7 +108,9 @@ impl AskErrorKind {
             | AskErrorKind::QueueFull
             | AskErrorKind::QueueTimeout => Whose::Origin,
             AskErrorKind::ClientBody(_) => Whose::Client,
-            AskErrorKind::TooMany | AskErrorKind::Request | AskErrorKind::Lost => Whose::Ours,
+            AskErrorKind::OutOfSockets | AskErrorKind::TooMany | AskErrorKind::Request | AskErrorKind::Lost => {
+                Whose::Ours
+            }
         }
     }
 
@@ -113,7 +118,8 @@ impl AskErrorKind {
     pub fn is_refusal(self) -> bool {
         matches!(
             self,
-            AskErrorKind::TooMany
+            AskErrorKind::OutOfSockets
+                | AskErrorKind::TooMany
                 | AskErrorKind::NoEndpoint
                 | AskErrorKind::BreakerOpen
                 | AskErrorKind::QueueFull

@@ -143,7 +143,7 @@ impl Origin {
         let idempotent = manner.safe || is_idempotent(draft.method());
         let mut time = Time::new(manner.timeouts);
         let (mut tried, mut tries, mut doubtful) = (0, 0, false);
-        self.retries.asked();
+        self.retries.asked(self.clock.mono());
         loop {
             let last = tries >= times;
             let pass = self.doors.enter(draft.target(), tried, time.total).await.map_err(|e| e.maybe_sent(doubtful))?;

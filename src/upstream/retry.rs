@@ -29,6 +29,8 @@ pub(super) fn may(error: &AskError, failed: Failed, retry: &Retry) -> bool {
     failed.whole
         && match error.kind {
             AskErrorKind::Resolve | AskErrorKind::Connect | AskErrorKind::ConnectTimeout | AskErrorKind::Tls => true,
+            // Another endpoint may have an idle connection, or another port for us.
+            AskErrorKind::OutOfSockets => true,
             AskErrorKind::Closed => !error.sent || unheard,
             AskErrorKind::FirstByteTimeout => retry.try_timeout.is_some() && unheard,
             AskErrorKind::TotalTimeout
@@ -58,31 +60,60 @@ const WINDOW: u64 = 10_000;
 const LEAST: f64 = 10.0;
 
 /// How much was asked lately, and how much of that again.
+///
+/// The window slides: of the one before counts as much as still lies within the last [`WINDOW`]. One that began at nothing
+/// every ten seconds would have no room for those whom an endpoint takes with it just then. Counts may be off by a few where
+/// a window ends while many ask; a budget needs no more.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
     window: AtomicU64,
+    /// By the window's number, even or odd.
+    counts: [Counts; 2],
+}
+
+#[derive(Debug, Default)]
+struct Counts {
     asked: AtomicU64,
     again: AtomicU64,
 }
 
 impl Budget {
     /// A question was asked for the first time.
-    pub(super) fn asked(&self) {
-        self.asked.fetch_add(1, Relaxed);
+    pub(super) fn asked(&self, now: u64) {
+        self.counts(now)[0].asked.fetch_add(1, Relaxed);
     }
 
     /// Takes room for one retry, if there is some.
     pub(super) fn take(&self, share: f64, now: u64) -> bool {
-        let window = now / WINDOW;
-        if self.window.swap(window, Relaxed) != window {
-            // Windows are only looked at here: what was asked in one in which nothing failed isn't saved up.
-            self.asked.store(0, Relaxed);
-            self.again.store(0, Relaxed);
+        let [this, last] = self.counts(now);
+        let rest = 1.0 - (now % WINDOW) as f64 / WINDOW as f64;
+        let lately =
+            |of: fn(&Counts) -> &AtomicU64| of(this).load(Relaxed) as f64 + rest * of(last).load(Relaxed) as f64;
+        let most = LEAST + share * lately(|counts| &counts.asked);
+        let before = rest * last.again.load(Relaxed) as f64;
+        let room = |again: u64| (again as f64 + before < most.floor()).then_some(again + 1);
+        this.again.fetch_update(Relaxed, Relaxed, room).is_ok()
+    }
+
+    /// The counts of this window and of the one before.
+    fn counts(&self, now: u64) -> [&Counts; 2] {
+        let (window, [even, odd]) = (now / WINDOW, &self.counts);
+        let [this, last] = if window.is_multiple_of(2) { [even, odd] } else { [odd, even] };
+        let before = self.window.load(Relaxed);
+        if before < window && self.window.compare_exchange(before, window, Relaxed, Relaxed).is_ok() {
+            this.clear();
+            if before + 1 < window {
+                last.clear();
+            }
         }
-        let most = LEAST + share * self.asked.load(Relaxed) as f64;
-        let had =
-            self.again.fetch_update(Relaxed, Relaxed, |again| ((again as f64) < most.floor()).then_some(again + 1));
-        had.is_ok()
+        [this, last]
+    }
+}
+
+impl Counts {
+    fn clear(&self) {
+        self.asked.store(0, Relaxed);
+        self.again.store(0, Relaxed);
     }
 }
 
@@ -130,12 +161,23 @@ mod tests {
     }
 
     #[test]
-    fn retries_are_a_share_of_what_is_asked() {
+    fn retries_are_a_share_of_what_was_asked_in_the_last_ten_seconds() {
         let budget = Budget::default();
         let taken = |now| (0..10_000).filter(|_| budget.take(0.2, now)).count();
+        let ask = |times, now| (0..times).for_each(|_| budget.asked(now));
         assert_eq!(taken(5), 10, "a few in any case");
-        (0..1000).for_each(|_| budget.asked());
+        ask(1000, 9_000);
         assert_eq!(taken(9_999), 200);
-        assert_eq!(taken(10_000), 10, "another window, in which nothing was asked yet");
+        assert_eq!(taken(10_000), 0, "the last window's are still the last ten seconds'");
+        assert_eq!(taken(19_999), 10);
+        assert_eq!(taken(50_000), 10, "nothing was asked for a while");
+        ask(1000, 59_000);
+        assert_eq!(
+            taken(60_000),
+            200,
+            "what was asked a second ago has room for those whom an endpoint takes with it now"
+        );
+        ask(1000, 60_000);
+        assert_eq!(taken(90_000), 10, "what was asked long ago isn't saved up");
     }
 }

@@ -8,6 +8,7 @@ use super::request::{Draft, HostChoice, InterimFn, Outbound, Outgoing};
 use super::settings::{Endpoint, Pooling};
 use super::time::TryTime;
 use super::tls::TlsClient;
+use crate::descriptors::Spell;
 use crate::tasks::Tasks;
 use http::{HeaderValue, Request};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub(super) struct Slot {
     pub(super) authority: Option<HeaderValue>,
     pub(super) pool: Arc<Pool>,
     pub(super) addresses: Addresses,
+    /// Whether we have run out of what connections to it take.
+    spell: Spell,
     /// Whether HTTP/2 may be spoken.
     pub(super) http2: bool,
 }
@@ -37,6 +40,7 @@ impl Slot {
             authority: HeaderValue::try_from(endpoint.authority()).ok(),
             pool: Pool::new(settings.clone()),
             addresses: Addresses::of(&endpoint),
+            spell: Spell::default(),
             http2: settings.http2,
             endpoint,
         }
@@ -50,8 +54,8 @@ impl Slot {
 
     fn way<'a>(&'a self, around: &'a Around, upgrade: bool) -> Way<'a> {
         let Around { tls, resolver, .. } = around;
-        let (endpoint, addresses) = (&self.endpoint, &self.addresses);
-        Way { endpoint, addresses, resolver, tls, http2: self.http2 && !upgrade }
+        let (endpoint, addresses, spell) = (&self.endpoint, &self.addresses, &self.spell);
+        Way { endpoint, addresses, resolver, tls, spell, http2: self.http2 && !upgrade }
     }
 
     /// A place on a new connection; of HTTP/2 on one that somebody else has made meanwhile.

@@ -13,8 +13,10 @@ pub type Moment = u64;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct How {
     pub hit: bool,
-    /// Marked as stale: stale-while-revalidate, stale-if-error, max-stale.
+    /// Marked as stale: stale-while-revalidate, stale-if-error, stale-after, max-stale.
     pub stale: bool,
+    /// Of those, because the origin was slow.
+    pub slow: bool,
     pub collapsed: bool,
     pub stored: bool,
     /// The origin said 304.

@@ -65,7 +65,7 @@ const PLAIN: Mode = Mode {
     reloads: &[],
 };
 
-pub const MODES: [Mode; 6] = [
+pub const MODES: [Mode; 7] = [
     PLAIN,
     Mode { name: "tree, reloaded all the time", reloads: RELOADS, ..PLAIN },
     Mode {
@@ -97,6 +97,14 @@ pub const MODES: [Mode; 6] = [
         name: "self, no grace, callers apart",
         reach: Reach::Own,
         api: "ttl = \"1s\"\ninvalidate = \"self\"",
+        callers: true,
+        mine: true,
+        ..PLAIN
+    },
+    Mode {
+        name: "stale as much as may be: grace, keep_on_error, stale_after, refresh_ahead, ttl_jitter",
+        api: "grace = \"300ms\"\nkeep_on_error = \"10m\"\nstale_after = \"2ms\"\nrefresh_ahead = 0.5\nttl_jitter = 0.5",
+        max_age: Some(1),
         callers: true,
         mine: true,
         ..PLAIN

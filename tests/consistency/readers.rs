@@ -181,7 +181,10 @@ fn how(answer: &Message) -> How {
     let says = answer.field("cache-status").unwrap_or_default();
     How {
         hit: says.contains("; hit"),
-        stale: ["stale-while-revalidate", "stale-if-error", "max-stale"].iter().any(|word| says.contains(word)),
+        stale: ["stale-while-revalidate", "stale-if-error", "stale-after", "max-stale"]
+            .iter()
+            .any(|word| says.contains(word)),
+        slow: says.contains("stale-after"),
         collapsed: says.contains("; collapsed"),
         stored: says.contains("; stored"),
         confirmed: says.contains("fwd-status=304"),

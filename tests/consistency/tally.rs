@@ -9,6 +9,7 @@ pub struct Tally {
     pub reads: usize,
     pub hits: usize,
     pub stale_hits: usize,
+    pub slow: usize,
     pub joined: usize,
     pub confirmed: usize,
     pub not_modified: usize,
@@ -32,6 +33,7 @@ impl Tally {
             reads: events.reads.len(),
             hits: reads(|h| h.hit && !h.stale),
             stale_hits: reads(|h| h.stale),
+            slow: reads(|h| h.slow),
             joined: reads(|h| h.collapsed),
             confirmed: reads(|h| h.confirmed),
             not_modified: reads(|h| h.not_modified),
@@ -47,11 +49,12 @@ impl Tally {
 
     pub fn add(&mut self, other: &Tally) {
         let Tally { reads, hits, stale_hits, joined, confirmed, not_modified, overtaken, .. } = other;
-        let Tally { acknowledged, unknown, left, purges, soft_purges, broken, evicted, .. } = other;
+        let Tally { slow, acknowledged, unknown, left, purges, soft_purges, broken, evicted, .. } = other;
         for (sum, n) in [
             (&mut self.reads, reads),
             (&mut self.hits, hits),
             (&mut self.stale_hits, stale_hits),
+            (&mut self.slow, slow),
             (&mut self.joined, joined),
             (&mut self.confirmed, confirmed),
             (&mut self.not_modified, not_modified),
@@ -75,6 +78,7 @@ impl Tally {
             ("acknowledged writes", self.acknowledged, 2_000),
             ("hits", self.hits, 50_000),
             ("stale hits in grace", self.stale_hits, 100),
+            ("stale answers because the origin was slow", self.slow, 100),
             ("joined answers", self.joined, 5_000),
             ("answers confirmed by the origin's 304", self.confirmed, 500),
             ("304s to clients", self.not_modified, 500),
@@ -95,10 +99,11 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} reads: {} hits, {} stale hits, {} joined, {} confirmed, {} 304s, {} overtaken, {} broken; ",
+            "{} reads: {} hits, {} stale, {} of them for slowness, {} joined, {} confirmed, {} 304s, {} overtaken, {} broken; ",
             self.reads,
             self.hits,
             self.stale_hits,
+            self.slow,
             self.joined,
             self.confirmed,
             self.not_modified,

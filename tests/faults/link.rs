@@ -1,5 +1,6 @@
 //! A link between the gateway and an origin that does to its connections what it is told.
 
+use crate::support::within;
 use freshgate::tasks::Tasks;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -73,6 +74,12 @@ impl Link {
         if let Some(up) = self.up.take() {
             up.cancel();
         }
+    }
+
+    /// The same, and waits until the last connection is gone.
+    pub(crate) async fn cut_off(&mut self) {
+        self.cut();
+        within("the end of a link's connections", self.tasks.ended()).await;
     }
 
     /// Listens again on the same port.

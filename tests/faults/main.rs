@@ -9,6 +9,7 @@ mod support;
 mod breaker;
 mod checks;
 mod http2;
+mod killed;
 mod link;
 mod names;
 mod one;
