@@ -12,7 +12,8 @@
 //!    are the standards as pure functions.
 //! 4. [`store`] keeps answers, and in its `scopes` lies the heart: why no answer from before a write is used after it.
 //! 5. [`fill`] asks an origin once for all who wait, over [`upstream`]'s connections.
-//! 6. [`admin`] looks and purges from a port of its own; [`purge`] turns a selector into scopes.
+//! 6. [`admin`] looks and purges from a port of its own; [`purge`] turns a selector into scopes,
+//!    [`snapshot`] takes what is stored over a restart.
 //! 7. [`config`] reads the file into the settings that each part owns; [`cli`] has the commands.
 //!
 //! Below everything: [`body`] (what flows through), [`client`] (who asks), [`clock`] and [`tasks`] (the only readers of
@@ -41,6 +42,7 @@ pub mod rfc9110;
 pub mod rfc9111;
 pub mod secret;
 pub mod serve;
+pub mod snapshot;
 pub mod store;
 mod sync;
 pub mod tasks;

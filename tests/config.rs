@@ -57,6 +57,13 @@ const SERVER_CACHE_LOG: &[Case] = &[
     ("server.trusted_proxies = [\"10.0.0.1/8\"]", "1:27: server.trusted_proxies[0]", "expected \"10.0.0.0/8\""),
     ("server.trusted_proxies = [\"::1\", \"::1\"]", "1:34: server.trusted_proxies[1]", "twice; first in line 1"),
     ("server.purge_method = 1", "1:23: server.purge_method", "found 1, expected true or false"),
+    ("server.handover = \"\"", "1:19: server.handover", "expected the path of a file"),
+    (
+        "server.handover = \"/run/a-folder-whose-name-is-long-enough-to-leave-no-room-at-all/for-a-socket/in-the-address-of-a-socket/x\"",
+        "1:19: server.handover",
+        "at most 100 bytes",
+    ),
+    ("cache.snapshot = 1", "1:18: cache.snapshot", "found 1"),
     ("server.limits.header_bytes = \"1KiB\"", "1:30: server.limits.header_bytes", "from 8KiB to 1MiB"),
     ("server.limits.header_bytes = \"64k\"", "1:30: server.limits.header_bytes", "found \"64k\", expected a size"),
     ("server.limits.connections = 0", "1:29: server.limits.connections", "a number from 1 to 1000000"),
@@ -307,14 +314,7 @@ fn two_apis_in_one_place() {
 
 #[test]
 fn what_isnt_built_yet_says_so() {
-    let top = [
-        "cache.snapshot = \"x\"",
-        "admin.audit_file = \"x\"",
-        "telemetry.otlp = \"x\"",
-        "[objects]",
-        "[[events.rule]]",
-        "[cluster]",
-    ];
+    let top = ["admin.audit_file = \"x\"", "telemetry.otlp = \"x\"", "[objects]", "[[events.rule]]", "[cluster]"];
     for text in top {
         let found = faults(text);
         assert!(found.len() == 1 && found[0].ends_with("not available in this version"), "{text}: {found:?}");

@@ -3,7 +3,7 @@
 use super::CANNOT;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::serve::{self, File, Refused, Running};
+use crate::serve::{self, File, Parting, Refused, Running, notify};
 use crate::telemetry::{self, Lines};
 use std::future::Future;
 use std::io;
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs until SIGTERM or SIGINT, then drains. Exit code 2 when it can't start.
+/// Runs until SIGTERM or SIGINT, or until another process has taken over, then drains; a second signal ends it at once. Exit code 2 when it can't start.
 pub(super) fn run(path: &Path) -> ExitCode {
     let (file, loaded) = match File::open(path) {
         Ok(opened) => opened,
@@ -24,21 +24,38 @@ pub(super) fn run(path: &Path) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    block_on(serve(file, loaded.config, lines)).unwrap_or_else(|error| cannot(&error.to_string()))
+    match block_on(serve(file, loaded.config, lines)) {
+        // The runtime is gone, and every task with it: now the next process may know that this one has ended.
+        Ok((code, _parting)) => code,
+        Err(error) => cannot(&error.to_string()),
+    }
 }
 
-async fn serve(file: File, config: Config, lines: Lines) -> ExitCode {
-    let running = match serve::start_from(Some(file), config, Clock::system(), lines.clone()).await {
+async fn serve(file: File, config: Config, lines: Lines) -> (ExitCode, Parting) {
+    let started = match serve::activated() {
+        Ok(inherited) => serve::start_from(Some(file), config, Clock::system(), lines.clone(), inherited).await,
+        Err(error) => Err(error),
+    };
+    let running = match started {
         Ok(running) => running,
-        Err(error) => return cannot(&error.to_string()),
+        Err(error) => return (cannot(&error.to_string()), Parting::default()),
     };
     announce(&running);
-    until_told(&running).await;
+    notify::ready(running.took_over());
+    let parting = running.parting();
+    tokio::select! {
+        () = until_told(&running) => notify::stopping(),
+        () = running.relieved() => {}
+        () = notify::alive() => {}
+    }
     tracing::info!("draining");
-    let ended = running.stop().await;
-    tracing::info!(ended, "stopped");
+    tokio::select! {
+        ended = running.stop() => tracing::info!(ended, "stopped"),
+        () = ended() => tracing::warn!("told a second time: stopped at once"),
+        () = notify::alive() => {}
+    }
     lines.flush();
-    ExitCode::SUCCESS
+    (ExitCode::SUCCESS, parting)
 }
 
 /// The ready line: every listener is bound.
@@ -55,25 +72,29 @@ pub(super) async fn until_told(running: &Running) {
         if let Ok(mut hangups) = signal(SignalKind::hangup()) {
             while hangups.recv().await.is_some() {
                 // What came of it is in the log already, but for this.
+                notify::reloading();
                 if let Err(refused @ Refused::NoFile) = running.reload("SIGHUP").await {
                     tracing::warn!("SIGHUP: {refused}");
                 }
+                notify::ready(false);
             }
         }
         std::future::pending::<()>().await;
     };
-    let ended = async {
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(mut terminate), Ok(mut interrupt)) => {
-                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            }
-            (Err(error), _) | (_, Err(error)) => {
-                tracing::error!(%error, "signals can't be received; only SIGKILL will stop this");
-                std::future::pending::<()>().await;
-            }
+    tokio::select! { () = hangup => {}, () = ended() => {} }
+}
+
+/// Resolves at SIGTERM or SIGINT.
+async fn ended() {
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         }
-    };
-    tokio::select! { () = hangup => {}, () = ended => {} }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "signals can't be received; only SIGKILL will stop this");
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Runs `task` on a runtime with a thread per core.

@@ -24,6 +24,7 @@ const fn times(unit: Duration, n: u32) -> Duration {
 
 // [server]
 pub(super) const LISTENS: usize = 64;
+pub(super) const SOCKET_PATH: usize = 100;
 pub(super) const PROXIES: usize = 1000;
 pub(super) const RESOLVERS: usize = 8;
 pub(super) const CONNECTIONS: Counts = 1..=1_000_000;

@@ -2,6 +2,7 @@
 
 use super::bounds;
 use super::table::Table;
+use super::tls::path;
 use super::values::show_size;
 use super::words::EVICTION;
 use crate::store::Settings;
@@ -25,6 +26,7 @@ pub(super) fn cache(root: &Table<'_>) -> Settings {
     }
     t.set("max_fill_time", &mut settings.max_fill_time, |v| v.duration(&bounds::MAX_FILL_TIME));
     t.set("eviction", &mut settings.eviction, |v| v.word(EVICTION));
+    settings.snapshot = t.get("snapshot", path);
     t.finish();
     settings
 }

@@ -66,6 +66,9 @@ fn server(s: &listener::Settings) -> Value {
     if let Some(s) = &s.tls {
         section["tls"] = tls(s);
     }
+    if let Some(handover) = &s.handover {
+        section["handover"] = json!(handover);
+    }
     section
 }
 
@@ -79,12 +82,16 @@ fn tls(s: &tls::Settings) -> Value {
 }
 
 fn cache(s: &store::Settings) -> Value {
-    json!({
+    let mut section = json!({
         "max_size": show_size(s.max_size),
         "max_object_size": show_size(s.max_object_size),
         "max_fill_time": show_duration(s.max_fill_time),
         "eviction": word(words::EVICTION, &s.eviction),
-    })
+    });
+    if let Some(snapshot) = &s.snapshot {
+        section["snapshot"] = json!(snapshot);
+    }
+    section
 }
 
 fn admin_port(s: &admin::Settings) -> Option<Value> {

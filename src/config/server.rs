@@ -5,9 +5,10 @@ use super::bounds;
 use super::read::no_twins;
 use super::reader::Place;
 use super::table::{Table, Value};
-use super::tls::tls;
+use super::tls::{path, tls};
 use crate::listener::{Limits, Network, Settings};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// An address to bind, with its place.
 pub(super) type Bound<'a> = (Place<'a>, SocketAddr);
@@ -28,6 +29,7 @@ pub(super) fn server<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Settin
     table.set("trusted_proxies", &mut settings.trusted_proxies, trusted_proxies);
     table.set("resolver", &mut settings.resolver, |v| v.list(bounds::RESOLVERS, name_server));
     table.set("purge_method", &mut settings.purge_method, Value::bool);
+    settings.handover = table.get("handover", handover);
     if let Some(t) = table.table("limits") {
         settings.limits = limits(t);
     }
@@ -38,6 +40,16 @@ pub(super) fn server<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Settin
     }
     table.finish();
     settings
+}
+
+/// The name of a socket has to fit into its address, with a few letters more for the next one (unix(7)).
+fn handover(value: &Value<'_>) -> Option<PathBuf> {
+    let path = path(value)?;
+    let most = bounds::SOCKET_PATH;
+    if path.as_os_str().len() > most {
+        return value.wrong(&format!("a path of at most {most} bytes, with the folder of the configuration"));
+    }
+    Some(path)
 }
 
 fn listen<'a>(value: &Value<'a>, bound: &mut Vec<Bound<'a>>) -> Option<Vec<SocketAddr>> {

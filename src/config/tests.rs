@@ -146,8 +146,8 @@ fn written_back(config: &Config) -> String {
 #[test]
 fn what_is_shown_as_effective_is_what_is_in_force() {
     const UNUSUAL: &str = r#"
-        server = { listen = ["[::1]:0", "127.0.0.1:0"], trusted_proxies = ["10.0.0.0/8", "::1"], purge_method = true, limits = { request_body = "3KB" } }
-        cache = { max_size = 4194304, eviction = "tinylfu" }
+        server = { listen = ["[::1]:0", "127.0.0.1:0"], trusted_proxies = ["10.0.0.0/8", "::1"], purge_method = true, handover = "h.sock", limits = { request_body = "3KB" } }
+        cache = { max_size = 4194304, eviction = "tinylfu", snapshot = "s" }
         log = { format = "pretty", level = "debug", access = false, sample = 0.25, redact_query = [] }
         [admin]
         listen = "0.0.0.0:9090"

@@ -4,7 +4,7 @@
 use super::Fills;
 use super::ask::Question;
 use super::part::{as_whole, joined, span};
-use crate::policy::{Rules, equivalent_key, part_key, rule_key};
+use crate::policy::{equivalent_key, part_key, rule_key};
 use crate::rfc9111::{NO_VARY_SEARCH, UrlVariation};
 use crate::store::{Content, Entry, Extra, Rare, Tallied};
 use bytes::Bytes;
@@ -68,7 +68,8 @@ impl Fills {
         }
         let generate = question.routed.rules.generate_etag && entry.etag().is_none();
         let etag = generate.then(|| generated_etag(&body)).flatten();
-        let encoded = may_be_encoded(&question.routed.rules, entry, body.len()).then(Arc::default);
+        let may_be = question.routed.rules.may_encode(entry.fields.get(&CONTENT_TYPE), body.len());
+        let encoded = may_be.then(Arc::default);
         drop(entry.content.set(Content::new(body, Extra { trailers, etag, encoded })));
         self.put(question, entry, shared);
         if question.is_for_rest() {
@@ -100,13 +101,6 @@ impl Fills {
             None => drop(self.store.put(&key, entry, &question.fields)),
         }
     }
-}
-
-/// Whether there is to be room for the content as it is encoded for clients.
-fn may_be_encoded(rules: &Rules, entry: &Entry, length: usize) -> bool {
-    rules.compress.as_ref().is_some_and(|settings| {
-        length as u64 >= settings.min && entry.fields.get(&CONTENT_TYPE).is_some_and(|value| settings.takes(value))
-    })
 }
 
 /// A weak entity tag made of the content: the same bytes have the same tag.

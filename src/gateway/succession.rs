@@ -52,6 +52,11 @@ impl Succession {
         }
     }
 
+    /// Until when (monotonic milliseconds) a write of unknown outcome may still be applied, or a replica lag behind.
+    pub fn settles_until(&self) -> u64 {
+        self.settles_until.load(Ordering::SeqCst)
+    }
+
     /// Announces that a write's cells settle until then; before [`Succession::younger_than`].
     pub(super) fn settle(&self, until: u64) {
         self.settles_until.fetch_max(until, Ordering::SeqCst);

@@ -71,7 +71,10 @@ impl Gateway {
         let mut answer = served.origin.ask_in(write.request, &manner).await;
         let answered = self.clock.now();
         let origin_ms = answered.mono - began.mono;
-        let doubtful = answer.as_ref().is_ok_and(|response| response.extensions().get::<Doubtful>().is_some());
+        let doubtful = match &answer {
+            Ok(response) => response.extensions().get::<Doubtful>().is_some(),
+            Err(error) => error.doubtful,
+        };
         let meaning = match &answer {
             Ok(response) if doubtful && meaning(response, &rules.login) == Meaning::Refused => Meaning::Unknown,
             Ok(response) => meaning(response, &rules.login),

@@ -1,5 +1,6 @@
 //! One client's connection: hyper with every limit set, and the stop signal.
 
+use super::carry::{FIRST_REQUEST, carry};
 use super::gate::{Gate, Pass};
 use super::line::Line;
 use super::service::{Handler, service};
@@ -17,14 +18,11 @@ use crate::tls;
 use http::StatusCode;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// hyper's own number; at it, hyper parses on the stack.
 const HYPER_FIELDS: usize = 100;
@@ -71,16 +69,18 @@ impl<H: Handler> Server<H> {
     }
 
     /// Serves one connection to its end.
-    pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr, pass: Pass, mut stop: Stop) {
+    pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr, pass: Pass, stop: Stop) {
         // Answers are written whole; without this their last part would wait for an acknowledgement.
         drop(stream.set_nodelay(true));
         limit_unsent(&stream);
         let Ok(local) = stream.local_addr() else { return };
-        let deadline = later(Instant::now(), self.header_timeout);
+        let since = Instant::now();
+        let deadline = later(since, self.header_timeout);
         let opening = timeout_at(deadline, Socket::open(stream, self.tls.as_deref(), self.speaks_http2));
+        let mut watch = stop.clone();
         let opened = tokio::select! {
             opened = opening => opened,
-            () = stop.draining() => return, // it hasn't asked for anything yet
+            () = too_late(&mut watch, since) => return, // it hasn't asked for anything yet
         };
         let (mut socket, protocol) = match opened {
             Ok(Ok(Some(opened))) => opened,
@@ -93,7 +93,7 @@ impl<H: Handler> Server<H> {
         if socket.is_secure() {
             client = client.over_tls(socket.take_certificate());
         }
-        let service = service(self.handler.clone(), line.clone(), self.upload, client);
+        let service = service(self.handler.clone(), line.clone(), self.upload, client, stop.clone());
         let ended = match protocol {
             Protocol::Http1 => {
                 let wire = Wire::new(socket, pass, line.clone(), self.wire, Reading::http1(), deadline);
@@ -101,6 +101,9 @@ impl<H: Handler> Server<H> {
                     self.http1.serve_connection(TokioIo::new(wire), service).with_upgrades(),
                     http1::UpgradeableConnection::graceful_shutdown,
                     stop,
+                    &line,
+                    protocol,
+                    since,
                 )
                 .await
             }
@@ -110,6 +113,9 @@ impl<H: Handler> Server<H> {
                     self.http2.serve_connection(TokioIo::new(wire), service),
                     http2::Connection::graceful_shutdown,
                     stop,
+                    &line,
+                    protocol,
+                    since,
                 )
                 .await
             }
@@ -126,6 +132,15 @@ impl<H: Handler> Server<H> {
     }
 }
 
+/// When one that is still opening need not be waited for any more.
+async fn too_late(stop: &mut Stop, since: Instant) {
+    stop.draining().await;
+    tokio::select! {
+        () = sleep_until(since + FIRST_REQUEST) => {}
+        () = stop.closing() => {}
+    }
+}
+
 /// What the system may hold of answers that it hasn't sent yet.
 const UNSENT: u32 = 128 << 10;
 
@@ -136,32 +151,6 @@ fn limit_unsent(stream: &TcpStream) {
     drop(socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT));
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let _ = (stream, UNSENT);
-}
-
-/// Polls a connection to its end. When `stop` drains it is told by `shut_down`; when `stop` closes it is dropped.
-async fn carry<C>(connection: C, shut_down: impl Fn(Pin<&mut C>), stop: Stop) -> hyper::Result<()>
-where
-    C: Future<Output = hyper::Result<()>>,
-{
-    let mut connection = pin!(connection);
-    let (mut first, mut second) = (stop.clone(), stop.clone());
-    let mut draining = pin!(first.draining());
-    let mut closing = pin!(second.closing());
-    let (mut looked, mut drained) = (false, false);
-    poll_fn(|cx| {
-        // A task keeps its waker, so one look is enough to be woken; after that one atomic load tells.
-        if !drained && (!std::mem::replace(&mut looked, true) || stop.stirred()) {
-            drained = draining.as_mut().poll(cx).is_ready();
-            if drained {
-                shut_down(connection.as_mut());
-            }
-        }
-        if drained && closing.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        connection.as_mut().poll(cx)
-    })
-    .await
 }
 
 /// hyper's HTTP/1 server. Said even where it is the default: what another release of hyper may change.

@@ -1,6 +1,7 @@
 //! `[server]`: `accept`, and hyper with every limit set.
 
 mod accept;
+mod carry;
 mod connection;
 mod frames;
 mod gate;

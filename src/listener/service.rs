@@ -2,12 +2,13 @@
 
 use super::line::{Line, Turn};
 use super::refusal::Refused;
+use super::stop::Stop;
 use super::streams::{Steps, piece};
 use super::upload::{Upload, UploadLimits};
 use crate::body::{Body, BodyError};
 use crate::client::Client;
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{CONNECTION, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -38,6 +39,7 @@ pub(super) fn service<H: Handler>(
     line: Arc<Line>,
     limits: UploadLimits,
     client: Client,
+    stop: Stop,
 ) -> impl HttpService<Incoming, ResBody = Answer, Error = Infallible, Future: Send + 'static> + Send {
     let client = RefCell::new(Arc::new(client));
     service_fn(move |request: Request<Incoming>| {
@@ -53,13 +55,16 @@ pub(super) fn service<H: Handler>(
         };
         line.hints.begin(hinted);
         let turn = Turn::of_request(line.clone());
+        let stop = stop.clone();
         let request = receive(request, &line, limits);
         async move {
-            let answer = handler.handle(request, client).await;
+            let mut answer = handler.handle(request, client).await;
             let line = turn.line();
             line.hints.end();
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 line.becomes_tunnel();
+            } else if version != Version::HTTP_2 && stop.stirred() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             let way = match version {
                 Version::HTTP_2 => Way::Stream { steps: Steps::of_this_stream(), rest: Bytes::new() },

@@ -2,6 +2,7 @@
 
 use crate::tls;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The checked form of `[server]`.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub limits: Limits,
     /// `[server.drain] delay`: how long to keep accepting after the signal, not ready. Default 0 s.
     pub drain_delay: Duration,
+    /// `handover`: the socket by which a new process takes over. Default none.
+    pub handover: Option<PathBuf>,
     /// `[server.drain] deadline`: how long requests may take to finish after that. Default 30 s.
     pub drain_deadline: Duration,
 }
@@ -37,6 +40,7 @@ impl Default for Settings {
             resolver: Vec::new(),
             purge_method: false,
             limits: Limits::default(),
+            handover: None,
             drain_delay: Duration::ZERO,
             drain_deadline: Duration::from_secs(30),
         }

@@ -1,10 +1,14 @@
-//! How listeners are told to stop, in two steps.
+//! How listeners are told to stop, step by step.
 
 use tokio::sync::watch;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
+    /// Answers tell their connections to end.
+    Leaving,
+    /// Nobody is accepted here any more, since somebody else accepts at the same sockets.
+    Departing,
     Draining,
     Closing,
 }
@@ -24,9 +28,19 @@ pub fn stop() -> (Stopper, Stop) {
 }
 
 impl Stopper {
-    /// No connection is accepted any more; idle ones are closed, busy ones end with the answer they are at.
+    /// Connections are still accepted, and each ends with the next answer that it is given.
+    pub fn leave(&self) {
+        self.reach(Phase::Leaving);
+    }
+
+    /// The same, but no connection is accepted any more: another process accepts at the same sockets.
+    pub fn depart(&self) {
+        self.reach(Phase::Departing);
+    }
+
+    /// No connection is accepted any more, but for those that wait to be; idle ones are closed, busy ones end with the answer they are at.
     pub fn drain(&self) {
-        self.0.send_if_modified(|phase| std::mem::replace(phase, Phase::Draining.max(*phase)) < Phase::Draining);
+        self.reach(Phase::Draining);
     }
 
     /// Whether nobody looks at it any more: the listener and all its connections have ended.
@@ -36,14 +50,34 @@ impl Stopper {
 
     /// Every connection is cut.
     pub fn close(&self) {
-        self.0.send_if_modified(|phase| std::mem::replace(phase, Phase::Closing) < Phase::Closing);
+        self.reach(Phase::Closing);
+    }
+
+    fn reach(&self, next: Phase) {
+        self.0.send_if_modified(|phase| std::mem::replace(phase, next.max(*phase)) < next);
     }
 }
 
 impl Stop {
-    /// Whether something has happened since the last [`Stop::draining`] or [`Stop::closing`]; one atomic load.
+    /// Whether something has happened since the last wait on this very value; on one that was never waited on, whether any
+    /// step has been taken. One atomic load.
     pub(super) fn stirred(&self) -> bool {
         self.0.has_changed().unwrap_or(true)
+    }
+
+    /// Whether another process accepts at the same sockets.
+    pub(super) fn is_departing(&self) -> bool {
+        *self.0.borrow() == Phase::Departing
+    }
+
+    /// Resolves once connections are to end with their next answer.
+    pub(super) async fn leaving(&mut self) {
+        self.reached(Phase::Leaving).await;
+    }
+
+    /// Resolves once nobody is to be accepted any more.
+    pub(super) async fn departing(&mut self) {
+        self.reached(Phase::Departing).await;
     }
 
     /// Resolves once draining or closing has begun.

@@ -192,7 +192,8 @@ fn operator(rules: &Rules, status: StatusCode) -> Operator {
     }
 }
 
-fn tags(fields: &HeaderMap) -> Result<Vec<String>, &'static str> {
+/// The tags of an answer; `Err` names why it can't be kept for them.
+pub fn tags(fields: &HeaderMap) -> Result<Vec<String>, &'static str> {
     let mut tags: Vec<String> = Vec::new();
     let mut add = |tag: &str| {
         if tag.len() > MAX_TAG || tags.len() == MAX_TAGS {

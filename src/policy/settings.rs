@@ -131,6 +131,15 @@ pub struct Rules {
     pub key: KeyRules,
 }
 
+impl Rules {
+    /// Whether a content of this type and length is put into codings for clients (`compress`), so that room is to be kept for them.
+    pub fn may_encode(&self, content_type: Option<&[u8]>, length: usize) -> bool {
+        self.compress.as_ref().is_some_and(|settings| {
+            length as u64 >= settings.min && content_type.is_some_and(|value| settings.takes(value))
+        })
+    }
+}
+
 impl Default for Rules {
     fn default() -> Self {
         Rules {

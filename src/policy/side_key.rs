@@ -106,6 +106,51 @@ pub fn is_second_key(key: &[u8]) -> bool {
     [Side::Rule, Side::Equivalent].iter().any(|side| rest.starts_with(&side.mark()))
 }
 
+/// Host and path of a key under which a GET's answer lies for everybody, and the generation of its API: no caller's partition, no content of
+/// a QUERY, no part. What a trusted proxy claims may be part of it.
+pub fn shared_place(key: &[u8]) -> Option<(&str, &str, u64)> {
+    let (base, _, rest) = split(key);
+    let (generation, rest) = behind_generation(rest)?;
+    let rest = rest.strip_prefix(&Side::Claims.mark()[..]).map_or(Some(rest), behind_claims)?;
+    let base = std::str::from_utf8(base).ok().filter(|_| rest.is_empty() && key.contains(&0))?;
+    let (host, path) = base.split_at(base.find('/')?);
+    Some((host, path, generation))
+}
+
+/// The key of the same for an API of this generation; `None` where it can't be read.
+pub fn of_generation(key: &[u8], generation: u64) -> Option<Vec<u8>> {
+    let (.., rest) = split(key);
+    let (_, behind) = behind_generation(rest)?;
+    let mut other = key[..key.len() - rest.len()].to_vec();
+    write_generation(&mut other, generation);
+    other.extend_from_slice(behind);
+    Some(other)
+}
+
+/// The generation that follows a URL, and what follows that.
+fn behind_generation(rest: &[u8]) -> Option<(u64, &[u8])> {
+    let Some(marked) = rest.strip_prefix(&Side::Generation.mark()[..]) else { return Some((0, rest)) };
+    let (generation, behind) = marked.split_first_chunk()?;
+    Some((u64::from_le_bytes(*generation), behind))
+}
+
+/// What follows the claims of a key.
+fn behind_claims(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        let (name, after) = unmeasured(rest)?;
+        if name.is_empty() {
+            return Some(after);
+        }
+        rest = unmeasured(after)?.1;
+    }
+}
+
+/// A text that was written with its length, and what follows it.
+fn unmeasured(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
+}
+
 /// Host and path, the query, and what follows the NUL.
 fn split(key: &[u8]) -> (&[u8], Option<&[u8]>, &[u8]) {
     let nul = key.iter().position(|&b| b == 0).unwrap_or(key.len());
@@ -163,6 +208,34 @@ mod tests {
         all.extend(seconds);
         for (i, key) in all.iter().enumerate() {
             assert!(all[..i].iter().all(|other| other != key), "{i}: {:?}", String::from_utf8_lossy(key));
+        }
+    }
+
+    #[test]
+    fn what_lies_there_for_everybody_is_told_by_its_key() {
+        let mut key = Vec::new();
+        write_key(&mut key, "a.example:1", "/x/y", Some("a=1"), b"");
+        assert_eq!(shared_place(&key), Some(("a.example:1", "/x/y", 0)));
+        let mut claimed = key.clone();
+        write_claims(&mut claimed, [("x-forwarded-host", &b"b"[..]), ("x-forwarded-proto", b"")]);
+        assert_eq!(shared_place(&claimed), Some(("a.example:1", "/x/y", 0)));
+        let later = of_generation(&claimed, 7).unwrap();
+        assert_eq!(shared_place(&later), Some(("a.example:1", "/x/y", 7)));
+        assert_eq!(of_generation(&later, 0).as_ref(), Some(&claimed));
+        assert_eq!(of_generation(&later, 7).as_ref(), Some(&later));
+        assert_eq!(shared_place(&[&later[..], b"\x05\0\0\0\0\0\0\0alice"].concat()), None);
+        for partition in [&b"\x05\0\0\0\0\0\0\0alice"[..], b"\0\0\0\0\0\0\0\0"] {
+            assert_eq!(shared_place(&[&key[..], partition].concat()), None);
+            assert_eq!(shared_place(&[&claimed[..], partition].concat()), None);
+        }
+        let mut query = key.clone();
+        write_query(&mut query, &HeaderMap::new(), b"q");
+        let rule = UrlVariation::of(&fields_of(&[("no-vary-search", "params=(\"b\")")])).unwrap();
+        for other in [query, part_key(&key), part_key(&claimed), rule_key(&key), equivalent_key(&key, &rule)] {
+            assert_eq!(shared_place(&other), None);
+        }
+        for broken in [&b"a.example/x"[..], b"a.example\0", b"\0", b"", &claimed[..claimed.len() - 1]] {
+            assert_eq!(shared_place(broken), None);
         }
     }
 

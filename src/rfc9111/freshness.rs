@@ -83,6 +83,22 @@ impl Source {
 }
 
 impl Facts {
+    /// Of an answer that has to be confirmed before anything can be done with it: it is stale at once, and neither its origin's words nor the
+    /// operator's or a client's let it be used so.
+    pub fn unconfirmed(now: Now) -> Facts {
+        Facts {
+            answered: now.mono,
+            initial_age: 0,
+            lifetime: 0,
+            stale_while_revalidate: 0,
+            stale_if_error: 0,
+            always_validate: false,
+            must_revalidate: true,
+            immutable: false,
+            source: Source::Unstated,
+        }
+    }
+
     /// current_age in milliseconds (§4.2.3).
     pub fn age(&self, now: Now) -> u64 {
         self.initial_age.saturating_add(now.mono.saturating_sub(self.answered))

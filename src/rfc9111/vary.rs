@@ -121,6 +121,16 @@ impl Selection {
         Selection(self.0.iter().chain(more).cloned().collect())
     }
 
+    /// Each field with what was noted of it; `None` if it was absent.
+    pub fn noted(&self) -> impl Iterator<Item = (&HeaderName, Option<&[u8]>)> {
+        self.0.iter().map(|selected| (&selected.name, selected.value.as_deref()))
+    }
+
+    /// What [`noted`](Self::noted) said of another one.
+    pub fn of_noted(noted: impl IntoIterator<Item = (HeaderName, Option<Box<[u8]>>)>) -> Self {
+        Selection(noted.into_iter().map(|(name, value)| Selected { name, value }).collect())
+    }
+
     /// Whether every request matches.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

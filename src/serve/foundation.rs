@@ -11,12 +11,13 @@ use crate::gateway::{self, Gateway, Served, Succession};
 use crate::listener::{self, Gate};
 use crate::policy::{Api, Apis, Mounted};
 use crate::reached::{Bound, Reached};
+use crate::snapshot::Counts;
 use crate::store::{self, Store};
 use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry};
 use crate::tls;
 use crate::upstream::{Budget, Origin, Resolver, TlsClient};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What no reload replaces.
 pub(super) struct Foundation {
@@ -32,6 +33,8 @@ pub(super) struct Foundation {
     /// Connections of clients, and writes; a stop waits for them.
     pub(super) clients: Tasks,
     pub(super) succession: Arc<Succession>,
+    /// What was found of the snapshot; known once it is loaded, or found wanting.
+    pub(super) snapshot: OnceLock<Counts>,
 }
 
 impl Foundation {
@@ -57,6 +60,7 @@ impl Foundation {
             gate: Gate::new(limits, Arc::clone(&reached)),
             clients: Tasks::default(),
             succession: Arc::new(Succession::new(apis.clone())),
+            snapshot: OnceLock::new(),
             outside: Outside {
                 tls: TlsClient::system(),
                 resolver: Resolver::of(&config.server.resolver),

@@ -4,11 +4,14 @@
 //! the list any more accept nothing, and what was accepted goes on to the end of its answer.
 
 use super::front::Front;
+use super::sockets::{Found, Kind};
 use super::start_error::StartError;
 use crate::listener::{self, Serving, Stopper};
 use crate::tasks::Tasks;
-use socket2::{Domain, Socket, Type};
-use std::net::SocketAddr;
+use socket2::{Domain, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener as Socket};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
@@ -22,6 +25,8 @@ pub(super) struct Listeners {
     /// Those that aren't in the list any more; each until its last connection has ended.
     leaving: Vec<Stopper>,
     draining: bool,
+    /// Whether sockets are kept once more, to be handed on.
+    shares: bool,
 }
 
 struct Listening {
@@ -29,6 +34,8 @@ struct Listening {
     wanted: SocketAddr,
     local: SocketAddr,
     stopper: Stopper,
+    /// The same socket once more.
+    shared: Option<Socket>,
 }
 
 /// A list that can be followed: everything is bound.
@@ -41,6 +48,7 @@ enum Place {
         wanted: SocketAddr,
         local: SocketAddr,
         listener: TcpListener,
+        shared: Option<Socket>,
     },
 }
 
@@ -54,20 +62,27 @@ pub struct Moved {
 }
 
 impl Listeners {
-    /// Binds what of `wanted` isn't bound yet.
+    /// None yet. `shares` says whether the sockets may have to be handed on.
+    pub(super) fn new(shares: bool) -> Self {
+        Listeners { shares, ..Listeners::default() }
+    }
+
+    /// Takes from `found`, or binds, what of `wanted` isn't bound yet.
     ///
     /// # Errors
     /// An address that can't be bound; then nothing has changed.
-    pub(super) fn plan(&self, wanted: &[SocketAddr]) -> Result<Plan, StartError> {
+    pub(super) fn plan(&self, wanted: &[SocketAddr], found: &mut Found) -> Result<Plan, StartError> {
         let mut free: Vec<usize> = (0..self.list.len()).collect();
         let place = |wanted: &SocketAddr| {
             if let Some(at) = free.iter().position(|number| self.list[*number].wanted == *wanted) {
                 return Ok(Place::Stays(free.remove(at)));
             }
-            let (key, wanted) = ("server.listen", *wanted);
-            let listener = bind(key, wanted)?;
-            let local = listener.local_addr().map_err(|cause| StartError::Address { key, address: wanted, cause })?;
-            Ok(Place::New { wanted, local, listener })
+            let (key, wanted) = (Kind::Data.key(), *wanted);
+            let failed = |cause| StartError::Address { key, address: wanted, cause };
+            let listener = open(Kind::Data, wanted, found)?;
+            let local = listener.local_addr().map_err(failed)?;
+            let shared = self.shares.then(|| again(&listener)).transpose().map_err(failed)?;
+            Ok(Place::New { wanted, local, listener, shared })
         };
         wanted.iter().map(place).collect::<Result<_, _>>().map(Plan)
     }
@@ -79,11 +94,11 @@ impl Listeners {
         for place in plan.0 {
             let listening = match place {
                 Place::Stays(number) => before.get_mut(number).and_then(Option::take),
-                Place::New { wanted, local, listener } => {
+                Place::New { wanted, local, listener, shared } => {
                     let (stopper, stop) = listener::stop();
                     tasks.spawn(listener::run(listener, Arc::clone(serving), stop));
                     moved.opened.push(local);
-                    Some(Listening { wanted, local, stopper })
+                    Some(Listening { wanted, local, stopper, shared })
                 }
             };
             self.list.extend(listening);
@@ -102,9 +117,28 @@ impl Listeners {
         self.list.iter().map(|listening| listening.local).collect()
     }
 
+    /// The sockets once more, to be handed on.
+    pub(super) fn shared(&self) -> io::Result<Vec<(Kind, Socket)>> {
+        let shared = self.list.iter().filter_map(|listening| listening.shared.as_ref());
+        shared.map(|socket| Ok((Kind::Data, socket.try_clone()?))).collect()
+    }
+
+    /// Every connection is to end with its next answer. Nothing is bound any more.
+    pub(super) fn leave(&mut self) {
+        self.draining = true;
+        self.stoppers().for_each(Stopper::leave);
+    }
+
+    /// The same, and another process accepts at these sockets.
+    pub(super) fn depart(&mut self) {
+        self.draining = true;
+        self.stoppers().for_each(Stopper::depart);
+    }
+
     /// Nothing is accepted any more, and nothing is bound.
     pub(super) fn drain(&mut self) {
         self.draining = true;
+        self.list.iter_mut().for_each(|listening| listening.shared = None);
         self.stoppers().for_each(Stopper::drain);
     }
 
@@ -123,18 +157,29 @@ impl Listeners {
     }
 }
 
-/// An IPv6 address is bound for IPv6 only, so that `[::]` and `0.0.0.0` can stand side by side on one port.
-pub(super) fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    let listen = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
+/// What was found for this address, or else what is bound there.
+pub(super) fn open(kind: Kind, address: SocketAddr, found: &mut Found) -> Result<TcpListener, StartError> {
+    let listener = found.take(kind, address).map_or_else(|| bind(address), Ok);
+    let listening = |listener: Socket| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
     };
-    listen().map_err(|cause| StartError::Address { key, address, cause })
+    listener.and_then(listening).map_err(|cause| StartError::Address { key: kind.key(), address, cause })
+}
+
+/// The same socket once more.
+pub(super) fn again(listener: &TcpListener) -> io::Result<Socket> {
+    Ok(listener.as_fd().try_clone_to_owned()?.into())
+}
+
+/// An IPv6 address is bound for IPv6 only, so that `[::]` and `0.0.0.0` can stand side by side on one port.
+fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }

@@ -3,6 +3,8 @@
 //! `foundation` is what stands as long as the process does, `in_force` what one configuration makes of it, and `reload` replaces the one
 //! by another. `front` takes requests from the listeners, `house` shows everything to the admin port.
 
+mod changeover;
+mod fds;
 mod file;
 mod foundation;
 mod front;
@@ -11,15 +13,22 @@ mod house;
 mod in_force;
 mod listeners;
 mod next_start;
+pub mod notify;
+mod relief;
 mod reload;
 mod report;
+mod sockets;
 mod start_error;
 mod sweeper;
+mod takeover;
+mod warm;
 mod watch;
 
 pub use file::File;
 pub use listeners::Moved;
+pub use relief::Parting;
 pub use report::{Refused, Report};
+pub use sockets::{Inherited, activated};
 pub use start_error::StartError;
 
 use crate::admin;
@@ -31,18 +40,26 @@ use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Lines;
 use arc_swap::ArcSwap;
+use changeover::{Changeover, Coming};
 use foundation::Foundation;
 use front::Front;
 use house::Rooms;
 use in_force::Current;
-use listeners::{Listeners, bind};
+use listeners::{Listeners, again, open};
 use reload::{Reloader, data_tls, load, looks};
+use sockets::{Found, Kind};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use sweeper::Sweeper;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use warm::Warm;
 use watch::{Looks, Watch};
+
+/// How long connections that idle are left open after another process has taken over: their clients' next answer tells them to
+/// go, where an end out of the blue would cross with what they are about to ask.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A running gateway. Dropping it without [`Running::stop`] cuts every connection.
 pub struct Running {
@@ -58,6 +75,8 @@ pub struct Running {
     clients: Tasks,
     listeners: Arc<Mutex<Listeners>>,
     admin_stop: CancellationToken,
+    warm: Option<Arc<Warm>>,
+    changeover: Changeover,
     _sweeper: Sweeper,
     watch: Watch,
 }
@@ -67,29 +86,39 @@ pub struct Running {
 /// # Errors
 /// When an address can't be bound; then nothing is served.
 pub async fn start(config: Config, clock: Clock, lines: Lines) -> Result<Running, StartError> {
-    start_from(None, config, clock, lines).await
+    start_from(None, config, clock, lines, Vec::new()).await
 }
 
-/// Binds every listener, then serves; `file`, which `config` comes from, is read again when it changes or somebody says so.
+/// Binds every listener, or takes what is `inherited` for it, then serves; `file`, which `config` comes from, is read again when it changes or
+/// somebody says so.
 ///
 /// # Errors
-/// When an address can't be bound; then nothing is served.
-pub async fn start_from(file: Option<File>, config: Config, clock: Clock, lines: Lines) -> Result<Running, StartError> {
+/// When an address can't be bound, a socket isn't configured, or the process that runs doesn't hand over; then nothing is served.
+pub async fn start_from(
+    file: Option<File>,
+    config: Config,
+    clock: Clock,
+    lines: Lines,
+    mut inherited: Vec<Inherited>,
+) -> Result<Running, StartError> {
     let tls = data_tls(&config, None)?;
     let admin_tls = load("admin.tls", config.admin.tls.as_ref(), &["http/1.1"])?;
-    let mut listeners = Listeners::default();
-    let plan = listeners.plan(&config.server.listen)?;
-    let admin = AdminPorts::bind(&config.admin)?;
+    let coming = Coming::ask(&config, &mut inherited).await?;
+    let mut found = Found::assign(&config, inherited)?;
+    let mut listeners = Listeners::new(config.server.handover.is_some());
+    let plan = listeners.plan(&config.server.listen, &mut found)?;
+    let admin = AdminPorts::open(&config.admin, &mut found)?;
     let apis = Apis::new(config.apis.clone());
     let foundation = Foundation::lay(&config, &apis, clock.clone(), lines);
     let served = foundation.served(&apis, None);
     let in_force = Arc::new(foundation.build(config, apis, served, tls.clone()));
+    let (changeover, arrival, alone) = coming.arrive(&foundation.store, &clock).await?;
     let looks = Looks::new(looks(&in_force, admin_tls.as_ref()));
     let current: Current = Arc::new(ArcSwap::new(Arc::clone(&in_force)));
     let front = Front::new(Arc::clone(&current), Arc::clone(&foundation.telemetry), clock.clone());
     let (gate, clients) = (Arc::clone(&foundation.gate), foundation.clients.clone());
     let serving = Serving::new(&in_force.config.server, tls, front, gate, clients.clone());
-    let data = listeners.follow(plan, &serving, &foundation.outside.tasks).opened;
+    let data = listeners.follow(plan, &serving, &foundation.clients).opened;
     let listeners = Arc::new(Mutex::new(listeners));
     let reloader = Arc::new(Reloader {
         foundation: Arc::clone(&foundation),
@@ -103,14 +132,20 @@ pub async fn start_from(file: Option<File>, config: Config, clock: Clock, lines:
     });
     let rooms = Arc::new(Rooms::new(Arc::clone(&foundation), Arc::clone(&current), Arc::clone(&reloader)));
     let admin_stop = CancellationToken::new();
+    let house = if in_force.config.server.handover.is_some() { admin.shared()? } else { Vec::new() };
     let (admin, probe) = admin.serve(&foundation, &reloader, &rooms, in_force.config.admin.metrics_public, &admin_stop);
     let configuration = Arc::clone(&reloader);
+    let warm = Warm::new(&foundation, &current);
+    let first = warm.clone().map(|warm| move || warm.load(alone));
     rooms.set_ready(true);
+    arrival.serve(&changeover, &foundation.outside.tasks, &listeners, house).await?;
     Ok(Running {
         data,
         admin,
         probe,
-        _sweeper: Sweeper::start(Arc::clone(&foundation.store), clock),
+        _sweeper: Sweeper::start(Arc::clone(&foundation.store), clock, || first.map_or((), |first| first())),
+        warm,
+        changeover,
         watch: Watch::start(looks, Box::new(move || configuration.look())),
         rooms,
         reloader,
@@ -128,10 +163,17 @@ struct AdminPorts {
 }
 
 impl AdminPorts {
-    fn bind(settings: &admin::Settings) -> Result<Self, StartError> {
-        let admin = settings.listen.map(|address| bind("admin.listen", address)).transpose()?;
-        let probe = settings.probe_listen.map(|address| bind("admin.probe_listen", address)).transpose()?;
+    fn open(settings: &admin::Settings, found: &mut Found) -> Result<Self, StartError> {
+        let admin = settings.listen.map(|address| open(Kind::Admin, address, found)).transpose()?;
+        let probe = settings.probe_listen.map(|address| open(Kind::Probe, address, found)).transpose()?;
         Ok(AdminPorts { admin, probe })
+    }
+
+    /// The same once more, to be handed on.
+    fn shared(&self) -> Result<Vec<(Kind, std::net::TcpListener)>, StartError> {
+        let both = [(Kind::Admin, &self.admin), (Kind::Probe, &self.probe)];
+        let there = both.into_iter().filter_map(|(kind, listener)| Some((kind, listener.as_ref()?)));
+        there.map(|(kind, listener)| Ok((kind, again(listener).map_err(StartError::Given)?))).collect()
     }
 
     /// Serves them; where they are.
@@ -193,11 +235,34 @@ impl Running {
         self.watch.look();
     }
 
-    /// Stops: not ready, then no new connections, then waits for requests and writes, then cuts what is left. Returns
+    /// Resolves once another process has taken over (`server.handover`); then there is nothing left to do but to stop.
+    pub async fn relieved(&self) {
+        self.changeover.relieved.cancelled().await;
+    }
+
+    /// Whether it has taken over from another process.
+    pub fn took_over(&self) -> bool {
+        self.changeover.took_over
+    }
+
+    /// What is to be dropped after everything else, when no task can run any more.
+    pub fn parting(&self) -> Parting {
+        self.changeover.parting.clone()
+    }
+
+    /// Stops: not ready, then no new connections, then waits for requests and writes, then cuts what is left, then saves the snapshot. Returns
     /// whether everything ended by itself.
     pub async fn stop(self) -> bool {
         self.rooms.set_ready(false);
-        tokio::time::sleep(self.current.load().config.server.drain_delay).await;
+        if self.changeover.relieved.is_cancelled() {
+            self.admin_stop.cancel();
+            self.listeners().depart();
+            drop(tokio::time::timeout(GRACE, self.clients.ended()).await);
+        } else {
+            self.listeners().leave();
+            tokio::time::sleep(self.current.load().config.server.drain_delay).await;
+        }
+        self.changeover.close();
         self.listeners().drain();
         let deadline = self.current.load().config.server.drain_deadline;
         let ended = tokio::time::timeout(deadline, self.clients.ended()).await.is_ok();
@@ -209,6 +274,13 @@ impl Running {
             );
         }
         self.listeners().close();
+        if let Some(warm) = &self.warm {
+            Arc::clone(warm).save().await;
+        }
+        if ended {
+            let Foundation { succession, outside, .. } = &*self.reloader.foundation;
+            self.changeover.parting.farewell(succession.settles_until().saturating_sub(outside.clock.mono()));
+        }
         self.admin_stop.cancel();
         ended
     }

@@ -37,6 +37,7 @@ fn keep_server(running: &Settings, new: &mut Settings, later: &mut Later) {
         http2: _,
         trusted_proxies: _,
         resolver,
+        handover,
         purge_method: _,
         limits,
         drain_delay: _,
@@ -66,6 +67,7 @@ fn keep_server(running: &Settings, new: &mut Settings, later: &mut Later) {
         background_refreshes,
     } = limits;
     later.keep("server.resolver", resolver, &mut new.resolver);
+    later.keep("server.handover", handover, &mut new.handover);
     let new = &mut new.limits;
     later.keep("server.limits.connections", connections, &mut new.connections);
     later.keep("server.limits.write_stall", write_stall, &mut new.write_stall);
@@ -78,11 +80,12 @@ fn keep_server(running: &Settings, new: &mut Settings, later: &mut Later) {
 }
 
 fn keep_cache(running: &store::Settings, new: &mut store::Settings, later: &mut Later) {
-    let store::Settings { max_size, max_object_size, max_fill_time, eviction } = running;
+    let store::Settings { max_size, max_object_size, max_fill_time, eviction, snapshot } = running;
     later.keep("cache.max_size", max_size, &mut new.max_size);
     later.keep("cache.max_object_size", max_object_size, &mut new.max_object_size);
     later.keep("cache.max_fill_time", max_fill_time, &mut new.max_fill_time);
     later.keep("cache.eviction", eviction, &mut new.eviction);
+    later.keep("cache.snapshot", snapshot, &mut new.snapshot);
 }
 
 fn keep_admin(running: &admin::Settings, new: &mut admin::Settings, later: &mut Later) {
@@ -119,6 +122,7 @@ mod tests {
             ("[server.limits]\nconnections = 7\nfills = 9\n", &["server.limits.connections", "server.limits.fills"]),
             ("[cache]\nmax_size = \"9MiB\"\n", &["cache.max_size"]),
             ("[cache]\neviction = \"tinylfu\"\n", &["cache.eviction"]),
+            ("[cache]\nsnapshot = \"s\"\n[server]\nhandover = \"h\"\n", &["server.handover", "cache.snapshot"]),
             ("[admin]\nlisten = \"127.0.0.1:1\"\n", &["admin.listen"]),
             ("[log]\nlevel = \"warn\"\nsample = 0.5\n", &["log.level"]),
         ] {

@@ -27,6 +27,7 @@ use super::in_force::{Current, InForce};
 use super::listeners::{Listeners, Moved};
 use super::next_start;
 use super::report::{Refused, Report};
+use super::sockets::Found;
 use super::start_error::StartError;
 use super::watch::{Look, Looks};
 use crate::auth;
@@ -115,14 +116,14 @@ impl Reloader {
             let (generation, listeners) = (self.history.generation(), Moved::default());
             return Ok(Report { applied: false, generation, apis, listeners, next_start, warnings });
         }
-        let plan = listeners.plan(&config.server.listen)?;
+        let plan = listeners.plan(&config.server.listen, &mut Found::default())?;
         let tls = data_tls(&config, Some(&before))?;
         let (apis, changes) = before.apis.after(config.apis.clone());
         let served = self.foundation.served(&apis, Some(&before));
         let next = self.foundation.build(config, apis, served, tls);
         // Nothing fails from here on.
         let next = self.change(&before, next, &changes);
-        let moved = listeners.follow(plan, &self.serving, &self.foundation.outside.tasks);
+        let moved = listeners.follow(plan, &self.serving, &self.foundation.clients);
         drop(listeners);
         self.looks.set(looks(&next, self.admin_tls.as_ref()));
         self.looks.round();

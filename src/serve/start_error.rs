@@ -1,7 +1,8 @@
-//! Why a gateway can't start, or a configuration can't be taken over.
+//! Why a gateway can't start, or a configuration can't be taken over. All of it is for its operator to mend.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Why the gateway can't start.
 #[derive(Debug)]
@@ -22,6 +23,17 @@ pub enum StartError {
         /// Which file, and why.
         reason: String,
     },
+    /// We were given a socket that isn't named in the configuration.
+    Unwanted(SocketAddr),
+    /// What we were given isn't a socket that listens.
+    Given(std::io::Error),
+    /// The process that runs doesn't hand over, or its socket can't be ours.
+    Handover {
+        /// `server.handover`.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl StartError {
@@ -29,6 +41,8 @@ impl StartError {
     pub fn key(&self) -> &'static str {
         match self {
             StartError::Address { key, .. } | StartError::Certificate { key, .. } => key,
+            StartError::Unwanted(_) | StartError::Given(_) => "server.listen",
+            StartError::Handover { .. } => "server.handover",
         }
     }
 }
@@ -40,6 +54,15 @@ impl fmt::Display for StartError {
                 write!(f, "{key} = \"{address}\": can't listen there: {cause}")
             }
             StartError::Certificate { key, reason } => write!(f, "{key}: {reason}"),
+            StartError::Unwanted(address) => write!(
+                f,
+                "the service manager has given us a socket on {address} (LISTEN_FDS), which is none of server.listen, \
+                 admin.listen, admin.probe_listen; name that very address there"
+            ),
+            StartError::Given(cause) => {
+                write!(f, "the service manager has given us what is no listening socket: {cause}")
+            }
+            StartError::Handover { path, reason } => write!(f, "server.handover = {path:?}: {reason}"),
         }
     }
 }

@@ -22,9 +22,11 @@ pub(super) struct Sweeper {
 }
 
 impl Sweeper {
-    pub(super) fn start(store: Arc<Store>, clock: Clock) -> Self {
+    /// `first` is done before the first sweep, in the sweeper's thread: what it puts may belong to scopes that nobody holds yet.
+    pub(super) fn start(store: Arc<Store>, clock: Clock, first: impl FnOnce() + Send + 'static) -> Self {
         let (stop, stopped) = channel();
         let sweep = move || {
+            first();
             let (mut pause, mut waited) = (SOON, 0);
             while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 waited += 1;

@@ -26,7 +26,7 @@ use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// The answers under one key, the youngest question first.
 pub type Variants = Arc<[Arc<Entry>]>;
@@ -48,6 +48,7 @@ pub struct Store {
     reached: Arc<Reached>,
     swept_at: AtomicU64,
     rare: AtomicU8,
+    rests: AtomicBool,
     evicted: Arc<AtomicU64>,
 }
 
@@ -106,13 +107,39 @@ impl Store {
             reached,
             swept_at: AtomicU64::new(0),
             rare: AtomicU8::new(0),
+            rests: AtomicBool::new(false),
             evicted,
         }
     }
 
     /// The answers under `key`.
     pub fn find(&self, key: &[u8]) -> Option<Variants> {
-        self.kept.get(key)
+        if self.rests.load(Ordering::SeqCst) { None } else { self.kept.get(key) }
+    }
+
+    /// While it rests nothing is found, though everything stays: another process answers as well and may carry writes that nobody here
+    /// hears of. Every look that begins after the return heeds it.
+    pub fn rest(&self, rests: bool) {
+        self.rests.store(rests, Ordering::SeqCst);
+    }
+
+    /// Puts complete entries under a key where there is nothing; returns whether they were put.
+    pub fn put_absent(&self, key: &[u8], variants: Vec<Arc<Entry>>) -> bool {
+        let mut put = false;
+        self.kept.entry(key.into()).and_compute_with(|old| {
+            put = old.is_none();
+            if !put {
+                return Op::Nop;
+            }
+            variants.iter().for_each(|entry| entry.tally.count(entry.size() + key.len() + BOOKKEEPING));
+            Op::Put(variants.into())
+        });
+        put
+    }
+
+    /// What `variants` under `key` weigh in `max_size`, and each is counted with.
+    pub fn weight(key: &[u8], variants: &[Arc<Entry>]) -> u64 {
+        u64::from(weight(key, variants))
     }
 
     /// Puts a complete entry under `key`; `request` is the fields of the request it answers. It takes the place of what

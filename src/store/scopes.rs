@@ -255,6 +255,14 @@ impl Held {
         }
     }
 
+    /// Ends a settling whose end wasn't known: answers asked for at `until` or later may be kept. Only for who has these cells settled alone,
+    /// since it takes back what others may have announced.
+    pub fn settled(&self, until: u64) {
+        for cell in &self.0 {
+            cell.settles_until.store(until, Ordering::SeqCst);
+        }
+    }
+
     /// Whether an answer asked for at `time` may come from before a write that is still settling.
     pub fn settles(&self, time: u64) -> bool {
         self.0.iter().any(|cell| cell.settles_until.load(Ordering::SeqCst) > time)

@@ -1,5 +1,6 @@
 //! `[cache]`: how much may be kept, and what goes first.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The checked form of `[cache]`.
@@ -14,6 +15,8 @@ pub struct Settings {
     pub max_fill_time: Duration,
     /// `eviction`. Default LRU.
     pub eviction: Eviction,
+    /// `snapshot`: the file that takes what is stored over a restart. Default none.
+    pub snapshot: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -23,6 +26,7 @@ impl Default for Settings {
             max_object_size: 8 << 20,
             max_fill_time: Duration::from_secs(300),
             eviction: Eviction::Lru,
+            snapshot: None,
         }
     }
 }

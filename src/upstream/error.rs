@@ -11,6 +11,8 @@ pub struct AskError {
     pub kind: AskErrorKind,
     /// Whether the origin may have seen the request. `false` is certain; `true` is not.
     pub sent: bool,
+    /// Whether an endpoint may have seen another try of it before.
+    pub doubtful: bool,
     /// After how long it makes sense to ask again, where that is known.
     pub wait: Option<Duration>,
     cause: Option<Cause>,
@@ -136,12 +138,12 @@ impl AskErrorKind {
 impl AskError {
     /// An error before anything was sent.
     pub(super) fn unsent(kind: AskErrorKind) -> Self {
-        AskError { kind, sent: false, wait: None, cause: None }
+        AskError { kind, sent: false, doubtful: false, wait: None, cause: None }
     }
 
     /// An error after the origin may have seen the request.
     pub(super) fn sent(kind: AskErrorKind) -> Self {
-        AskError { kind, sent: true, wait: None, cause: None }
+        AskError { kind, sent: true, doubtful: false, wait: None, cause: None }
     }
 
     /// Whoever asked is gone; the origin may have seen the request.
@@ -156,7 +158,7 @@ impl AskError {
 
     /// The same of a question that an endpoint may have seen in another try.
     pub(super) fn maybe_sent(self, sent: bool) -> Self {
-        AskError { sent: self.sent || sent, ..self }
+        AskError { sent: self.sent || sent, doubtful: sent, ..self }
     }
 
     /// It makes sense to ask again after `wait`.

@@ -162,7 +162,6 @@ impl Origin {
                 }
                 Err(failed) => failed,
             };
-            doubtful |= error.sent;
             let failed = Failed { idempotent, whole: draft.is_whole(), heard };
             if last || !retry::may(&error, failed, manner.retry) || !time.is_left() {
                 return Err(error.maybe_sent(doubtful));
@@ -171,6 +170,7 @@ impl Origin {
                 self.spared.fetch_add(1, Relaxed);
                 return Err(error.maybe_sent(doubtful));
             }
+            doubtful |= error.sent;
             tries += 1;
             self.retried.fetch_add(1, Relaxed);
             tracing::debug!(%error, endpoint = slot.endpoint.authority(), "asked again");

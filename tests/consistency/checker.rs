@@ -95,8 +95,10 @@ pub fn check(events: &Events, reach: Reach) -> Verdict {
                 let change = &events.applied[i];
                 applied.entry(change.id).or_default().push(change);
                 let Some(write) = writes.get(&change.id).map(|w| (*w, &events.writes[*w])) else { continue };
-                let unknown = matches!(write.1.ending, Ending::Unknown(_)) && write.1.ended < change.at;
-                if unknown && in_time(change, write.1) {
+                // Applied, and applied once more by a try that was given up.
+                let again = matches!(write.1.ending, Ending::Acknowledged(version) if version != change.version);
+                let open = again || matches!(write.1.ending, Ending::Unknown(_));
+                if open && write.1.ended < change.at && in_time(change, write.1) {
                     promises.by_write(reach, write.0, write.1, change.version, false);
                 }
             }
@@ -109,7 +111,10 @@ pub fn check(events: &Events, reach: Reach) -> Verdict {
 /// Whether a write was applied before its scopes had settled at the earliest: the gateway can't have known its outcome
 /// to be unknown before its timeout, counted from when it was sent, or settles as long from when the origin broke off.
 fn in_time(applied: &Applied, write: &Write) -> bool {
-    let slack = if write.ending == Ending::Unknown(504) { 2 * FIRST_BYTE } else { FIRST_BYTE };
+    let slack = match write.ending {
+        Ending::Unknown(504) | Ending::Acknowledged(_) => 2 * FIRST_BYTE,
+        Ending::Unknown(_) | Ending::Refused(_) | Ending::Left => FIRST_BYTE,
+    };
     applied.at_ms + ROUNDING <= write.began_ms + slack
 }
 

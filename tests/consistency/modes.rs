@@ -19,6 +19,8 @@ pub struct Mode {
     pub callers: bool,
     /// Whether what a caller is given is his alone.
     pub mine: bool,
+    /// Whether there are two endpoints, of which one is asked when the other is too slow.
+    pub twice: bool,
     /// What it is reloaded with all the time, one after the other.
     pub reloads: &'static [Reload],
 }
@@ -62,11 +64,18 @@ const PLAIN: Mode = Mode {
     views: 2,
     callers: false,
     mine: false,
+    twice: false,
     reloads: &[],
 };
 
-pub const MODES: [Mode; 7] = [
+pub const MODES: [Mode; 8] = [
     PLAIN,
+    Mode {
+        name: "two endpoints, asked again",
+        api: "ttl = \"10m\"\nretry = { try_timeout = \"60ms\", budget = 1.0, backoff = \"5ms\" }\nhealth.failures = 0",
+        twice: true,
+        ..PLAIN
+    },
     Mode { name: "tree, reloaded all the time", reloads: RELOADS, ..PLAIN },
     Mode {
         name: "grace, callers apart, tinylfu",

@@ -34,7 +34,10 @@ impl Round {
         let Round { mode, seed, reads, broken } = self;
         let history = Arc::new(History::default());
         let shop = Shop::new(Arc::clone(&history), mode);
-        let (addr, _origin) = origin::start(Arc::clone(&shop), seed).await;
+        let (first, _origin) = origin::start(Arc::clone(&shop), seed).await;
+        let (second, _other) = origin::start(Arc::clone(&shop), seed ^ 2).await;
+        let addr = if mode.twice { vec![first, second] } else { vec![first] };
+        let addr = addr.as_slice();
         let gateway = Gateway::with(mode.rest, &apis(addr, mode.api, false)).await;
         #[cfg(debug_assertions)]
         if broken {
@@ -72,9 +75,11 @@ impl Round {
 }
 
 /// The `[[api]]` tables.
-fn apis(origin: SocketAddr, lines: &str, linked: bool) -> String {
+fn apis(origins: &[SocketAddr], lines: &str, linked: bool) -> String {
+    let urls: Vec<String> = origins.iter().map(|origin| format!("\"http://{origin}\"")).collect();
+    let (origin, urls) = (origins[0], urls.join(", "));
     let api = format!(
-        "[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"http://{origin}\"]\n\
+        "[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [{urls}]\n\
          timeouts.first_byte = \"{FIRST_BYTE}ms\"\n{lines}\n{RULES}"
     );
     let other = "[[api]]\nname = \"other\"\nversion = \"v1\"\npath = \"/other\"\n";
@@ -82,7 +87,7 @@ fn apis(origin: SocketAddr, lines: &str, linked: bool) -> String {
 }
 
 /// Reloads whenever the readers let it, until they close.
-async fn reload(all: &Reading, gateway: &Gateway, reloads: &[Reload], origin: SocketAddr) {
+async fn reload(all: &Reading, gateway: &Gateway, reloads: &[Reload], origin: &[SocketAddr]) {
     for Reload { api, linked } in reloads.iter().cycle() {
         let Ok(permit) = all.reloads.acquire().await else { return };
         permit.forget();

@@ -88,7 +88,7 @@ impl Gateway {
     pub async fn of_file(path: &Path) -> Gateway {
         let (file, loaded) = File::open(path).unwrap_or_else(|faults| panic!("{faults}"));
         let (clock, lines) = (Clock::steppable(), Lines::to(std::io::sink()).unwrap());
-        let running = serve::start_from(Some(file), loaded.config, clock.clone(), lines).await.unwrap();
+        let running = serve::start_from(Some(file), loaded.config, clock.clone(), lines, Vec::new()).await.unwrap();
         Gateway { addr: running.data[0], admin: running.admin.unwrap(), clock, running }
     }
 

@@ -20,6 +20,7 @@ mod gateway;
 mod h2;
 mod message;
 mod origin;
+pub mod process;
 mod reply;
 mod tls;
 mod wire;
