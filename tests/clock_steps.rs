@@ -6,18 +6,24 @@
 
 mod support;
 
+use freshgate::clock::Clock;
 use freshgate::telemetry::Lines;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 use support::{Answer, Gateway, Origin, Reply, Request};
 
 const HOUR: i64 = 3600;
 
+/// Seconds since 1970 by the machine's own clock.
+fn unix_now() -> u64 {
+    Clock::system().now().unix / 1000
+}
+
 /// The origin's clock, which nobody sets: the time so many seconds from now.
 fn in_seconds(seconds: u64) -> String {
-    httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds))
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(unix_now() + seconds))
 }
 
 /// Says of itself what the path asks for.
@@ -233,7 +239,7 @@ async fn a_token_is_read_by_the_clock_as_it_is() {
         file.path().display()
     );
     let gateway = Gateway::before(&origin, &auth).await;
-    let now = SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = unix_now();
     let claims = serde_json::json!(
         { "iss": "https://issuer/", "aud": "shop", "sub": "alice", "nbf": now - 600, "exp": now + 600 }
     );

@@ -133,8 +133,8 @@ impl Origin {
     /// free of hop-by-hop fields and `Expect`. On a 101 `hyper::upgrade::on` gives the connection.
     ///
     /// # Errors
-    /// See [`AskErrorKind`]. What breaks after the head shows in the answer's body: [`BodyError::Origin`] and
-    /// [`BodyError::OriginSlow`].
+    /// See [`AskErrorKind`]. What breaks after the head shows in the answer's body: `BodyError::Origin` and
+    /// `BodyError::OriginSlow`.
     pub async fn ask_in(&self, request: Request<Body>, manner: &Manner<'_>) -> Result<Response<Body>, AskError> {
         let times = manner.retry.times.unwrap_or(u32::from(self.slots.len() > 1));
         // HTTP/2 may say that a request was not looked at when some of its body is gone already.

@@ -66,7 +66,6 @@ async fn once(wire: &mut Wire, dice: &mut Dice, change: Change, book: usize, id:
 pub async fn purge(all: Arc<Reading>, shop: Arc<Shop>, admin: SocketAddr, mut dice: Dice) {
     while let Ok(permit) = all.purges.acquire().await {
         permit.forget();
-        let mut wire = Wire::connect(admin).await; // the admin port ends connections that have lasted for a while
         for _ in 0..=dice.below(3) {
             shop.apply(0, if dice.permille(500) { dice.index(2) } else { dice.index(BOOKS) });
         }
