@@ -9,7 +9,7 @@ use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Runs until SIGTERM or SIGINT, or until another process has taken over, then drains; a second signal ends it at once. Exit code 2 when it can't start.
 pub(super) fn run(path: &Path) -> ExitCode {
@@ -40,18 +40,22 @@ async fn serve(file: File, config: Config, lines: Lines) -> (ExitCode, Parting) 
         Ok(running) => running,
         Err(error) => return (cannot(&error.to_string()), Parting::default()),
     };
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return (cannot(&format!("signals can't be received: {error}")), Parting::default()),
+    };
     announce(&running);
     notify::ready(running.took_over());
     let parting = running.parting();
     tokio::select! {
-        () = until_told(&running) => notify::stopping(),
+        () = signals.until_told(&running) => notify::stopping(),
         () = running.relieved() => {}
         () = notify::alive() => {}
     }
     tracing::info!("draining");
     tokio::select! {
         ended = running.stop() => tracing::info!(ended, "stopped"),
-        () = ended() => tracing::warn!("told a second time: stopped at once"),
+        () = signals.ended() => tracing::warn!("told a second time: stopped at once"),
         () = notify::alive() => {}
     }
     lines.flush();
@@ -66,11 +70,29 @@ fn announce(running: &Running) {
     tracing::info!(data = list(&running.data), admin = or_none(running.admin), probe = or_none(running.probe), "ready");
 }
 
-/// Resolves at SIGTERM or SIGINT. Until then each SIGHUP reads the configuration again; several that come at once are one.
-pub(super) async fn until_told(running: &Running) {
-    let hangup = async {
-        if let Ok(mut hangups) = signal(SignalKind::hangup()) {
-            while hangups.recv().await.is_some() {
+/// The signals that are listened to. They are before anybody is told that the gateway is ready: who hears that may send one at once,
+/// and what nobody listens to ends a process.
+pub(super) struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn listen() -> io::Result<Self> {
+        let (hangup, terminate) = (signal(SignalKind::hangup())?, signal(SignalKind::terminate())?);
+        Ok(Signals { hangup, terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Resolves at SIGTERM or SIGINT. Until then each SIGHUP reads the configuration again; several that come at once are one.
+    pub(super) async fn until_told(&mut self, running: &Running) {
+        let Signals { hangup, terminate, interrupt } = self;
+        let reloads = async {
+            while hangup.recv().await.is_some() {
                 // What came of it is in the log already, but for this.
                 notify::reloading();
                 if let Err(refused @ Refused::NoFile) = running.reload("SIGHUP").await {
@@ -78,22 +100,14 @@ pub(super) async fn until_told(running: &Running) {
                 }
                 notify::ready(false);
             }
-        }
-        std::future::pending::<()>().await;
-    };
-    tokio::select! { () = hangup => {}, () = ended() => {} }
-}
-
-/// Resolves at SIGTERM or SIGINT.
-async fn ended() {
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals can't be received; only SIGKILL will stop this");
             std::future::pending::<()>().await;
-        }
+        };
+        tokio::select! { () = reloads => {}, _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    }
+
+    /// Resolves at SIGTERM or SIGINT.
+    async fn ended(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
     }
 }
 

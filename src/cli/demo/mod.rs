@@ -5,7 +5,7 @@ mod welcome;
 
 pub use welcome::{PREFIX, welcome};
 
-use super::run::{block_on, cannot, until_told};
+use super::run::{Signals, block_on, cannot};
 use crate::clock::Clock;
 use crate::config::{self, Surroundings};
 use crate::serve;
@@ -81,8 +81,12 @@ async fn demo(args: &Args) -> ExitCode {
     let store = Arc::new(Bookstore::new(Duration::from_millis(args.delay)));
     let shop = bookstore::run(listener, store, stop.clone());
     let program = std::env::current_exe().map_or("freshgate".into(), |path| path.display().to_string());
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return cannot(&format!("signals can't be received: {error}")),
+    };
     drop(writeln!(stdout(), "{}", welcome(gateway, admin, origin, &token, &program)));
-    tokio::select! { () = shop => {}, () = until_told(&running) => {} }
+    tokio::select! { () = shop => {}, () = signals.until_told(&running) => {} }
     running.stop().await;
     stop.cancel();
     ExitCode::SUCCESS
