@@ -137,10 +137,11 @@ impl Origin {
     /// `BodyError::OriginSlow`.
     pub async fn ask_in(&self, request: Request<Body>, manner: &Manner<'_>) -> Result<Response<Body>, AskError> {
         let times = manner.retry.times.unwrap_or(u32::from(self.slots.len() > 1));
-        // HTTP/2 may say that a request was not looked at when some of its body is gone already.
-        let keeps = times > 0 || self.slots.iter().any(|slot| slot.http2);
+        let idempotent = manner.safe || is_idempotent(request.method());
+        // Of what isn't idempotent no beginning is needed: it is asked again only if none of it was sent. But HTTP/2 may say that
+        // a request was not looked at when some of its body is gone already.
+        let keeps = times > 0 && idempotent || self.slots.iter().any(|slot| slot.http2);
         let draft = Draft::new(request, if keeps { manner.retry.body } else { 0 });
-        let idempotent = manner.safe || is_idempotent(draft.method());
         let mut time = Time::new(manner.timeouts);
         let (mut tried, mut tries, mut doubtful) = (0, 0, false);
         self.retries.asked(self.clock.mono());
