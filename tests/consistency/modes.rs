@@ -21,8 +21,51 @@ pub struct Mode {
     pub mine: bool,
     /// Whether there are two endpoints, of which one is asked when the other is too slow.
     pub twice: bool,
-    /// What it is reloaded with all the time, one after the other.
-    pub reloads: &'static [Reload],
+    /// How much rarer writes and purges are than elsewhere, so that something comes to be stale by time.
+    pub calm: usize,
+    /// What goes on meanwhile.
+    pub upheaval: Upheaval,
+}
+
+/// What happens to the gateway and to its origins while everybody reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub enum Upheaval {
+    Nothing,
+    /// It is reloaded with one of these after the other.
+    Reloaded(&'static [Reload]),
+    /// One of two endpoints is gone with all its connections, and comes back; then the other.
+    Killed,
+    /// A process hands over to the next one, which hands over to another.
+    HandedOver,
+    /// A process is told to end, and another begins on the same sockets when it has.
+    Restarted,
+}
+
+impl Upheaval {
+    /// Whether the gateway is a process of its own.
+    pub fn is_of_processes(self) -> bool {
+        matches!(self, Upheaval::HandedOver | Upheaval::Restarted)
+    }
+
+    /// Whether no read may fail: the origins of such a run answer every one that they live to answer.
+    pub fn spares_reads(self) -> bool {
+        self.is_of_processes() || matches!(self, Upheaval::Killed)
+    }
+
+    /// Whether answers come in pieces. One that has begun when its origin is killed can't be completed by another.
+    pub fn has_pieces(self) -> bool {
+        !matches!(self, Upheaval::Killed)
+    }
+
+    /// Whether writes may go wrong by the origin's fault, and be applied `late`, after they were given up: a process that
+    /// begins when another has ended knows nothing of those.
+    pub fn spoils_writes(self, late: bool) -> bool {
+        match self {
+            Upheaval::Killed => false,
+            Upheaval::Restarted => !late,
+            Upheaval::Nothing | Upheaval::Reloaded(_) | Upheaval::HandedOver => true,
+        }
+    }
 }
 
 /// Another configuration.
@@ -55,6 +98,13 @@ const RELOADS: &[Reload] = &[
 pub const RULES: &str = "[[api.purge]]\non = \"PUT,DELETE /books/{id}\"\n\
     paths = [\"/authors/*/books\", \"/shelves/{id}/*\", \"/covers/{id}\"]\ntags = [\"book-{id}\"]\n";
 
+/// A machine that is busy doesn't make a read fail where none may.
+const PATIENT: &str = "ttl = \"10m\"\n[[api.route]]\non = \"GET,HEAD /**\"\ntimeouts.first_byte = \"30s\"";
+
+const KILLED: &str = "ttl = \"10m\"\nbalance = \"round-robin\"\n\
+    health = { failures = 3, rest = \"200ms\", max_rest = \"200ms\", slow_start = \"0s\" }\n\
+    [[api.route]]\non = \"GET,HEAD,PUT,DELETE,POST,PATCH /**\"\ntimeouts.first_byte = \"3s\"";
+
 const PLAIN: Mode = Mode {
     name: "tree",
     reach: Reach::Tree,
@@ -65,10 +115,11 @@ const PLAIN: Mode = Mode {
     callers: false,
     mine: false,
     twice: false,
-    reloads: &[],
+    calm: 1,
+    upheaval: Upheaval::Nothing,
 };
 
-pub const MODES: [Mode; 8] = [
+pub const MODES: [Mode; 11] = [
     PLAIN,
     Mode {
         name: "two endpoints, asked again",
@@ -76,7 +127,16 @@ pub const MODES: [Mode; 8] = [
         twice: true,
         ..PLAIN
     },
-    Mode { name: "tree, reloaded all the time", reloads: RELOADS, ..PLAIN },
+    Mode { name: "tree, reloaded all the time", upheaval: Upheaval::Reloaded(RELOADS), ..PLAIN },
+    Mode {
+        name: "of two endpoints one is killed, again and again",
+        api: KILLED,
+        twice: true,
+        upheaval: Upheaval::Killed,
+        ..PLAIN
+    },
+    Mode { name: "handed over, again and again", api: PATIENT, upheaval: Upheaval::HandedOver, ..PLAIN },
+    Mode { name: "ended and begun, again and again", api: PATIENT, upheaval: Upheaval::Restarted, ..PLAIN },
     Mode {
         name: "grace, callers apart, tinylfu",
         api: "grace = \"10m\"",
@@ -116,6 +176,7 @@ pub const MODES: [Mode; 8] = [
         max_age: Some(1),
         callers: true,
         mine: true,
+        calm: 4,
         ..PLAIN
     },
 ];

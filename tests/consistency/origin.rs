@@ -49,7 +49,12 @@ impl Shop {
 
 /// Listens on a free port, until the set is dropped.
 pub async fn start(shop: Arc<Shop>, seed: u64) -> (SocketAddr, JoinSet<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    start_at("127.0.0.1:0".parse().unwrap(), shop, seed).await
+}
+
+/// The same where another one has listened before.
+pub async fn start_at(addr: SocketAddr, shop: Arc<Shop>, seed: u64) -> (SocketAddr, JoinSet<()>) {
+    let listener = TcpListener::bind(addr).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let mut accepting = JoinSet::new();
     accepting.spawn(async move {
@@ -123,7 +128,9 @@ impl Connection {
             self.wire.send(&format!("HTTP/1.1 304 Not Modified\r\n{fields}\r\n")).await?;
             return Ok(true);
         }
+        let upheaval = self.shop.mode.upheaval;
         match self.dice.below(1000) {
+            _ if upheaval.spares_reads() => {}
             0..4 => {
                 self.wire.send("HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n").await?;
                 return Ok(true);
@@ -132,7 +139,7 @@ impl Connection {
             _ => {}
         }
         let body = content(resource, &versions, request);
-        if head || self.dice.permille(800) {
+        if head || !upheaval.has_pieces() || self.dice.permille(800) {
             let length = body.len();
             let body = if head { "" } else { &body };
             self.wire.send(&format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: {length}\r\n\r\n{body}")).await?;
@@ -149,7 +156,7 @@ impl Connection {
         let start = format!("HTTP/1.1 200 OK\r\n{fields}Transfer-Encoding: chunked\r\n\r\n{}", chunk(first));
         self.wire.send(&start).await?;
         tokio::time::sleep(Duration::from_millis(self.dice.below(8))).await;
-        if self.dice.permille(10) {
+        if !self.shop.mode.upheaval.spares_reads() && self.dice.permille(10) {
             return Ok(false);
         }
         self.wire.send(&format!("{}0\r\n\r\n", chunk(rest))).await?;
@@ -162,11 +169,12 @@ impl Connection {
         let number = |name| request.field(name).and_then(|n| n.parse::<u64>().ok()).unwrap();
         let (id, book, change) = (number("x-write"), number("x-book") as usize, number("x-change") as usize);
         let began = shop.history.now();
-        let dawdle = self.dice.below(1000);
-        if !matches!(dawdle, 20..35) {
+        let fault = self.dice.below(1000);
+        let fault = if shop.mode.upheaval.spoils_writes(matches!(fault, 20..40)) { fault } else { 1000 };
+        if !matches!(fault, 20..35) {
             self.dice.dawdle().await;
         }
-        match dawdle {
+        match fault {
             0..10 => self.answer("500 Oh", "").await,
             10..15 => Ok(false),
             15..20 => {

@@ -7,15 +7,18 @@ use super::world::{AUTHORS, BOOKS, PAGE, Resource, Tagged};
 use std::collections::HashMap;
 use std::io::Result;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Reads for each write, each purge, and each reload.
+/// Reads for each write, each purge, and each step of an upheaval.
 const READS_PER_WRITE: usize = 60;
 const READS_PER_PURGE: usize = 150;
-const READS_PER_RELOAD: usize = 40;
+const READS_PER_STEP: usize = 40;
+
+/// What a read shows, or the status of an error.
+type Seen = std::result::Result<Box<[u32]>, u16>;
 
 /// What readers have in common.
 #[derive(Debug)]
@@ -25,11 +28,12 @@ pub struct Reading {
     pub history: Arc<History>,
     /// Reads that are left to do.
     pub left: AtomicUsize,
-    pub broken: AtomicUsize,
+    /// What became of reads that failed.
+    pub broken: Mutex<Vec<String>>,
     /// Each lets one write begin: so they keep pace with the reads, however fast those are.
     pub writes: Semaphore,
     pub purges: Semaphore,
-    pub reloads: Semaphore,
+    pub steps: Semaphore,
 }
 
 pub struct Reader {
@@ -56,28 +60,31 @@ impl Reader {
     pub async fn run(mut self) {
         let all = Arc::clone(&self.all);
         while let Ok(left) = all.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)) {
-            if left.is_multiple_of(READS_PER_WRITE) {
+            if left.is_multiple_of(READS_PER_WRITE * all.mode.calm) {
                 all.writes.add_permits(1);
             }
-            if left.is_multiple_of(READS_PER_PURGE) {
+            if left.is_multiple_of(READS_PER_PURGE * all.mode.calm) {
                 all.purges.add_permits(1);
             }
-            if left.is_multiple_of(READS_PER_RELOAD) {
-                all.reloads.add_permits(1);
+            if left.is_multiple_of(READS_PER_STEP) {
+                all.steps.add_permits(1);
             }
             if self.dice.permille(8) {
                 self.leave_in_the_middle().await;
                 continue;
             }
             let resource = self.choose();
-            if !matches!(self.read(resource).await, Ok(Some(_))) {
-                all.broken.fetch_add(1, Ordering::SeqCst);
-            }
+            let failed = match self.read(resource).await {
+                Ok(Ok(_)) => continue,
+                Ok(Err(status)) => format!("{}: {status}", resource.target()),
+                Err(error) => format!("{}: {error}", resource.target()),
+            };
+            all.broken.lock().unwrap().push(failed);
         }
     }
 
-    /// One whole read; what it shows, if it isn't an error.
-    pub async fn read(&mut self, resource: Resource) -> Result<Option<Box<[u32]>>> {
+    /// One whole read; what it shows, or the status of an error.
+    pub async fn read(&mut self, resource: Resource) -> Result<Seen> {
         let answer = self.ask(resource).await;
         if answer.is_err() {
             self.wire = Wire::connect(self.all.addr).await;
@@ -85,7 +92,7 @@ impl Reader {
         answer
     }
 
-    async fn ask(&mut self, resource: Resource) -> Result<Option<Box<[u32]>>> {
+    async fn ask(&mut self, resource: Resource) -> Result<Seen> {
         let target = resource.target();
         let known = self.known.get(&target).filter(|_| self.dice.permille(150)).cloned();
         let head = resource.tagged() == Tagged::Strong && self.dice.permille(15);
@@ -94,11 +101,14 @@ impl Reader {
         self.wire.send(&request).await?;
         let answer = self.wire.message(head).await?;
         let ended = self.all.history.moment();
+        if answer.is_last() {
+            self.wire = Wire::connect(self.all.addr).await;
+        }
         let got = match (answer.status(), known) {
             (304, Some((_, versions))) => versions,
             (200, _) if head => versions_of(answer.field("etag").unwrap_or_default().trim_matches('"'), '.'),
             (200, _) => self.understood(resource, &target, &answer),
-            (status, _) if status >= 500 => return Ok(None),
+            (status, _) if status >= 500 => return Ok(Err(status)),
             (status, _) => panic!("{status} for {target}"),
         };
         if let (Tagged::Strong, Some(etag)) = (resource.tagged(), answer.field("etag")) {
@@ -106,7 +116,7 @@ impl Reader {
         }
         let read = Read { began, ended, reader: self.number, resource, got: got.clone(), how: how(&answer) };
         self.all.history.add(|events| events.reads.push(read));
-        Ok(Some(got))
+        Ok(Ok(got))
     }
 
     fn request(&mut self, method: &str, target: &str, etag: Option<&str>) -> String {

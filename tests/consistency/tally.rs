@@ -22,6 +22,8 @@ pub struct Tally {
     /// Reads that failed or that their client broke off.
     pub broken: usize,
     pub evicted: usize,
+    /// Reloads, endpoints killed, handovers, restarts.
+    pub upheavals: usize,
 }
 
 impl Tally {
@@ -49,7 +51,7 @@ impl Tally {
 
     pub fn add(&mut self, other: &Tally) {
         let Tally { reads, hits, stale_hits, joined, confirmed, not_modified, overtaken, .. } = other;
-        let Tally { slow, acknowledged, unknown, left, purges, soft_purges, broken, evicted, .. } = other;
+        let Tally { slow, acknowledged, unknown, left, purges, soft_purges, broken, evicted, upheavals, .. } = other;
         for (sum, n) in [
             (&mut self.reads, reads),
             (&mut self.hits, hits),
@@ -66,6 +68,7 @@ impl Tally {
             (&mut self.soft_purges, soft_purges),
             (&mut self.broken, broken),
             (&mut self.evicted, evicted),
+            (&mut self.upheavals, upheavals),
         ] {
             *sum += n;
         }
@@ -111,6 +114,7 @@ impl fmt::Display for Tally {
             self.broken
         )?;
         write!(f, "{} writes acknowledged, {} unknown, {} left; ", self.acknowledged, self.unknown, self.left)?;
-        write!(f, "{} purges, {} soft; {} evicted", self.purges, self.soft_purges, self.evicted)
+        write!(f, "{} purges, {} soft; {} evicted; ", self.purges, self.soft_purges, self.evicted)?;
+        write!(f, "{} upheavals", self.upheavals)
     }
 }

@@ -76,6 +76,11 @@ impl Message {
         })
     }
 
+    /// Whether its connection ends with it.
+    pub fn is_last(&self) -> bool {
+        self.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap_or_default()
     }

@@ -2,11 +2,13 @@
 
 use super::changes::{Change, Purge};
 use super::history::{Ending, Purged, Write};
+use super::modes::Upheaval;
 use super::origin::Shop;
 use super::readers::Reading;
 use super::support::TOKEN;
 use super::wire::{Dice, Wire};
 use super::world::{AUTHORS, BOOKS, GENRES, Resource};
+use std::io::Result;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,23 +19,35 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Writes whenever the readers let it, until they close.
 pub async fn write(all: Arc<Reading>, mut dice: Dice) {
-    let mut wire = Wire::connect(all.addr).await;
+    let mut kept = None;
     while let Ok(permit) = all.writes.acquire().await {
         permit.forget();
         let change = Change::ALL[dice.index(Change::ALL.len())];
         let book = if dice.permille(500) { dice.index(2) } else { dice.index(BOOKS) };
         let id = NEXT.fetch_add(1, Ordering::SeqCst);
+        let mut wire = match kept.take() {
+            Some(wire) => wire,
+            None => Wire::connect(all.addr).await,
+        };
         let (began, began_ms) = (all.history.moment(), all.history.now());
         let ending = once(&mut wire, &mut dice, change, book, id).await;
         let ended = all.history.moment();
-        if ending == Ending::Left {
-            wire = Wire::connect(all.addr).await;
+        let ending = ending.unwrap_or_else(|error| {
+            all.broken.lock().unwrap().push(format!("{:?} of {book}: {error}", change));
+            Ending::Left
+        });
+        // A process that ends closes connections that wait for their next request.
+        if ending != Ending::Left && !all.mode.upheaval.is_of_processes() {
+            kept = Some(wire);
+        }
+        if matches!((all.mode.upheaval, change), (Upheaval::Killed, Change::Put | Change::Delete)) {
+            assert!(matches!(ending, Ending::Acknowledged(_) | Ending::Left), "{change:?} of {book}: {ending:?}");
         }
         all.history.add(|events| events.writes.push(Write { id, change, book, began, began_ms, ended, ending }));
     }
 }
 
-async fn once(wire: &mut Wire, dice: &mut Dice, change: Change, book: usize, id: u64) -> Ending {
+async fn once(wire: &mut Wire, dice: &mut Dice, change: Change, book: usize, id: u64) -> Result<Ending> {
     let (method, target) = change.request(book);
     let number = Change::ALL.iter().position(|c| *c == change).unwrap();
     let body = "some content of a write";
@@ -46,20 +60,15 @@ async fn once(wire: &mut Wire, dice: &mut Dice, change: Change, book: usize, id:
         let end = request.len() - if dice.permille(300) { 1 + dice.index(body.len()) } else { 0 };
         let _ = wire.send(&request[..end]).await;
         tokio::time::sleep(Duration::from_millis(dice.below(6))).await;
-        return Ending::Left;
+        return Ok(Ending::Left);
     }
-    let answer = match wire.send(&request).await {
-        Ok(()) => wire.message(false).await,
-        Err(error) => Err(error),
-    };
-    match answer {
-        Err(_) => Ending::Left,
-        Ok(answer) => match answer.status() {
-            200..400 => Ending::Acknowledged(answer.field("x-version").unwrap().parse().unwrap()),
-            status @ 502..=504 => Ending::Unknown(status),
-            status => Ending::Refused(status),
-        },
-    }
+    wire.send(&request).await?;
+    let answer = wire.message(false).await?;
+    Ok(match answer.status() {
+        200..400 => Ending::Acknowledged(answer.field("x-version").unwrap().parse().unwrap()),
+        status @ 502..=504 => Ending::Unknown(status),
+        status => Ending::Refused(status),
+    })
 }
 
 /// Changes some books behind the gateway's back and purges something, whenever the readers let it.

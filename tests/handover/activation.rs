@@ -1,11 +1,10 @@
 //! What a service manager gives a process and hears of it: `LISTEN_FDS`, `NOTIFY_SOCKET`.
 
-use crate::support::process::{ADMIN, Process, command};
+use crate::support::process::{ADMIN, Process, activated, command};
 use crate::support::{Client, Origin, Reply, within};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 use tempfile::TempDir;
 use tokio::net::UnixDatagram;
 
@@ -22,14 +21,6 @@ fn bound(address: &str) -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// The command with these as its descriptors 3 and 4, as systemd does it.
-fn given(config: &Path, first: TcpListener, second: TcpListener) -> Command {
-    let move_them = "exec 3<&0 4<&2 0</dev/null 2>&1; LISTEN_PID=$$ LISTEN_FDS=2";
-    let mut command = command(config, move_them);
-    command.stdin(Stdio::from(OwnedFd::from(first))).stderr(Stdio::from(OwnedFd::from(second)));
-    command
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn inherited_sockets_stand_where_the_file_says() {
     let (folder, origin) = (TempDir::new().unwrap(), Origin::always(Reply::ok("x")).await);
@@ -37,7 +28,8 @@ async fn inherited_sockets_stand_where_the_file_says() {
     let mut early = Client::connect(one).await;
     early.send("GET", "/early", &[], "").await;
     let config = config(&folder, &origin, &format!("listen = [\"127.0.0.1:0\", \"{two}\"]"));
-    let mut command = given(&config, first, second);
+    let mut command = activated(&config, &first, &second);
+    drop((first, second));
     command.stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     drop(command);
@@ -52,7 +44,7 @@ async fn one_that_no_address_wants_is_named() {
     let (folder, origin) = (TempDir::new().unwrap(), Origin::always(Reply::ok("x")).await);
     let ((first, _), (second, stray)) = (bound("127.0.0.1:0"), bound("127.0.0.3:0"));
     let config = config(&folder, &origin, "listen = [\"127.0.0.1:0\"]");
-    let output = given(&config, first, second).output().unwrap();
+    let output = activated(&config, &first, &second).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains(&format!("a socket on {stray} (LISTEN_FDS)")), "{said}");

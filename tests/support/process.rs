@@ -4,7 +4,8 @@ use super::within;
 use super::{Answer, Client};
 use assert_cmd::cargo::CommandCargoExt;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -32,6 +33,15 @@ pub fn command(config: &Path, before: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{before} exec \"$0\" run --config \"$1\"")]).arg(binary.get_program()).arg(config);
     command.env_remove("FRESHGATE_CONFIG");
+    command
+}
+
+/// The command with copies of these as its descriptors 3 and 4, as systemd does it.
+pub fn activated(config: &Path, first: &TcpListener, second: &TcpListener) -> Command {
+    let move_them = "exec 3<&0 4<&2 0</dev/null 2>&1; LISTEN_PID=$$ LISTEN_FDS=2";
+    let copy = |socket: &TcpListener| Stdio::from(OwnedFd::from(socket.try_clone().unwrap()));
+    let mut command = command(config, move_them);
+    command.stdin(copy(first)).stderr(copy(second));
     command
 }
 
