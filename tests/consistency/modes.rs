@@ -21,8 +21,9 @@ pub struct Mode {
     pub mine: bool,
     /// Whether there are two endpoints, of which one is asked when the other is too slow.
     pub twice: bool,
-    /// How much rarer writes and purges are than elsewhere, so that something comes to be stale by time.
-    pub calm: usize,
+    /// How many reads there are for each write. Where they are few, something comes to be stale by time; where they are many, some
+    /// are under way whatever happens.
+    pub reads_per_write: usize,
     /// What goes on meanwhile.
     pub upheaval: Upheaval,
 }
@@ -115,7 +116,7 @@ const PLAIN: Mode = Mode {
     callers: false,
     mine: false,
     twice: false,
-    calm: 1,
+    reads_per_write: 60,
     upheaval: Upheaval::Nothing,
 };
 
@@ -135,8 +136,20 @@ pub const MODES: [Mode; 11] = [
         upheaval: Upheaval::Killed,
         ..PLAIN
     },
-    Mode { name: "handed over, again and again", api: PATIENT, upheaval: Upheaval::HandedOver, ..PLAIN },
-    Mode { name: "ended and begun, again and again", api: PATIENT, upheaval: Upheaval::Restarted, ..PLAIN },
+    Mode {
+        name: "handed over, again and again",
+        api: PATIENT,
+        reads_per_write: 40,
+        upheaval: Upheaval::HandedOver,
+        ..PLAIN
+    },
+    Mode {
+        name: "ended and begun, again and again",
+        api: PATIENT,
+        reads_per_write: 40,
+        upheaval: Upheaval::Restarted,
+        ..PLAIN
+    },
     Mode {
         name: "grace, callers apart, tinylfu",
         api: "grace = \"10m\"",
@@ -176,7 +189,7 @@ pub const MODES: [Mode; 11] = [
         max_age: Some(1),
         callers: true,
         mine: true,
-        calm: 4,
+        reads_per_write: 240,
         ..PLAIN
     },
 ];

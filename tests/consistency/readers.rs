@@ -12,8 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Reads for each write, each purge, and each step of an upheaval.
-const READS_PER_WRITE: usize = 60;
+/// Reads for each purge, at the least, and for each step of an upheaval.
 const READS_PER_PURGE: usize = 150;
 const READS_PER_STEP: usize = 40;
 
@@ -60,10 +59,10 @@ impl Reader {
     pub async fn run(mut self) {
         let all = Arc::clone(&self.all);
         while let Ok(left) = all.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)) {
-            if left.is_multiple_of(READS_PER_WRITE * all.mode.calm) {
+            if left.is_multiple_of(all.mode.reads_per_write) {
                 all.writes.add_permits(1);
             }
-            if left.is_multiple_of(READS_PER_PURGE * all.mode.calm) {
+            if left.is_multiple_of(READS_PER_PURGE.max(all.mode.reads_per_write * 3)) {
                 all.purges.add_permits(1);
             }
             if left.is_multiple_of(READS_PER_STEP) {

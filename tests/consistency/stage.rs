@@ -1,11 +1,13 @@
 //! What is between readers and books: the gateway or gateways, the origins, and what happens to them meanwhile.
 
+use super::changes::Purge;
+use super::history::Purged;
 use super::modes::{Mode, RULES, Reload, Upheaval};
 use super::origin::{self, Shop};
 use super::readers::Reading;
 use super::support::Gateway;
 use super::support::process::{Process, activated};
-use super::world::FIRST_BYTE;
+use super::world::{BOOKS, FIRST_BYTE};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,6 +66,9 @@ impl Stage {
 
     /// One upheaval after another, until the readers close; how many there were.
     pub async fn upheave(&mut self, all: &Reading) -> usize {
+        if matches!(self.mode.upheaval, Upheaval::Nothing) {
+            return 0;
+        }
         for n in 0.. {
             let quiet = if matches!(self.mode.upheaval, Upheaval::Reloaded(_)) { 1 } else { QUIET };
             if !pause(all, quiet).await {
@@ -76,7 +81,7 @@ impl Stage {
                 }
                 (Upheaval::Killed, _) => self.kill(n % 2, all).await,
                 (Upheaval::HandedOver, Front::There(processes)) => processes.hand_over().await,
-                (Upheaval::Restarted, Front::There(processes)) => processes.restart().await,
+                (Upheaval::Restarted, Front::There(processes)) => processes.restart(&self.shop, all).await,
                 (Upheaval::Nothing | Upheaval::Reloaded(_) | Upheaval::HandedOver | Upheaval::Restarted, _) => {}
             }
         }
@@ -122,12 +127,17 @@ impl Processes {
         self.now.says("answers are kept from now on").await;
     }
 
-    /// One is told to end, with all that is under way; the next one begins when it has.
-    async fn restart(&mut self) {
+    /// One is told to end, with all that is under way; the next one begins when it has. What changes between the two is seen: all that is
+    /// loaded is confirmed, as after a soft purge of everything.
+    async fn restart(&mut self, shop: &Shop, all: &Reading) {
         self.now.signal("-TERM");
         assert_eq!(self.now.ended().await, Some(0));
         assert!(self.now.has_said("snapshot saved"));
+        (0..BOOKS).for_each(|book| _ = shop.apply(0, book));
+        let (began, had) = (all.history.moment(), shop.versions());
         self.now = started(&self.config, self.sockets.as_ref());
+        let ended = all.history.moment();
+        all.history.add(|events| events.purges.push(Purged { began, ended, purge: Purge::All, soft: true, had }));
     }
 }
 
