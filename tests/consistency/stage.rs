@@ -9,7 +9,7 @@ use super::support::Gateway;
 use super::support::process::{Process, activated};
 use super::world::{BOOKS, FIRST_BYTE};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::task::{JoinSet, block_in_place};
@@ -141,7 +141,7 @@ impl Processes {
     }
 }
 
-fn started(config: &PathBuf, sockets: Option<&(TcpListener, TcpListener)>) -> Process {
+fn started(config: &Path, sockets: Option<&(TcpListener, TcpListener)>) -> Process {
     block_in_place(|| match sockets {
         None => Process::start(config),
         Some((data, admin)) => Process::of(activated(config, data, admin)),
