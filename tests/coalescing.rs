@@ -807,7 +807,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
     let settings = small();
     let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone(), Arc::default());
     let asked = Arc::new(upstream::Origin::new(mounted.api.upstream.clone(), TlsClient::system(), tasks.clone()));
-    let comer = Comer { began_at: 0, began_time: clock.now().mono };
+    let comer = Comer { began_at: 0, began_time: clock.now().mono, hops: 0 };
     let question = || {
         let mut key = Vec::new();
         write_key(&mut key, "a.example", "/a", None, b"");

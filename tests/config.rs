@@ -357,6 +357,31 @@ wrong = 1
 }
 
 #[test]
+fn a_key_in_the_wrong_table_is_shown_its_own() {
+    let text = "\
+[server]
+drain = { timeout = \"1s\" }
+[[api]]
+name = \"a\"
+version = \"v1\"
+path = \"/\"
+upstream = [\"http://127.0.0.1:1\"]
+[[api.purge]]
+on = \"PUT /a\"
+tags = [\"a\"]
+ttl = \"1m\"
+[breaker]
+requests = 1
+";
+    let found = faults(text);
+    assert!(found[0].ends_with("server.drain.timeout: unknown key, expected one of: deadline, delay"), "{found:?}");
+    let ttl = "api[0].purge[0].ttl: unknown key; `ttl` belongs to [[api]]: write it above the tables that begin there";
+    assert!(found[1].ends_with(ttl), "{found:?}");
+    assert!(found[2].ends_with("breaker: unknown key; `breaker` belongs to [[api]]"), "{found:?}");
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
 fn faults_of_the_syntax_are_told_at_once() {
     let found = faults("a = \n[server]\nlisten = [\"x\"]\n[cache]\nmax_size = 1\nmax_size = 2\n");
     assert_eq!(found.len(), 2, "{found:?}");
@@ -438,7 +463,7 @@ fn check_answers_by_exit_code() {
     assert_eq!(check(API.as_bytes()), (0, "FILE is valid: 1 API\n".into()));
     let (code, said) = check(b"");
     assert_eq!((code, said.contains("(warning)"), said.ends_with("FILE is valid: 0 APIs\n")), (0, true, true));
-    let expected = "FILE:1:1: a: unknown key\nFILE:2:1: b: unknown key\nFILE is not valid: 2 faults\n";
+    let expected = "FILE:1:1: a: unknown key, expected one of: admin, api, cache, log, server\nFILE:2:1: b: unknown key, expected one of: admin, api, cache, log, server\nFILE is not valid: 2 faults\n";
     assert_eq!(check(b"a = 1\nb = 2\n"), (1, expected.into()));
     let expected = "FILE:2:3: the file is not UTF-8\nFILE is not valid: 1 fault\n";
     assert_eq!(check(b"# \xc3\xbc\n# \xff\n"), (1, expected.into()));

@@ -221,7 +221,7 @@ impl House {
     }
 
     fn comer(&self) -> Comer {
-        Comer { began_at: self.scopes.epoch(), began_time: 0 }
+        Comer { began_at: self.scopes.epoch(), began_time: 0, hops: 0 }
     }
 
     fn enter(&self, comer: &Comer, refused: Option<&Arc<Flight<Place>>>) -> Turn<Place> {

@@ -194,15 +194,37 @@ async fn a_write_whose_client_has_left_is_carried_to_its_invalidation() {
     assert!(saved.contains("shop.example/other") && !saved.contains("shop.example/held"), "{saved}");
 }
 
+/// The program, with more lines of `[server]`.
+fn program(origin: &Origin, server: &str) -> (Process, tempfile::TempDir) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let config = folder.path().join("freshgate.toml");
+    let api = format!("[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n", origin.url());
+    std::fs::write(&config, format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{server}{ADMIN}{api}")).unwrap();
+    (Process::start(&config), folder)
+}
+
+/// It was logged as if its client had left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_cut_at_the_deadline_is_logged_as_that() {
+    let origin = origin(&Gate::closed()).await;
+    let (mut process, _folder) = program(&origin, "drain = { deadline = \"100ms\" }\n");
+    let mut busy = Client::connect(process.addr).await;
+    busy.send("PUT", "/held", &[], "x").await;
+    origin.received(1).await;
+    process.signal("-TERM");
+    assert_eq!(process.ended().await, Some(0));
+    process.says("\"reason\":\"drain-deadline\"").await;
+    let said = process.said.lock().unwrap();
+    let line = said.iter().find(|line| line.contains("drain-deadline")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&line["status"], &line["api"], &line["method"]), (&503.into(), &"a/v1".into(), &"PUT".into()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_it_at_once() {
     let gate = Gate::closed();
     let origin = origin(&gate).await;
-    let folder = tempfile::TempDir::new().unwrap();
-    let config = folder.path().join("freshgate.toml");
-    let api = format!("[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n", origin.url());
-    std::fs::write(&config, format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{ADMIN}{api}")).unwrap();
-    let mut process = Process::start(&config);
+    let (mut process, _folder) = program(&origin, "");
     let mut busy = Client::connect(process.addr).await;
     busy.send("GET", "/slow", &[], "").await;
     assert_eq!(busy.at_least(0).await, b"");

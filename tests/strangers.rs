@@ -45,6 +45,30 @@ async fn a_ring_of_gateways_ends() {
     assert_eq!(origin.count(), 1);
 }
 
+/// A read that came back to its own gateway joined the question that it was, and both waited to the end.
+#[tokio::test]
+async fn a_read_that_comes_back_does_not_wait_for_itself() {
+    let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", place.local_addr().unwrap());
+    let api = format!("[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{url}\"]\nttl = \"1m\"\n");
+    let gateway = Gateway::with("", &api).await;
+    // What comes to the upstream goes on to the gateway, byte for byte.
+    place.set_nonblocking(true).unwrap();
+    let (place, there) = (tokio::net::TcpListener::from_std(place).unwrap(), gateway.addr);
+    let links = freshgate::tasks::Tasks::default();
+    let ring = links.clone();
+    links.spawn(async move {
+        while let Ok((mut from, _)) = place.accept().await {
+            ring.spawn(async move {
+                let mut to = tokio::net::TcpStream::connect(there).await.unwrap();
+                drop(tokio::io::copy_bidirectional(&mut from, &mut to).await);
+            });
+        }
+    });
+    assert_eq!(gateway.client().await.get("/a").await.status, 508);
+    assert_eq!(gateway.client().await.get("/a").await.status, 508, "nor is that kept");
+}
+
 /// A client that left before it was answered left no trace in log and metrics.
 #[tokio::test]
 async fn a_client_that_leaves_is_seen() {

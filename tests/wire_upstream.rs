@@ -671,7 +671,7 @@ async fn endpoints_take_turns_by_weight() {
     let light = endpoint(b.listener.local_addr().unwrap());
     let settings = Settings { balance: Balance::RoundRobin, ..Settings::default() };
     let around = (TlsClient::default(), Resolver::system(), Tasks::default());
-    let origin = Origin::with(vec![heavy, light], &settings, around, Clock::system());
+    let origin = Origin::with("", vec![heavy, light], &settings, around, Clock::system());
     let mut turns = String::new();
     for _ in 0..6 {
         let serve = async {

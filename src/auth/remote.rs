@@ -67,7 +67,7 @@ impl Remote {
     pub(super) fn join(&self, outside: &Outside) -> bool {
         let around = || (outside.tls.clone(), outside.resolver.clone(), outside.tasks.clone());
         let endpoint = || vec![self.url.endpoint.clone()];
-        let origin = || Origin::with(endpoint(), &Settings::default(), around(), outside.clock.clone());
+        let origin = || Origin::with("auth", endpoint(), &Settings::default(), around(), outside.clock.clone());
         let origin = || origin().within(Arc::clone(&outside.budget));
         self.joined.get().is_none() && self.joined.set((outside.clone(), origin())).is_ok()
     }

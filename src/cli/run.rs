@@ -32,17 +32,22 @@ pub(super) fn run(path: &Path) -> ExitCode {
 }
 
 async fn serve(file: File, config: Config, lines: Lines) -> (ExitCode, Parting) {
-    let started = match serve::activated() {
-        Ok(inherited) => serve::start_from(Some(file), config, Clock::system(), lines.clone(), inherited).await,
-        Err(error) => Err(error),
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return (cannot(&format!("signals can't be received: {error}")), Parting::default()),
+    };
+    let start =
+        async { serve::start_from(Some(file), config, Clock::system(), lines.clone(), serve::activated()?).await };
+    let started = tokio::select! {
+        started = start => started,
+        () = signals.ended() => {
+            tracing::info!("told to stop before it was ready");
+            return (ExitCode::SUCCESS, Parting::default());
+        }
     };
     let running = match started {
         Ok(running) => running,
         Err(error) => return (cannot(&error.to_string()), Parting::default()),
-    };
-    let mut signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return (cannot(&format!("signals can't be received: {error}")), Parting::default()),
     };
     announce(&running);
     notify::ready(running.took_over());
@@ -54,7 +59,7 @@ async fn serve(file: File, config: Config, lines: Lines) -> (ExitCode, Parting) 
     }
     tracing::info!("draining");
     tokio::select! {
-        ended = running.stop() => tracing::info!(ended, "stopped"),
+        all_ended = running.stop() => tracing::info!(all_ended, "stopped"),
         () = signals.ended() => tracing::warn!("told a second time: stopped at once"),
         () = notify::alive() => {}
     }
@@ -70,8 +75,8 @@ fn announce(running: &Running) {
     tracing::info!(data = list(&running.data), admin = or_none(running.admin), probe = or_none(running.probe), "ready");
 }
 
-/// The signals that are listened to. They are before anybody is told that the gateway is ready: who hears that may send one at once,
-/// and what nobody listens to ends a process.
+/// The signals that are listened to, from the first moment on: what nobody listens to ends a process, and a SIGHUP for the process that runs
+/// may reach the one that is about to take over as well. That one has just read its file and reads it again when it is ready.
 pub(super) struct Signals {
     hangup: Signal,
     terminate: Signal,

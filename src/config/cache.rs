@@ -2,7 +2,7 @@
 
 use super::bounds;
 use super::table::Table;
-use super::tls::path;
+use super::tls::path_to_be;
 use super::values::show_size;
 use super::words::EVICTION;
 use crate::store::Settings;
@@ -26,7 +26,7 @@ pub(super) fn cache(root: &Table<'_>) -> Settings {
     }
     t.set("max_fill_time", &mut settings.max_fill_time, |v| v.duration(&bounds::MAX_FILL_TIME));
     t.set("eviction", &mut settings.eviction, |v| v.word(EVICTION));
-    settings.snapshot = t.get("snapshot", path);
+    settings.snapshot = t.get("snapshot", path_to_be);
     t.finish();
     settings
 }

@@ -40,9 +40,11 @@ pub use effective::effective;
 pub use fault::{Fault, Faults};
 pub use surroundings::Surroundings;
 
+use crate::upstream::Endpoint;
 use crate::{admin as admin_port, auth as callers, listener, policy, store, telemetry};
 use reader::{Notes, Reader};
 use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use table::Table;
 use toml::de::DeTable;
@@ -175,6 +177,18 @@ fn config(root: Table<'_>) -> Config {
     {
         root.place_of("server").warn("kind = \"trusted-header\" lets nobody in: there are no trusted_proxies");
     }
+    for api in &apis {
+        if api.upstream.iter().any(|endpoint| server.listen.iter().any(|own| is_at(endpoint, *own))) {
+            root.place_of("api").warn(format!("an upstream of {} is the address of this gateway itself", api.id()));
+        }
+    }
     root.finish();
     Config { server, cache, admin, log, apis }
+}
+
+/// Whether an endpoint is what is reached at this address of our own.
+fn is_at(endpoint: &Endpoint, own: SocketAddr) -> bool {
+    let address = endpoint.host.parse::<IpAddr>();
+    let same = |ip: IpAddr| ip == own.ip() || own.ip().is_unspecified() && ip.is_loopback();
+    own.port() != 0 && endpoint.port == own.port() && address.map_or(endpoint.host == "localhost", same)
 }

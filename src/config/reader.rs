@@ -7,7 +7,9 @@
 
 use super::fault::Fault;
 use super::surroundings::Surroundings;
+use super::unavailable::without_indexes;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One walk over one file: its text, what is around it, and what was noticed so far.
@@ -28,9 +30,21 @@ pub(super) struct Notes {
     pub(super) warnings: Vec<Fault>,
     pub(super) remarks: Vec<Fault>,
     /// The path of every key that was asked for, without indexes.
-    #[cfg(test)]
-    pub(super) asked: std::collections::BTreeSet<String>,
+    pub(super) asked: BTreeSet<String>,
+    strays: Vec<Stray>,
 }
+
+/// A key that nobody knows where it stands.
+struct Stray {
+    /// Which fault it is.
+    at: usize,
+    name: String,
+    /// The keys that are known there, where they are few.
+    known: Option<String>,
+}
+
+/// So many keys of a table can be told in a line.
+const FEW: usize = 6;
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str, file: &str, around: &'a Surroundings<'a>) -> Self {
@@ -51,6 +65,12 @@ impl<'a> Reader<'a> {
     /// What was noticed.
     pub(super) fn into_notes(self) -> Notes {
         let mut notes = self.notes.into_inner();
+        for Stray { at, name, known } in std::mem::take(&mut notes.strays) {
+            let Some(fault) = notes.faults.get_mut(at) else { continue };
+            let hint = home(&name, &fault.key, &notes.asked).map(|home| format!("; `{name}` belongs to {home}"));
+            let hint = hint.or_else(|| known.map(|known| format!(", expected one of: {known}")));
+            fault.message.push_str(&hint.unwrap_or_default());
+        }
         for list in [&mut notes.faults, &mut notes.warnings, &mut notes.remarks] {
             list.sort_by_key(|fault| (fault.line, fault.column));
         }
@@ -65,8 +85,7 @@ impl<'a> Reader<'a> {
         Fault { file, line, column: before.chars().count() + 1, key, message }
     }
 
-    /// Keeps the path of a key that was asked for, for the tests of `config/complete.toml`.
-    #[cfg(test)]
+    /// Keeps the path of a key that was asked for, to know where one belongs that stands somewhere else.
     pub(super) fn asked(&self, path: String) {
         self.notes.borrow_mut().asked.insert(path);
     }
@@ -87,6 +106,18 @@ impl Place<'_> {
     pub(super) fn fault(&self, message: impl Into<String>) {
         let fault = self.reader.note(self, message.into());
         self.reader.notes.borrow_mut().faults.push(fault);
+    }
+
+    /// The key `name` stands here, where these are known.
+    pub(super) fn stray(&self, name: &str, known: &[&str]) {
+        self.fault("unknown key");
+        let mut known = known.to_vec();
+        known.sort_unstable();
+        known.dedup();
+        let known = (known.len() <= FEW).then(|| known.join(", "));
+        let mut notes = self.reader.notes.borrow_mut();
+        let at = notes.faults.len() - 1;
+        notes.strays.push(Stray { at, name: name.into(), known });
     }
 
     /// It can be used, and is probably not what was meant.
@@ -119,4 +150,23 @@ impl<'a> Place<'a> {
             if self.path.is_empty() { end.trim_start_matches('.').into() } else { format!("{}{end}", self.path) };
         Place { reader: self.reader, path, start }
     }
+}
+
+/// The header of the table in which a key of this name is known, where that is clear: the one that is nearest to the top, and of several that
+/// stand side by side none.
+fn home(name: &str, here: &str, asked: &BTreeSet<String>) -> Option<String> {
+    let here = without_indexes(here);
+    let tables: Vec<&str> = asked
+        .iter()
+        .filter_map(|path| Some(path.rsplit_once('.')?))
+        .filter_map(|(table, key)| (key == name).then_some(table))
+        .collect();
+    let depth = |table: &str| table.matches('.').count();
+    let least = tables.iter().map(|table| depth(table)).min()?;
+    let mut nearest = tables.into_iter().filter(|table| depth(table) == least);
+    let (table, None) = (nearest.next()?, nearest.next()) else { return None };
+    // Below [[api.purge]] and its like a key is the last table's, whatever its writer thought.
+    let above = here.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'));
+    let header = if table == "api" { "[[api]]".into() } else { format!("[{table}]") };
+    Some(if above { format!("{header}: write it above the tables that begin there") } else { header })
 }

@@ -5,7 +5,7 @@ use super::bounds;
 use super::read::no_twins;
 use super::reader::Place;
 use super::table::{Table, Value};
-use super::tls::{path, tls};
+use super::tls::{path_to_be, tls};
 use crate::listener::{Limits, Network, Settings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ pub(super) fn server<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Settin
 
 /// The name of a socket has to fit into its address, with a few letters more for the next one (unix(7)).
 fn handover(value: &Value<'_>) -> Option<PathBuf> {
-    let path = path(value)?;
+    let path = path_to_be(value)?;
     let most = bounds::SOCKET_PATH;
     if path.as_os_str().len() > most {
         return value.wrong(&format!("a path of at most {most} bytes, with the folder of the configuration"));

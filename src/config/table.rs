@@ -45,7 +45,6 @@ impl<'a> Table<'a> {
     /// The value of `name`, if it is there.
     pub(super) fn find(&self, name: &'static str) -> Option<Value<'a>> {
         self.asked.borrow_mut().push(name);
-        #[cfg(test)]
         self.at.reader.asked(unavailable::without_indexes(self.place(name, 0).path()));
         let spanned: &Spanned<DeValue<'a>> = self.table.get(name)?;
         Some(Value { at: self.place(name, spanned.span().start), value: spanned.get_ref() })
@@ -116,10 +115,10 @@ impl<'a> Table<'a> {
                 place.fault(unavailable::MESSAGE);
                 continue;
             }
-            place.fault(match like(name, &asked) {
-                Some(known) => format!("unknown key; did you mean `{known}`?"),
-                None => "unknown key".into(),
-            });
+            match like(name, &asked) {
+                Some(known) => place.fault(format!("unknown key; did you mean `{known}`?")),
+                None => place.stray(name, &asked),
+            }
         }
     }
 

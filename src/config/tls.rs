@@ -29,6 +29,18 @@ pub(super) fn tls(t: &Table<'_>) -> Option<Settings> {
     Some(settings)
 }
 
+/// The same of one that the gateway makes.
+pub(super) fn path_to_be(value: &Value<'_>) -> Option<PathBuf> {
+    let path = path(value)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        value.at.warn(format!("there is no folder {}", folder.display()));
+    } else if path.is_dir() {
+        value.at.warn(format!("{} is a folder, expected a file or nothing", path.display()));
+    }
+    Some(path)
+}
+
 /// A file's path; a relative one begins at the folder of the configuration.
 pub(super) fn path(value: &Value<'_>) -> Option<PathBuf> {
     let text = value.text()?;

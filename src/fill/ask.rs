@@ -11,7 +11,7 @@ use crate::policy::{Asker, Keep, Routed, Scope, keep, part_key, variant_key};
 use crate::reached::Bound;
 use crate::rfc9110::range::ContentRange;
 use crate::store::{Asked as AskedAt, Charge, Entry, Payer, Standing, Tallied, Tally};
-use crate::upstream::{AskError, HostChoice, InterimFn, Manner, Origin};
+use crate::upstream::{AskError, AskedAgain, HostChoice, InterimFn, Manner, Origin};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
@@ -213,7 +213,8 @@ impl Fills {
             && !matches!(stored, Candidates::None)
         {
             if let Some(stored) = stored.confirmed_by(response.headers()) {
-                return self.confirmed(question, at, stored, response.headers(), [asked, self.clock.now()]);
+                let times = [asked_at_last(asked, response), self.clock.now()];
+                return self.confirmed(question, at, stored, response.headers(), times);
             }
             answer = question.send(&Candidates::None, None).await; // it confirms something else; RFC 9111 §4.3.4
         }
@@ -231,7 +232,8 @@ impl Fills {
             Ok(response) => response,
             Err(error) => return Asked::Failed(Arc::new(error)),
         };
-        match self.judge(question, at, response.status(), response.headers(), [asked, answered]) {
+        let times = [asked_at_last(asked, &response), answered];
+        match self.judge(question, at, response.status(), response.headers(), times) {
             Err(reason) => {
                 if let Some(stored) = question.stored.one().filter(|_| says_what_is_there(response.status())) {
                     self.outdate(question, stored, answered);
@@ -452,6 +454,11 @@ impl Fills {
         let age = self.clock.mono().saturating_sub(entry.asked_time);
         u128::from(age) > self.settings.max_fill_time.as_millis()
     }
+}
+
+/// When the question was asked that was answered, where it was asked more than once: the age counts from there.
+fn asked_at_last<B>(first: Now, response: &Response<B>) -> Now {
+    response.extensions().get::<AskedAgain>().map_or(first, |again| again.0)
 }
 
 /// Whether an answer says what is at its URL now, so that an older one isn't it; others speak of the request, or of trouble.

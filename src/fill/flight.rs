@@ -13,6 +13,10 @@
 //! question again, whose answer is no better the second time, and of others only those asked after he began, so he
 //! can't be sent round in circles.
 //!
+//! **Nobody waits for himself.** Where an upstream leads back here, the question comes back as a request of its own, and were it to join
+//! the question that it is, both would wait to the end. It comes through one gateway more, so: who has been through more gateways
+//! than the one who asks doesn't join. It asks, comes back once more, and is refused when it has been round too often.
+//!
 //! This is a core without I/O: tasks and sockets are [`super`]'s business.
 
 use crate::store::{Asked, Epoch, Held, Standing};
@@ -28,6 +32,8 @@ pub struct Comer {
     pub began_at: Epoch,
     /// Monotonic milliseconds when it was received.
     pub began_time: u64,
+    /// How many gateways of this kind it has been through.
+    pub hops: u8,
 }
 
 /// A question in flight, with a place `A` where its answer is awaited.
@@ -35,6 +41,8 @@ pub struct Comer {
 pub struct Flight<A> {
     /// When it was asked, and the scopes known then.
     pub asked: Asked,
+    /// How many gateways of this kind the one who asks has been through.
+    hops: u8,
     /// Where the answer will be.
     pub answer: A,
 }
@@ -82,12 +90,13 @@ impl<A, S: BuildHasher> Flights<A, S> {
     ) -> Turn<A> {
         let mut shard = self.shard(key);
         if let Some(flight) = shard.get(key)
+            && comer.hops <= flight.hops
             && may_join(&flight.asked, comer)
             && refused.is_none_or(|refused| is_newer(flight, refused, comer))
         {
             return Turn::Join(Arc::clone(flight));
         }
-        let flight = Arc::new(Flight { asked: ask(), answer: place() });
+        let flight = Arc::new(Flight { asked: ask(), hops: comer.hops, answer: place() });
         shard.insert(key.into(), Arc::clone(&flight));
         Turn::Lead(flight)
     }

@@ -21,6 +21,8 @@ pub(super) struct Admitted {
     pub(super) method: Method,
     /// The scheme by which the client asks us.
     pub(super) scheme: &'static str,
+    /// How many gateways of this kind it has been through.
+    pub(super) hops: u8,
     /// The Host, canonical, with its port.
     pub(super) host: String,
     /// The target as written.
@@ -56,6 +58,7 @@ impl Admitted {
         Admitted {
             method: Method::GET,
             scheme: self.scheme,
+            hops: self.hops,
             host: self.host.clone(),
             uri: self.uri.clone(),
             routed,
@@ -93,7 +96,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) ->
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-refused", detail).closing());
     }
     let host = host(&parts.uri, &parts.headers)?;
-    no_loop(&parts.headers)?;
+    let hops = hops(&parts.headers)?;
     framing(&mut parts.headers, settings.request_body)?;
     repeated(&parts.headers)?;
     let path = canonical_path(parts.uri.path()).map_err(Problem::bad_target)?.into_owned();
@@ -116,6 +119,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) ->
     let admitted = Admitted {
         method: parts.method,
         scheme: "http",
+        hops,
         host,
         uri: parts.uri,
         routed,
@@ -140,10 +144,15 @@ fn is_miswritten(method: &Method) -> bool {
 }
 
 /// Gateways in a row are fine, a ring of them isn't: a request that has been through so many comes back for ever.
-fn no_loop(fields: &HeaderMap) -> Result<(), Problem> {
-    const MOST: usize = 8;
-    if !has_any(fields, &[VIA]) || list(fields, &VIA).filter(|hop| hop.ends_with(" freshgate")).count() < MOST {
-        return Ok(());
+/// Otherwise how many there were.
+fn hops(fields: &HeaderMap) -> Result<u8, Problem> {
+    const MOST: u8 = 8;
+    if !has_any(fields, &[VIA]) {
+        return Ok(0);
+    }
+    let through = list(fields, &VIA).filter(|hop| hop.ends_with(" freshgate")).take(MOST.into()).count() as u8;
+    if through < MOST {
+        return Ok(through);
     }
     let detail =
         format!("this request has been through {MOST} gateways of this kind; does an upstream lead back here?");

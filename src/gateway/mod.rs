@@ -20,7 +20,7 @@ mod succession;
 mod tunnel;
 mod write;
 
-pub use outcome::{Answered, Kind, Outcome, Step};
+pub use outcome::{Answered, Kind, Outcome, Step, Whose};
 pub use succession::Succession;
 
 use crate::auth::{Checked, Found};
@@ -108,7 +108,7 @@ impl Gateway {
 
     /// Answers a request that came at `now`, or says what has to be waited for.
     pub fn handle<'a>(self: &'a Arc<Self>, request: Request<Body>, client: &'a Client, now: Now) -> Step<'a> {
-        let comer = Comer { began_at: self.store.scopes.epoch(), began_time: now.mono };
+        let mut comer = Comer { began_at: self.store.scopes.epoch(), began_time: now.mono, hops: 0 };
         let (mut admitted, body) = match admit(request, &self.apis, &self.settings) {
             Ok(admitted) => admitted,
             Err(problem) => {
@@ -118,15 +118,20 @@ impl Gateway {
         };
         let is_trusted = || (self.settings.trusts)(client.address.ip());
         admitted.scheme = client.scheme();
+        comer.hops = admitted.hops;
         if let Some(purged) = self.purged(&admitted, client.address.ip()) {
             return Step::Now(purged);
         }
         match authenticate(&mut admitted, client, is_trusted, now) {
             Checked::Now(found) => self.go_on(admitted, found, body, client, comer, now),
-            Checked::Later(awaited) => Step::Later(Box::pin(async move {
-                let found = awaited.await;
-                self.go_on(admitted, found, body, client, comer, self.clock.now()).answered().await
-            })),
+            Checked::Later(awaited) => {
+                let whose = Whose { api: Some(Arc::clone(&admitted.routed.mounted.id)), user: None };
+                let on = async move {
+                    let found = awaited.await;
+                    self.go_on(admitted, found, body, client, comer, self.clock.now()).answered().await
+                };
+                Step::later(on).of(whose)
+            }
         }
     }
 
@@ -143,27 +148,27 @@ impl Gateway {
     ) -> Step<'a> {
         let let_in = accept(&mut admitted, found);
         admitted.claims = forward::claims(&admitted, || (self.settings.trusts)(client.address.ip()));
-        let user = admitted.shown.clone();
+        let whose = Whose { api: Some(Arc::clone(&admitted.routed.mounted.id)), user: admitted.shown.clone() };
         if let Err(problem) =
             let_in.and_then(|()| within_rate(&admitted, client.address.ip(), &self.settings.trusts, now))
         {
-            let api = Some(Arc::clone(&admitted.routed.mounted.id));
-            return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api))).of(user);
+            let api = whose.api.clone();
+            return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api))).of(whose);
         }
         if let Some(upgrade) = admitted.upgrade.take() {
-            return Step::Later(Box::pin(self.tunnel(admitted, body, upgrade, client))).of(user);
+            return Step::later(self.tunnel(admitted, body, upgrade, client)).of(whose);
         }
         let step = match admitted.method {
             Method::GET | Method::HEAD => self.read(admitted, body, client, comer, now),
             _ if is_query(&admitted.method) && admitted.routed.rules.cache => {
-                Step::Later(Box::pin(self.query(admitted, body, client, comer)))
+                Step::later(self.query(admitted, body, client, comer))
             }
             _ if admitted.routed.rules.safe || rfc9111::is_safe(&admitted.method) => {
-                Step::Later(Box::pin(self.pass(admitted, body, client, read::METHOD, None)))
+                Step::later(self.pass(admitted, body, client, read::METHOD, None))
             }
-            _ => Step::Later(Box::pin(self.change(admitted, body, client))),
+            _ => Step::later(self.change(admitted, body, client)),
         };
-        step.of(user)
+        step.of(whose)
     }
 
     fn served(&self, mounted: &Mounted) -> &Served {

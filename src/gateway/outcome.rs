@@ -16,18 +16,30 @@ pub enum Step<'a> {
     /// It is answered.
     Now(Answered),
     /// It has to wait for an origin. Boxed, since hyper moves the future of each request about, and a hit shouldn't pay
-    /// for the size of a miss.
-    Later(Pin<Box<dyn Future<Output = Answered> + Send + 'a>>),
+    /// for the size of a miss. Whose it is is known before it is answered, for the log of one that never is.
+    Later(Pin<Box<dyn Future<Output = Answered> + Send + 'a>>, Whose),
+}
+
+/// Whose a request is.
+#[derive(Clone, Debug, Default)]
+pub struct Whose {
+    /// `name/version` of the API.
+    pub api: Option<Arc<str>>,
+    /// The name of the authenticated caller.
+    pub user: Option<Arc<str>>,
 }
 
 impl<'a> Step<'a> {
-    /// The same, told whose request it was. Where nobody is named it costs nothing.
-    pub(super) fn of(self, user: Option<Arc<str>>) -> Step<'a> {
-        let Some(user) = user else { return self };
-        let name = |(response, outcome)| (response, Outcome { user: Some(user), ..outcome });
+    /// Has to wait.
+    pub(super) fn later(rest: impl Future<Output = Answered> + Send + 'a) -> Step<'a> {
+        Step::Later(Box::pin(rest), Whose::default())
+    }
+
+    /// The same, told whose request it is.
+    pub(super) fn of(self, whose: Whose) -> Step<'a> {
         match self {
-            Step::Now(answered) => Step::Now(name(answered)),
-            Step::Later(rest) => Step::Later(Box::pin(async move { name(rest.await) })),
+            Step::Now((response, outcome)) => Step::Now((response, outcome.of(whose.user))),
+            Step::Later(rest, _) => Step::Later(rest, whose),
         }
     }
 
@@ -35,7 +47,10 @@ impl<'a> Step<'a> {
     pub(super) async fn answered(self) -> Answered {
         match self {
             Step::Now(answered) => answered,
-            Step::Later(rest) => rest.await,
+            Step::Later(rest, whose) => {
+                let (response, outcome) = rest.await;
+                (response, outcome.of(whose.user))
+            }
         }
     }
 }
@@ -57,6 +72,13 @@ pub struct Outcome {
     pub stored: bool,
     /// Whether a write (or a purge on the data port) invalidated scopes.
     pub invalidated: bool,
+}
+
+impl Outcome {
+    /// The same of this caller, if one is named.
+    pub fn of(self, user: Option<Arc<str>>) -> Self {
+        Outcome { user: user.or(self.user), ..self }
+    }
 }
 
 /// What happened to a request, one word each.

@@ -73,7 +73,7 @@ impl Gateway {
             RequestDirectives::default()
         };
         if let Some(past) = past(&admitted) {
-            return Step::Later(Box::pin(self.pass(admitted, body, client, past, None)));
+            return Step::later(self.pass(admitted, body, client, past, None));
         }
         forward::drop_ignored_cookies(&mut admitted);
         let query = canonical_query(&admitted.routed.rules.key, admitted.uri.query());
@@ -107,9 +107,9 @@ impl Gateway {
                         // The answer to a HEAD may say something of what is stored, unless its client forbids to keep any of it.
                         let heard = !nothing && admitted.method == Method::HEAD && !wishes.no_store;
                         let of = heard.then(|| self.question(&reading, stored, Wanted::Whole)).flatten();
-                        Step::Later(Box::pin(self.pass_or_stale(admitted, body, client, past, of, fallback)))
+                        Step::later(self.pass_or_stale(admitted, body, client, past, of, fallback))
                     }
-                    None => Step::Later(Box::pin(async move {
+                    None => Step::later(async move {
                         let reading =
                             Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
                         let is_part = nothing && admitted.fields.contains_key(RANGE);
@@ -119,7 +119,7 @@ impl Gateway {
                             FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing => Wanted::Whole,
                         };
                         self.ask(&reading, stored, wanted, Past(fwd, why), fallback, comer).await
-                    })),
+                    }),
                 }
             }
         }
@@ -139,11 +139,11 @@ impl Gateway {
             let reading = Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
             return Step::Now(reading.hit(&entry, how.0, how.1, now));
         };
-        Step::Later(Box::pin(async move {
+        Step::later(async move {
             self.encode(&lookup, &entry, coding).await;
             let reading = Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
             reading.hit(&entry, how.0, how.1, now)
-        }))
+        })
     }
 
     /// A stored part that helps where the whole isn't stored.

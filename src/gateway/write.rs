@@ -14,7 +14,7 @@ use crate::fill::Question;
 use crate::policy::{Apis, Mounted, Named, Place, Routed, Scope, canonical_path, named};
 use crate::rfc9111::{self, RequestDirectives};
 use crate::store::{Asked, Epoch, Held, Payer, Severity};
-use crate::upstream::{AskError, Doubtful, HostChoice, InterimFn, Manner};
+use crate::upstream::{AskError, AskedAgain, Doubtful, HostChoice, InterimFn, Manner};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 use std::sync::Arc;
@@ -103,7 +103,8 @@ impl Gateway {
             {
                 // It is as old as its own invalidation, since there was no other one.
                 let at = Asked { held: own, at: epoch, time: began.mono };
-                self.fills.keep_written(question, &at, response, [began, answered]);
+                let asked = response.extensions().get::<AskedAgain>().map_or(began, |again| again.0);
+                self.fills.keep_written(question, &at, response, [asked, answered]);
             }
         }
         Written { answer, invalidated: meaning != Meaning::Refused, origin_ms }

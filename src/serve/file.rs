@@ -5,7 +5,7 @@
 //! this kind is small. A content is taken only when it was found twice in a row, since an editor may be in the middle of writing it, and the
 //! beginning of a configuration may well be one. What was tried once isn't tried again before it changes, whatever came of it.
 
-use crate::config::{Faults, Loaded, read_file, understand};
+use crate::config::{Fault, Faults, Loaded, read_file, understand};
 use crate::secret::{Digest, digest};
 use std::path::{Path, PathBuf};
 
@@ -72,6 +72,12 @@ impl File {
         }
         self.found = Some(content);
         None
+    }
+
+    /// A fault of the file as a whole.
+    pub fn fault(&self, message: String) -> Faults {
+        let file = self.path.display().to_string().into();
+        Faults::Invalid(vec![Fault { file, line: 1, column: 1, key: String::new(), message }])
     }
 
     fn take(&mut self, bytes: Result<Vec<u8>, Faults>) -> Result<Loaded, Faults> {

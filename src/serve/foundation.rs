@@ -93,7 +93,7 @@ impl Foundation {
     fn origin(&self, api: &Api) -> Arc<Origin> {
         let Outside { tls, resolver, tasks, clock, .. } = &self.outside;
         let around = (tls.clone(), resolver.clone(), tasks.clone());
-        let origin = Origin::with(api.upstream.clone(), &api.origin, around, clock.clone());
+        let origin = Origin::with(&api.id(), api.upstream.clone(), &api.origin, around, clock.clone());
         Arc::new(origin.within(Arc::clone(&self.budget)))
     }
 

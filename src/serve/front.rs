@@ -4,7 +4,7 @@ use super::in_force::{Current, Texts};
 use crate::body::{Body, BodyError};
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::gateway::{Kind, Outcome, Step};
+use crate::gateway::{Kind, Outcome, Step, Whose};
 use crate::listener::{Handler, Refused};
 use crate::telemetry::{Record, Telemetry};
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +24,15 @@ const CLIENT_LEFT: StatusCode = match StatusCode::from_u16(499) {
     Err(_) => StatusCode::BAD_REQUEST,
 };
 
+/// Dropped before the connections are, it says that whatever ends without an answer then is ended by us.
+pub(super) struct Cut(pub(super) Front);
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.0.0.cutting.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Hands requests to the gateway and their records to telemetry.
 #[derive(Clone)]
 pub(super) struct Front(Arc<Parts>);
@@ -31,11 +41,13 @@ struct Parts {
     current: Current,
     telemetry: Arc<Telemetry>,
     clock: Clock,
+    /// Whether a stop cuts what is left.
+    cutting: AtomicBool,
 }
 
 impl Front {
     pub(super) fn new(current: Current, telemetry: Arc<Telemetry>, clock: Clock) -> Self {
-        Front(Arc::new(Parts { current, telemetry, clock }))
+        Front(Arc::new(Parts { current, telemetry, clock, cutting: AtomicBool::new(false) }))
     }
 }
 
@@ -53,17 +65,17 @@ impl Handler for Front {
         let (method, version) = (request.method().clone(), request.version());
         let target = request.uri().path_and_query().filter(|_| in_force.texts >= Texts::Target).cloned();
         let (peer, took) = (client.address, Duration::ZERO);
-        let outcome = Outcome { kind: Kind::Failed, reason: Some("client-left"), ..Outcome::default() };
-        let status = CLIENT_LEFT;
-        let record =
+        let (outcome, status) = (Outcome::default(), CLIENT_LEFT);
+        let mut record =
             Record { outcome, method, host, target, version, status, peer, bytes_out: 0, took, user_agent, referer };
         let (mut record, (response, outcome)) = match in_force.gateway.handle(request, &client, now) {
             Step::Now(answered) => (record, answered),
-            Step::Later(rest) => {
+            Step::Later(rest, Whose { api, user }) => {
+                record.outcome = Outcome { api, user: user.clone(), kind: Kind::Failed, ..Outcome::default() };
                 let mut waiting = Waiting { parts, began, record: Some(record) };
-                let answered = rest.await;
-                let Some(record) = waiting.record.take() else { return answered.0 };
-                (record, answered)
+                let (response, outcome) = rest.await;
+                let Some(record) = waiting.record.take() else { return response };
+                (record, (response, outcome.of(user)))
             }
         };
         record.outcome = outcome;
@@ -96,7 +108,8 @@ impl Handler for Front {
     }
 }
 
-/// hyper drops the handler when the client leaves: this makes the record then, so that nobody can write unseen.
+/// hyper drops the handler when the client leaves, or when a stop cuts its connection: this makes the record then, so that nobody can
+/// write unseen.
 struct Waiting<'a> {
     parts: &'a Parts,
     began: Duration,
@@ -105,7 +118,12 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(record) = self.record.take() {
+        if let Some(mut record) = self.record.take() {
+            let cut = self.parts.cutting.load(Ordering::Relaxed);
+            record.outcome.reason = Some(if cut { "drain-deadline" } else { "client-left" });
+            if cut {
+                record.status = StatusCode::SERVICE_UNAVAILABLE;
+            }
             self.parts.record(record, self.began, 0);
         }
     }

@@ -19,15 +19,18 @@ pub(super) struct Rooms {
     current: Current,
     reloader: Arc<Reloader>,
     ready: AtomicBool,
+    leaves: AtomicBool,
 }
 
 impl Rooms {
     pub(super) fn new(foundation: Arc<Foundation>, current: Current, reloader: Arc<Reloader>) -> Self {
-        Rooms { foundation, current, reloader, ready: AtomicBool::new(false) }
+        let (ready, leaves) = Default::default();
+        Rooms { foundation, current, reloader, ready, leaves }
     }
 
     pub(super) fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
+        self.leaves.store(!ready, Ordering::Relaxed);
     }
 
     fn view(&self, in_force: &InForce, mounted: &Mounted) -> ApiView {
@@ -80,7 +83,11 @@ impl House for Rooms {
     }
 
     fn ready(&self) -> Result<(), Vec<String>> {
-        if self.ready.load(Ordering::Relaxed) { Ok(()) } else { Err(vec!["starting or draining".into()]) }
+        if self.ready.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err(vec![if self.leaves.load(Ordering::Relaxed) { "draining" } else { "starting" }.into()])
+        }
     }
 
     fn config(&self) -> Value {

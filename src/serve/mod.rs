@@ -42,7 +42,7 @@ use crate::telemetry::Lines;
 use arc_swap::ArcSwap;
 use changeover::{Changeover, Coming};
 use foundation::Foundation;
-use front::Front;
+use front::{Cut, Front};
 use house::Rooms;
 use in_force::Current;
 use listeners::{Listeners, again, open};
@@ -63,6 +63,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// A running gateway. Dropping it without [`Running::stop`] cuts every connection.
 pub struct Running {
+    cut: Option<Cut>,
     /// Where clients connect at the start, in the order of `server.listen`, with the ports that were free.
     pub data: Vec<SocketAddr>,
     /// The admin port.
@@ -117,6 +118,7 @@ pub async fn start_from(
     let current: Current = Arc::new(ArcSwap::new(Arc::clone(&in_force)));
     let front = Front::new(Arc::clone(&current), Arc::clone(&foundation.telemetry), clock.clone());
     let (gate, clients) = (Arc::clone(&foundation.gate), foundation.clients.clone());
+    let cut = Some(Cut(front.clone()));
     let serving = Serving::new(&in_force.config.server, tls, front, gate, clients.clone());
     let data = listeners.follow(plan, &serving, &foundation.clients).opened;
     let listeners = Arc::new(Mutex::new(listeners));
@@ -140,6 +142,7 @@ pub async fn start_from(
     rooms.set_ready(true);
     arrival.serve(&changeover, &foundation.outside.tasks, &listeners, house).await?;
     Ok(Running {
+        cut,
         data,
         admin,
         probe,
@@ -252,7 +255,7 @@ impl Running {
 
     /// Stops: not ready, then no new connections, then waits for requests and writes, then cuts what is left, then saves the snapshot. Returns
     /// whether everything ended by itself.
-    pub async fn stop(self) -> bool {
+    pub async fn stop(mut self) -> bool {
         self.rooms.set_ready(false);
         if self.changeover.relieved.is_cancelled() {
             self.admin_stop.cancel();
@@ -273,6 +276,7 @@ impl Running {
                 "drain deadline reached; cutting what is left"
             );
         }
+        self.cut = None;
         self.listeners().close();
         if let Some(warm) = &self.warm {
             Arc::clone(warm).save().await;

@@ -31,7 +31,7 @@ use super::sockets::Found;
 use super::start_error::StartError;
 use super::watch::{Look, Looks};
 use crate::auth;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Faults, Loaded};
 use crate::listener::{self, Serving};
 use crate::policy::{Apis, Change, Effect, Fate, Scope};
 use crate::store::Severity;
@@ -60,15 +60,27 @@ impl Reloader {
     pub(super) fn reload(&self, by: &str) -> Result<Report, Refused> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(file) = file.as_mut() else { return Err(Refused::NoFile) };
-        let loaded = file.again().map_err(Refused::from);
-        self.noted(by, loaded.and_then(|loaded| self.take(loaded)))
+        let loaded = file.again();
+        self.noted(by, self.take_read(file, loaded))
     }
 
     /// Reads the file if it has changed.
     pub(super) fn look(&self) {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(loaded) = file.as_mut().and_then(File::changed) else { return };
-        drop(self.noted("file", loaded.map_err(Refused::from).and_then(|loaded| self.take(loaded))));
+        let Some(file) = file.as_mut() else { return };
+        let Some(loaded) = file.changed() else { return };
+        drop(self.noted("file", self.take_read(file, loaded)));
+    }
+
+    /// Takes over what was read, unless it looks like a file that somebody has cut off: on a full disk, or in the middle of writing.
+    fn take_read(&self, file: &File, loaded: Result<Loaded, Faults>) -> Result<Report, Refused> {
+        let (loaded, before) = (loaded?, self.current.load().config.apis.len());
+        if before > 0 && loaded.config.apis.is_empty() {
+            let message =
+                format!("there is no [[api]], where {before} are served; only a restart takes the last one away");
+            return Err(file.fault(message).into());
+        }
+        self.take(loaded)
     }
 
     /// Takes over a configuration that comes from no file.

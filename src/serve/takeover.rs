@@ -54,6 +54,7 @@ pub(super) async fn ask(path: &Path) -> Result<Option<Taking>, StartError> {
     if !is_ours(&stream).map_err(|error| failed(error.to_string()))? {
         return Err(failed("it belongs to another user".into()));
     }
+    tracing::info!(socket = %path.display(), "asking the process that runs to hand over");
     match timeout(SOCKETS, receive_sockets(&mut stream)).await {
         Ok(Ok(None)) => Ok(None), // it has just ended
         Ok(Ok(Some(sockets))) => Ok(Some(Taking { stream, sockets })),

@@ -23,6 +23,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// All endpoints of an API; numbers are those of `upstream`.
 pub(super) struct Doors {
+    /// Whose they are, for the log.
+    api: Box<str>,
     doors: Vec<Door>,
     chooser: Chooser,
     health: Health,
@@ -61,7 +63,7 @@ pub struct Condition {
 }
 
 impl Doors {
-    pub(super) fn new(endpoints: &[Endpoint], settings: &Settings, clock: Clock) -> Arc<Doors> {
+    pub(super) fn new(api: &str, endpoints: &[Endpoint], settings: &Settings, clock: Clock) -> Arc<Doors> {
         let places = settings.breaker.as_ref().and_then(|breaker| breaker.requests);
         let door = |endpoint: &Endpoint| Door {
             name: endpoint.authority(),
@@ -73,6 +75,7 @@ impl Doors {
             load: Arc::default(),
         };
         Arc::new(Doors {
+            api: api.into(),
             doors: endpoints.iter().map(door).collect(),
             chooser: Chooser::new(settings.balance, endpoints.len()),
             health: settings.health.clone(),
@@ -181,10 +184,17 @@ impl Doors {
     pub(super) fn checked(&self, index: usize, result: Result<(), String>) {
         let (Some(door), Some(check)) = (self.doors.get(index), &self.health.check) else { return };
         match door.standing.checked(result.is_ok(), check.rise, check.fall, self.clock.mono()) {
-            Some(Turn::Up) => tracing::info!(endpoint = door.name, "its checks are good again: it is asked again"),
+            Some(Turn::Up) => {
+                tracing::info!(api = self.api, endpoint = door.name, "its checks are good again: it is asked again")
+            }
             Some(Turn::Down) => {
                 let reason = result.err().unwrap_or_default();
-                tracing::warn!(endpoint = door.name, reason, "its checks have failed: it isn't asked any more");
+                tracing::warn!(
+                    api = self.api,
+                    endpoint = door.name,
+                    reason,
+                    "its checks have failed: it isn't asked any more"
+                );
             }
             None => {}
         }
@@ -256,7 +266,12 @@ impl Pass {
             let (door, now) = (&doors[self.index], clock.mono());
             if !door.standing.rests(now) {
                 self.doors.rested.fetch_add(1, Relaxed);
-                tracing::info!(endpoint = door.name, seconds = rest.as_secs(), "it has asked to be left alone");
+                tracing::info!(
+                    api = self.doors.api,
+                    endpoint = door.name,
+                    seconds = rest.as_secs(),
+                    "it has asked to be left alone"
+                );
             }
             door.standing.asked_for(rest, health, now);
         }
@@ -279,7 +294,13 @@ impl Pass {
         let (door, now) = (&doors[self.index], clock.mono());
         if let Some(rest) = door.standing.failed(health, || self.doors.may_rest_one_more(now), now) {
             rested.fetch_add(1, Relaxed);
-            tracing::warn!(endpoint = door.name, reason, rest_ms = millis(rest), "it has failed too often: it rests");
+            tracing::warn!(
+                api = self.doors.api,
+                endpoint = door.name,
+                reason,
+                rest_ms = millis(rest),
+                "it has failed too often: it rests"
+            );
         }
         self.tell(Some(false));
     }
@@ -295,12 +316,15 @@ impl Pass {
                 self.doors.opened.fetch_add(1, Relaxed);
                 let open_ms = millis(breaker.open);
                 tracing::warn!(
+                    api = self.doors.api,
                     endpoint = door.name,
                     open_ms,
                     "most of what it was asked has failed: the breaker opens"
                 );
             }
-            Some(Turned::Closed) => tracing::info!(endpoint = door.name, "it answers again: the breaker closes"),
+            Some(Turned::Closed) => {
+                tracing::info!(api = self.doors.api, endpoint = door.name, "it answers again: the breaker closes")
+            }
             None => {}
         }
     }

@@ -28,7 +28,7 @@ pub use doors::{Condition, Held};
 pub use error::{AskError, AskErrorKind, Whose};
 pub use exchange::Manner;
 pub use names::Resolver;
-pub use origin::{Doubtful, Origin, Shown};
+pub use origin::{AskedAgain, Doubtful, Origin, Shown};
 pub use request::{HostChoice, InterimFn};
 pub use settings::{Balance, Breaker, Budget, Check, Endpoint, Health, Pooling, Retry, Settings, Timeouts};
 pub use tls::{TlsClient, TlsFiles};

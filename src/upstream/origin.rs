@@ -21,7 +21,7 @@ use super::slot::{Around, Slot};
 use super::time::{Time, TryTime};
 use super::tls::TlsClient;
 use crate::body::Body;
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::counted::Counted;
 use crate::tasks::Tasks;
 use http::{Method, Request, Response};
@@ -51,6 +51,11 @@ const REPEATS: usize = 3;
 #[derive(Clone, Copy, Debug)]
 pub struct Doubtful;
 
+/// An extension of an answer to a question that was asked more than once: when it was asked this time. Its age counts from there (RFC 9111
+/// §4.2.3); which invalidations it has seen counts from the first time.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedAgain(pub Now);
+
 /// How an origin is just now, and what it took since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shown {
@@ -68,11 +73,12 @@ impl Origin {
     /// With the settings of who says nothing. Opens nothing yet. Reads the system's roots if they are needed and haven't been read.
     pub fn new(endpoints: Vec<Endpoint>, tls: TlsClient, tasks: Tasks) -> Origin {
         let around = (tls, Resolver::system(), tasks);
-        Origin::with(endpoints, &Settings::default(), around, Clock::system())
+        Origin::with("", endpoints, &Settings::default(), around, Clock::system())
     }
 
-    /// The same with settings, and a clock for how long endpoints rest.
+    /// The same with settings, a name for the log, and a clock for how long endpoints rest.
     pub fn with(
+        api: &str,
         endpoints: Vec<Endpoint>,
         settings: &Settings,
         (tls, resolver, tasks): (TlsClient, Resolver, Tasks),
@@ -82,7 +88,7 @@ impl Origin {
         if endpoints.iter().any(|e| e.tls) {
             tls.load();
         }
-        let doors = Doors::new(&endpoints, settings, clock.clone());
+        let doors = Doors::new(api, &endpoints, settings, clock.clone());
         let slots = endpoints.into_iter().map(|endpoint| Arc::new(Slot::new(endpoint, &settings.pool)));
         let slots: Vec<Arc<Slot>> = slots.collect();
         let around = Around { tls, resolver, tasks };
@@ -152,10 +158,11 @@ impl Origin {
                 time.pause(retry::pause(manner.retry, tries, fastrand::u64(..))).await;
             }
             tried |= pass.bit();
-            let slot = Arc::clone(&self.slots[pass.index]);
+            let (slot, again) = (Arc::clone(&self.slots[pass.index]), (tries > 0).then(|| self.clock.now()));
             let hasty = manner.retry.try_timeout.filter(|_| !last && idempotent && draft.is_whole());
             let (error, heard) = match self.attempt(&slot, &draft, manner, &time.of_try(hasty), pass).await {
                 Ok(mut answer) => {
+                    again.map(|now| answer.extensions_mut().insert(AskedAgain(now)));
                     if doubtful {
                         answer.extensions_mut().insert(Doubtful);
                     }

@@ -42,6 +42,30 @@ impl Pair {
     }
 }
 
+/// Its age began with the try that was given up, so that what is fresh for a moment was stale when it came.
+#[tokio::test]
+async fn an_answer_is_as_old_as_the_try_that_it_answers() {
+    let (gate, second) = (Gate::closed(), Origin::always(Reply::ok("b").field("cache-control", "max-age=2")).await);
+    let held = gate.clone();
+    let first = Origin::start(move |_| {
+        let gate = held.clone();
+        async move {
+            gate.pass().await;
+            Reply::ok("a")
+        }
+    })
+    .await;
+    let pair = of([first, second], &format!("{IN_TURN}retry.try_timeout = \"100ms\"\n")).await;
+    let mut client = pair.gateway.client().await;
+    client.send("GET", "/x", &[], "").await;
+    gate.arrived(1).await;
+    pair.gateway.step(3);
+    let answer = client.answer().await;
+    assert_eq!((answer.text(), answer.get("age")), ("b", None), "{answer:?}");
+    pair.gateway.settled().await;
+    assert!(client.get("/x").await.cache_says("hit"));
+}
+
 const IN_TURN: &str = "balance = \"round-robin\"\n";
 
 #[tokio::test]

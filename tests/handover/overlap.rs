@@ -5,7 +5,7 @@ use crate::support::{Client, within};
 use crate::world::{World, caches, client};
 use std::os::unix::fs::PermissionsExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::net::{UnixListener, UnixStream};
 
 const ALONE: &str = "answers are kept from now on";
 
@@ -60,6 +60,22 @@ async fn the_old_one_uses_nothing_that_it_has_stored() {
     world.gate.open();
     assert_eq!(held.answer().await.status, 200);
     assert_eq!(old.ended().await, Some(0));
+}
+
+/// A signal that is meant for the process that runs reaches the one that waits for it as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn sighup_does_not_end_one_that_is_about_to_take_over() {
+    let world = World::new().await;
+    let door = UnixListener::bind(world.door()).unwrap();
+    let busy = tokio::spawn(async move {
+        let (asking, _) = door.accept().await.unwrap();
+        let pid = asking.peer_cred().unwrap().pid().unwrap();
+        assert!(std::process::Command::new("kill").args(["-HUP", &pid.to_string()]).status().unwrap().success());
+        // It lives, or it wouldn't be ready below; the one it has asked is gone.
+    });
+    let new = tokio::task::block_in_place(|| world.start());
+    busy.await.unwrap();
+    assert!(caches(&new, "/a").await);
 }
 
 /// Nor does it join what it asked for before.

@@ -76,6 +76,13 @@ async fn sighup_reloads_and_so_does_a_file_that_changes() {
     assert!(said["fault"].as_str().unwrap().starts_with(&place), "{said}");
     assert_eq!(client.get("/b/1").await.status, 200);
 
+    // On a full disk a file that is written anew is empty.
+    std::fs::write(&file, "").unwrap();
+    process.hang_up();
+    let said = process.said(REFUSED);
+    assert!(said["fault"].as_str().unwrap().contains(":1:1: there is no [[api]], where 1 are served"), "{said}");
+    assert_eq!(Client::connect(address).await.get("/b/1").await.status, 200);
+
     // What comes now is seen by the watch alone.
     write("", &api("c", "/c", &origin, ""));
     let said = process.said(RELOADED);

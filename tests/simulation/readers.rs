@@ -84,7 +84,7 @@ impl Reader {
             true => (roll.below(PATHS), roll.below(CALLERS), roll.below(LANGUAGES)),
             false => (1, 0, usize::from(roll.once_in(8))),
         };
-        let comer = Comer { began_at: world.store.scopes.epoch(), began_time: world.now.mono };
+        let comer = Comer { began_at: world.store.scopes.epoch(), began_time: world.now.mono, hops: 0 };
         let need = world.naive.need(path, caller);
         *self = Reader {
             path,
