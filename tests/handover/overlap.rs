@@ -67,14 +67,15 @@ async fn the_old_one_uses_nothing_that_it_has_stored() {
 async fn sighup_does_not_end_one_that_is_about_to_take_over() {
     let world = World::new().await;
     let door = UnixListener::bind(world.door()).unwrap();
-    let busy = tokio::spawn(async move {
+    let mut busy = tokio::task::JoinSet::new();
+    busy.spawn(async move {
         let (asking, _) = door.accept().await.unwrap();
         let pid = asking.peer_cred().unwrap().pid().unwrap();
         assert!(std::process::Command::new("kill").args(["-HUP", &pid.to_string()]).status().unwrap().success());
         // It lives, or it wouldn't be ready below; the one it has asked is gone.
     });
     let new = tokio::task::block_in_place(|| world.start());
-    busy.await.unwrap();
+    busy.join_next().await.unwrap().unwrap();
     assert!(caches(&new, "/a").await);
 }
 
