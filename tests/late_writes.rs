@@ -47,7 +47,8 @@ async fn cached(gateway: &Gateway) -> String {
 
 #[tokio::test]
 async fn what_is_applied_before_the_last_of_the_answer_is_seen_after_it() {
-    let rows: [(&str, fn(&Gate) -> Reply); 3] = [
+    type Row = (&'static str, fn(&Gate) -> Reply);
+    let rows: [Row; 3] = [
         ("chunked", |gate| Reply::status(200).chunked().body("begun").wait(gate).body("done")),
         ("of a known length", |gate| Reply::status(201).body("begun").wait(gate).body("done")),
         ("trailers", |gate| Reply::status(200).chunked().body("begundone").wait(gate).trailer("x-sum", "1")),
