@@ -148,3 +148,37 @@ impl HttpBody for Bound {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_somebody_elses_answer_reads_no_longer_than_it_may() {
+        /// Says nothing.
+        struct Silent;
+
+        impl HttpBody for Silent {
+            type Data = Bytes;
+            type Error = BodyError;
+
+            fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+                Poll::Pending
+            }
+        }
+
+        let begin = Instant::now();
+        let total = Some(Duration::from_secs(5));
+        let deadline = Deadline::new(&Timeouts { total, ..Timeouts::default() });
+        assert_eq!(deadline.within(std::future::pending::<()>()).await, None);
+        assert_eq!(begin.elapsed().as_secs(), 5);
+        let mut body = deadline.bound(Body::chained(Bytes::from_static(b"begin"), Body::stream(Silent)));
+        assert!(body.frame().await.unwrap().is_ok(), "what is there is given all the same");
+        assert_eq!(body.frame().await.unwrap().unwrap_err(), BodyError::OriginSlow);
+        assert!(body.frame().await.is_none());
+        assert_eq!(begin.elapsed().as_secs(), 5);
+        let free = Deadline::new(&Timeouts::default()).bound(Body::full("x"));
+        assert!(free.in_memory().is_some(), "no total costs nothing");
+    }
+}
