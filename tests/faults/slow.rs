@@ -201,35 +201,46 @@ async fn who_joined_in_vain_gets_no_more_time() {
     }
 }
 
-/// A purge has overtaken the question that it joined, and it joins the next one, which began later and has more time.
+/// A purge has overtaken the question that it joined, and it joins the next one, which began later and has more time: to its head, and
+/// to the end of its content.
 #[tokio::test]
 async fn who_joins_a_younger_question_keeps_its_own_time() {
-    let gates = [Gate::closed(), Gate::closed()];
-    let (held, count) = (gates.clone(), std::sync::atomic::AtomicUsize::new(0));
-    let origin = Origin::start(move |_| {
-        let gate = held[count.fetch_add(1, std::sync::atomic::Ordering::SeqCst).min(1)].clone();
-        async move {
-            gate.pass().await;
-            Reply::ok("v").field("Cache-Control", "max-age=60")
+    for has_head in [false, true] {
+        let (gates, content) = ([Gate::closed(), Gate::closed()], Gate::closed());
+        let (held, wait, count) = (gates.clone(), content.clone(), std::sync::atomic::AtomicUsize::new(0));
+        let origin = Origin::start(move |_| {
+            let gate = held[count.fetch_add(1, std::sync::atomic::Ordering::SeqCst).min(1)].clone();
+            let reply = Reply::ok("begin ").field("Cache-Control", "max-age=60").chunked().wait(&wait).body("end");
+            async move {
+                gate.pass().await;
+                reply
+            }
+        })
+        .await;
+        let gateway = Gateway::before(&origin, "timeouts = { total = \"2s\" }\n").await;
+        let mut clients = [gateway.client().await, gateway.client().await, gateway.client().await];
+        clients[0].send("GET", "/x", &[], "").await;
+        gates[0].arrived(1).await;
+        gateway.purge(serde_json::json!({ "tag": "other" })).await; // it begins after the question
+        clients[1].send("GET", "/x", &[], "").await;
+        waiting(&gateway, 1).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        gateway.step(1);
+        gateway.purge(serde_json::json!({ "all": true })).await;
+        clients[2].send("GET", "/x", &[], "").await;
+        gates[1].arrived(1).await;
+        gates[0].open();
+        assert_eq!(clients[0].answer_head().await.unwrap().status, 200);
+        if has_head {
+            gates[1].open();
+            let answer = clients[1].answer().await;
+            assert_eq!((answer.text(), answer.complete), ("begin ", false));
+        } else {
+            assert_eq!(clients[1].answer().await.json()["type"], "urn:freshgate:problem:total-timeout");
+            gates[1].open();
         }
-    })
-    .await;
-    let gateway = Gateway::before(&origin, "timeouts = { total = \"2s\" }\n").await;
-    let mut clients = [gateway.client().await, gateway.client().await, gateway.client().await];
-    clients[0].send("GET", "/x", &[], "").await;
-    gates[0].arrived(1).await;
-    gateway.purge(serde_json::json!({ "tag": "other" })).await; // it begins after the question
-    clients[1].send("GET", "/x", &[], "").await;
-    waiting(&gateway, 1).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    gateway.step(1);
-    gateway.purge(serde_json::json!({ "all": true })).await;
-    clients[2].send("GET", "/x", &[], "").await;
-    gates[1].arrived(1).await;
-    gates[0].open();
-    assert_eq!(clients[0].answer().await.status, 200);
-    assert_eq!(clients[1].answer().await.json()["type"], "urn:freshgate:problem:total-timeout");
-    gates[1].open();
-    assert_eq!(clients[2].answer().await.status, 200, "it came later, and had more time");
-    assert_eq!(origin.count(), 2);
+        content.open();
+        assert_eq!(clients[2].answer().await.text(), "begin end", "it came later, and had more time");
+        assert_eq!(origin.count(), 2);
+    }
 }
