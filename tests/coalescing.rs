@@ -829,6 +829,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
             method: http::Method::GET,
             content: bytes::Bytes::new(),
             outlasts: false,
+            deadline: upstream::Deadline::new(&upstream::Timeouts::default()),
         }
     };
     let stored = async |fills: &Arc<Fills>| {

@@ -483,6 +483,13 @@ async fn a_bad_head_is_named_so() {
         "HTTP/1.1 200 OK\r\nno colon\r\n\r\n".to_owned(),
         "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab".to_owned(),
         "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 1, 2\r\n\r\nab".to_owned(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 1,\r\n\r\nab".to_owned(),
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nabc".to_owned(),
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: identity, gzip\r\n\r\nabc".to_owned(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: identity\r\ntransfer-encoding: x\r\n\r\nabc"
+            .to_owned(),
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: identity, chunked\r\n\r\n0\r\n\r\n".to_owned(),
         "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n".to_owned(),
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, gzip\r\n\r\nabc".to_owned(),
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: gzip\r\n\r\nabc".to_owned(),
@@ -500,9 +507,8 @@ async fn a_bad_head_is_named_so() {
 }
 
 #[tokio::test]
-async fn an_unknown_coding_is_read_until_the_origin_closes() {
-    for framing in ["transfer-encoding: x-none", "content-length: 2\r\ntransfer-encoding: gzip\r\ntransfer-encoding: x"]
-    {
+async fn what_is_in_no_coding_is_read_until_the_origin_closes() {
+    for framing in ["transfer-encoding: identity", "content-length: 2\r\ntransfer-encoding: Identity , identity"] {
         let (fields, body) = answered(&format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\nabc")).await.unwrap();
         assert_eq!((fields.get("content-length"), body.unwrap().as_str()), (None, "abc"), "RFC 9112 §6.3: {framing}");
     }
@@ -513,9 +519,39 @@ async fn the_length_that_counts_is_the_only_one_passed_on() {
     let both = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
     let (fields, body) = answered(both).await.unwrap();
     assert_eq!((fields.get("content-length"), body.unwrap().as_str()), (None, "a"));
-    let twice = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\na";
-    let (fields, body) = answered(twice).await.unwrap();
-    assert_eq!((fields.get_all("content-length").iter().count(), body.unwrap().as_str()), (1, "a"));
+    // RFC 9110 §8.6, and zeros before it make it octal to some.
+    for lengths in ["1\r\ncontent-length: 1", "1, 1", "1 ,01\r\ncontent-length: 1", "001", " 1 "] {
+        let (fields, body) = answered(&format!("HTTP/1.1 200 OK\r\ncontent-length: {lengths}\r\n\r\na")).await.unwrap();
+        let passed: Vec<_> = fields.get_all("content-length").iter().map(|v| v.to_str().unwrap()).collect();
+        assert_eq!((passed, body.unwrap().as_str()), (vec!["1"], "a"), "{lengths}");
+    }
+    let (fields, _) = answered("HTTP/1.1 200 OK\r\ncontent-length: 0, 00\r\n\r\n").await.unwrap();
+    assert_eq!(fields["content-length"], "0");
+    for (lengths, passed) in [("5, 5", Some("5")), ("5, 6", None), ("five", None)] {
+        let (fields, _) =
+            answered(&format!("HTTP/1.1 304 Not Modified\r\ncontent-length: {lengths}\r\n\r\n")).await.unwrap();
+        assert_eq!(fields.get("content-length").map(|length| length.to_str().unwrap()), passed, "{lengths}");
+    }
+}
+
+/// A 205 has no content (RFC 9110 §15.3.6): what comes with it goes with its connection.
+#[tokio::test]
+async fn a_205_loses_its_content() {
+    let bench = bench().await;
+    for framing in
+        ["content-length: 5\r\n\r\nabcde", "transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", "\r\nabc"]
+    {
+        let answer = format!("HTTP/1.1 205 Reset Content\r\n{framing}");
+        let (answer, mut raw) = bench.with(get("/"), bench.answer_first(&answer)).await;
+        let answer = answer.unwrap();
+        assert_eq!(
+            (answer.headers()["content-length"].as_bytes(), answer.headers().len()),
+            (&b"0"[..], 1),
+            "{framing}"
+        );
+        assert_eq!(text(answer).await.unwrap(), "", "{framing}");
+        raw.closed().await;
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::policy::{Asker, Keep, Routed, Scope, keep, part_key, variant_key};
 use crate::reached::Bound;
 use crate::rfc9110::range::ContentRange;
 use crate::store::{Asked as AskedAt, Charge, Entry, Epoch, Payer, Standing, Tallied, Tally};
-use crate::upstream::{AskError, AskedAgain, HostChoice, InterimFn, Manner, Origin};
+use crate::upstream::{AskError, AskedAgain, Deadline, HostChoice, InterimFn, Manner, Origin};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
@@ -56,6 +56,8 @@ pub struct Question {
     pub wanted: Wanted,
     /// Whether it is to be asked to its end where the one who asks leaves, having been given something stale meanwhile.
     pub outlasts: bool,
+    /// Until when the request that it is asked for has to have its answer, whoever is asked, and however often.
+    pub deadline: Deadline,
 }
 
 /// An entry on its way to those who asked.
@@ -191,7 +193,12 @@ impl Question {
     }
 
     /// Sends it, conditional on what is stored, or for the rest of it.
-    async fn send(&self, stored: &Candidates, rest_of: Option<&Entry>) -> Result<Response<Body>, AskError> {
+    async fn send(
+        &self,
+        stored: &Candidates,
+        rest_of: Option<&Entry>,
+        deadline: Deadline,
+    ) -> Result<Response<Body>, AskError> {
         let mut request = Request::new(Body::full(self.content.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
@@ -202,7 +209,8 @@ impl Question {
         }
         let rules = &self.routed.rules;
         let (timeouts, retry, interim) = (&rules.timeouts, &rules.retry, self.interim.clone());
-        self.origin.ask_in(request, &Manner { host: &self.host, timeouts, retry, safe: true, interim }).await
+        let manner = Manner { host: &self.host, timeouts, retry, safe: true, interim };
+        self.origin.ask_until(request, &manner, deadline).await
     }
 }
 
@@ -212,7 +220,8 @@ impl Fills {
         let asked = self.clock.now();
         let mut beginning = question.beginning().filter(|of| of.standing() == Standing::Current);
         let stored = question.stored.current();
-        let mut answer = question.send(&stored, beginning).await;
+        let again = question.deadline.after_another(&question.routed.rules.timeouts);
+        let mut answer = question.send(&stored, beginning, question.deadline).await;
         if let Ok(response) = &answer
             && response.status() == StatusCode::NOT_MODIFIED
             && !matches!(stored, Candidates::None)
@@ -221,13 +230,13 @@ impl Fills {
                 let times = [asked_at_last(asked, response), self.clock.now()];
                 return self.confirmed(question, at, stored, response.headers(), times);
             }
-            answer = question.send(&Candidates::None, None).await; // it confirms something else; RFC 9111 §4.3.4
+            answer = question.send(&Candidates::None, None, again).await; // it confirms something else; RFC 9111 §4.3.4
         }
         if let Some(of) = beginning {
             (beginning, answer) = match answer.map(|rest| completed(of, rest)) {
                 Ok(Completed::Whole(whole)) => (Some(of), Ok(whole)),
                 Ok(Completed::Other(other)) => (None, Ok(other)),
-                Ok(Completed::Nothing) => (None, question.send(&Candidates::None, None).await),
+                Ok(Completed::Nothing) => (None, question.send(&Candidates::None, None, again).await),
                 Err(error) => (None, Err(error)),
             };
         }

@@ -4,6 +4,8 @@
 //! of the answer is there it is decided whether it can be shared: if so, all who wait get the same entry and read the
 //! same [`Recording`] while it grows; if not, the one who asked gets the answer itself and the others go to the origin
 //! at once, in parallel, as do those who come within the next moments (`recent`).
+//!
+//! Whatever it waits for and however often it asks, a request has one deadline (`timeouts.total`), counted from its own beginning.
 
 mod ask;
 mod candidates;
@@ -169,11 +171,15 @@ impl Fills {
                 self.reached.note(Bound::WaitingRequests);
                 return Got::Overloaded;
             };
-            let answer = wait(&flight).await;
+            // Who came later, or for another variant, may have more time than is left here.
+            let Some(answer) = question.deadline.within(wait(&flight)).await else {
+                return Got::Failed(Arc::new(AskError::late()));
+            };
             drop(counted);
             match answer {
                 Some(Answer::Shared(shared)) if question.may_take(&shared, &comer) => {
                     if let Some(body) = shared.reader() {
+                        let body = body.map(|body| question.deadline.bound(body));
                         return Got::Shared { shared, body, joined: true };
                     }
                 }

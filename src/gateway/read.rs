@@ -19,7 +19,7 @@ use crate::policy::{Names, canonical_query};
 use crate::rfc9110::conditional;
 use crate::rfc9111::{RequestDirectives, strip_conditionals};
 use crate::store::{Entry, Payer, Rare, Standing};
-use crate::upstream::{AskError, InterimFn, Manner};
+use crate::upstream::{AskError, Deadline, InterimFn, Manner};
 use bytes::Bytes;
 use http::header::{COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -257,6 +257,7 @@ impl Gateway {
             stored: Candidates::None,
             wanted: Wanted::Whole,
             outlasts: false,
+            deadline: Deadline::new(&admitted.routed.rules.timeouts),
             fields: admitted.fields,
             routed: admitted.routed,
         })
@@ -291,6 +292,7 @@ impl Gateway {
             stored: stored.confirmable(),
             wanted,
             outlasts: false,
+            deadline: Deadline::new(&admitted.routed.rules.timeouts),
         })
     }
 }

@@ -4,8 +4,8 @@
 //! and nothing has invalidated it. Whether that holds is looked at in the moment in which it is given, by each request for itself (DESIGN
 //! rule 10): a write that is acknowledged while one waits takes the fallback away, and then one waits on.
 //!
-//! * **It fails**: it can't be reached, is too slow, answers 500, 502, 503 or 504, breaks off before the first byte of its content; or we ask
-//!   it for too much already. What breaks off later is an incomplete message: the client has seen its beginning.
+//! * **It fails**: it can't be reached, is too slow, answers 500, 502, 503, 504 or what is no status (600 and more), breaks off before the first
+//!   byte of its content; or we ask it for too much already. What breaks off later is an incomplete message: the client has seen its beginning.
 //! * **It is slow** (`stale_after`): the fallback is given and the question goes on without its asker. The one who leads a question has it
 //!   asked by a task anyway, who joined one just leaves, and who asks alone has a place in the background or takes the question
 //!   back. A HEAD is taken back: its answer would fill nothing. Nobody who asked by `no-cache`, `max-age` or `min-fresh` for something younger
@@ -229,5 +229,5 @@ fn stale(
 
 /// Answers of the origin that stale-if-error is for (RFC 5861 §4).
 fn is_failure(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+    matches!(status.as_u16(), 500 | 502 | 503 | 504 | 600..)
 }

@@ -215,5 +215,5 @@ pub fn tags(fields: &HeaderMap) -> Result<Vec<String>, &'static str> {
 /// How long the next requests for a key go to the origin without waiting for each other, after an answer that
 /// couldn't be shared: briefly after an error, which may pass, longer after an answer that is private by nature.
 pub fn unshared_for(status: StatusCode) -> Duration {
-    Duration::from_secs(if status.is_server_error() || status.is_client_error() { 1 } else { 60 })
+    Duration::from_secs(if status.as_u16() >= 400 { 1 } else { 60 })
 }

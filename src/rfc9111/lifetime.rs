@@ -139,7 +139,7 @@ fn is_heuristically_cacheable(status: StatusCode) -> bool {
 
 /// Statuses that no operator's ttl makes storable, whatever the file says.
 fn ttl_may_apply(status: StatusCode) -> bool {
-    !(matches!(status.as_u16(), 206 | 304 | 401 | 403 | 407) || status.is_server_error())
+    !matches!(status.as_u16(), 206 | 304 | 401 | 403 | 407 | 500..)
 }
 
 fn milliseconds(ttl: Lifetime) -> u64 {

@@ -179,9 +179,9 @@ fn is_of_other_part(q: &Question<'_>, status: StatusCode) -> bool {
     }
 }
 
-/// What `error_answers = "drop"` means.
+/// What `error_answers = "drop"` means. What is no status counts as 5xx (RFC 9110 §15).
 fn is_error_answer(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 400 | 405 | 411..=417 | 421 | 429 | 431) || status.is_server_error()
+    matches!(status.as_u16(), 400 | 405 | 411..=417 | 421 | 429 | 431 | 500..)
 }
 
 /// Statuses whose caching requirements this cache knows, for `must-understand` (§5.2.2.3).

@@ -1,4 +1,4 @@
-//! An answer: its framing checked once more, and its body with the origin's time limits.
+//! An answer: its framing checked once more, so that it means the same to whoever gets it next, and its body with the origin's time limits.
 
 use super::doors::Held;
 use super::error::{AskError, AskErrorKind};
@@ -7,7 +7,7 @@ use crate::alarm::later;
 use crate::body::{Body, BodyError};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
@@ -29,12 +29,25 @@ pub(super) fn receive(
         parts.extensions.insert(Held(Arc::new(lease.into_place())));
         return Ok(Response::from_parts(parts, Body::empty()));
     }
+    let lengths = one_length(&mut parts.headers);
+    let resets = parts.status == StatusCode::RESET_CONTENT;
+    if resets {
+        parts.headers.remove(TRANSFER_ENCODING);
+        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+    }
     if incoming.is_end_stream() {
+        if !lengths && !resets {
+            parts.headers.remove(CONTENT_LENGTH); // HEAD, 204, 304: it frames nothing (RFC 9112 §6.3, item 1)
+        }
         let lease = if parts.version == Version::HTTP_10 { lease.retire() } else { lease };
         lease.give_back();
         return Ok(Response::from_parts(parts, Body::empty()));
     }
-    let framing = check_framing(&mut parts.headers)?;
+    if resets {
+        // It has no content (RFC 9110 §15.3.6). What comes all the same goes with its connection.
+        return Ok(Response::from_parts(parts, Body::empty()));
+    }
+    let framing = check_framing(&mut parts.headers, lengths)?;
     // Towards a peer of HTTP/1.0 hyper writes HTTP/1.0 from then on, where a body of unknown length is silently lost.
     let lasts = parts.version != Version::HTTP_10 && framing == Framing::Told;
     let lease = Some(if lasts { lease } else { lease.retire() });
@@ -51,35 +64,49 @@ enum Framing {
     Closing,
 }
 
-/// hyper lets pass what would be ambiguous further on: transfer codings that it doesn't decode (RFC 9112, 6.1), a
-/// Content-Length beside Transfer-Encoding (6.3, to be removed), and the same Content-Length twice (6.3, to be one).
+/// hyper lets pass what would be ambiguous further on: transfer codings that it doesn't decode (RFC 9112, 6.1), and a
+/// Content-Length beside Transfer-Encoding (6.3, to be removed).
 ///
-/// Codings without `chunked` are read until the origin closes (6.3, item 4); we have asked for none, so what comes is taken
-/// for the content. Where chunks are wrapped in something else, or something else in chunks, there is no content to be had.
-fn check_framing(headers: &mut HeaderMap) -> Result<Framing, AskError> {
+/// We have asked for no coding but chunks, and decode no other: what is coded any other way, alone or around them, is no content that could
+/// be given to anybody. `identity` is none; without chunks the content goes to where the origin closes (6.3, item 4).
+fn check_framing(headers: &mut HeaderMap, lengths: bool) -> Result<Framing, AskError> {
+    let bad = |cause: &'static str| AskError::sent(AskErrorKind::BadAnswer).because(cause);
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next() {
         let one = codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-        let members = headers.get_all(TRANSFER_ENCODING).into_iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
-        let chunked = members.map(name).any(|name| name.is_empty() || name.eq_ignore_ascii_case(b"chunked"));
-        if chunked && !one {
-            let cause = "Transfer-Encoding names `chunked` among others, or nothing";
-            return Err(AskError::sent(AskErrorKind::BadAnswer).because(cause));
+        let mut members =
+            headers.get_all(TRANSFER_ENCODING).into_iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
+        if !one && !members.all(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"identity")) {
+            return Err(bad("Transfer-Encoding names something else than `chunked` alone"));
         }
         headers.remove(CONTENT_LENGTH);
         return Ok(if one { Framing::Told } else { Framing::Closing });
     }
-    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
-        && let Some(first) = headers.get(CONTENT_LENGTH).cloned()
-    {
-        headers.insert(CONTENT_LENGTH, first);
-    }
-    Ok(Framing::Told)
+    if lengths { Ok(Framing::Told) } else { Err(bad("Content-Length is no number, or several")) }
 }
 
-/// A coding without its parameters.
-fn name(coding: &[u8]) -> &[u8] {
-    coding.split(|b| *b == b';').next().unwrap_or_default().trim_ascii()
+/// Makes equal lengths one (RFC 9110 §8.6), whether they stand in several lines or in one; false where there are others, or what is no number.
+/// hyper reads them the same way, but leaves them as they are. Zeros before one make it octal to some.
+fn one_length(headers: &mut HeaderMap) -> bool {
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lines.next() else { return true };
+    let plain = |line: &HeaderValue| line.as_bytes().iter().all(u8::is_ascii_digit) && line.as_bytes()[..1] != *b"0";
+    if lines.next().is_none() && !first.is_empty() && plain(first) {
+        return true;
+    }
+    let members = headers.get_all(CONTENT_LENGTH).into_iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    let mut lengths = members.map(|member| number(member.trim_ascii()));
+    let Some(length) = lengths.next().flatten().filter(|length| lengths.all(|other| other == Some(*length))) else {
+        return false;
+    };
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    true
+}
+
+/// Digits and nothing else.
+fn number(text: &[u8]) -> Option<u64> {
+    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
 }
 
 struct Answer {

@@ -61,6 +61,7 @@ async fn status(check: &Check, slot: &Slot, around: &Around) -> Result<StatusCod
         first_byte: check.timeout,
         between_bytes: check.timeout,
         total: Some(Instant::now() + check.timeout),
+        haste: None,
     };
     let mut lease = slot.connect(false, true, around, &time).await?;
     let request = slot.request(&draft, &host, lease.is_http2(), None)?;

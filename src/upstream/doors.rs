@@ -98,22 +98,39 @@ impl Doors {
     ) -> Result<Pass, AskError> {
         let mut shut = 0;
         loop {
-            let index = self.choose(target, tried, shut)?;
+            let (index, _) = self.choose(target, tried, shut)?;
             let permit = self.place(index, end).await?;
             match self.let_in(index) {
-                Some(let_in) => {
-                    let load = Counted::up_to(&self.doors[index].load, usize::MAX);
-                    return Ok(Pass { doors: Arc::clone(self), index, let_in, _load: load, _permit: permit });
-                }
+                Some(let_in) => return Ok(self.pass(index, let_in, permit)),
                 None => shut |= bit(index), // somebody else was let in for the last trial
             }
         }
     }
 
-    fn choose(&self, target: &str, tried: u64, shut: u64) -> Result<usize, AskError> {
+    /// The same for one more try while another one is still under way at one of `tried`: `None` where there is no place at once at an
+    /// endpoint that is well and wasn't tried. One alone may be many behind one address.
+    pub(super) fn enter_at_once(self: &Arc<Self>, target: &str, tried: u64) -> Option<Pass> {
+        let (index, rank) = self.choose(target, tried, 0).ok()?;
+        if rank > 0 && self.doors.len() > 1 {
+            return None;
+        }
+        let permit = match &self.doors[index].places {
+            Some(places) => Some(Arc::clone(places).try_acquire_owned().ok()?),
+            None => None,
+        };
+        self.let_in(index).map(|let_in| self.pass(index, let_in, permit))
+    }
+
+    fn pass(self: &Arc<Self>, index: usize, let_in: Option<Let>, permit: Option<OwnedSemaphorePermit>) -> Pass {
+        let load = Counted::up_to(&self.doors[index].load, usize::MAX);
+        Pass { doors: Arc::clone(self), index, let_in, _load: load, _permit: permit }
+    }
+
+    /// An endpoint's number, and how much there is against it.
+    fn choose(&self, target: &str, tried: u64, shut: u64) -> Result<(usize, u8), AskError> {
         if let ([only], None, None) = (self.doors.as_slice(), &self.breaker, &self.health.check) {
             debug_assert!(!only.standing.is_down());
-            return Ok(0); // there is nothing to choose and nothing to wait for
+            return Ok((0, 0)); // there is nothing to choose and nothing to wait for
         }
         let now = self.clock.mono();
         let (mut best, mut candidates, mut wait) = (u8::MAX, Vec::new(), None::<u64>);
@@ -138,7 +155,7 @@ impl Doors {
                 candidates.push(Candidate { index, weight, load: door.load.load(Relaxed) });
             }
         }
-        let chosen = self.chooser.choose(&candidates, target);
+        let chosen = self.chooser.choose(&candidates, target).map(|index| (index, best));
         chosen.ok_or_else(|| match (up, wait) {
             _ if self.doors.is_empty() => AskError::unsent(AskErrorKind::Request).because("the API has no endpoint"),
             (_, Some(wait)) if up > 0 => AskError::unsent(AskErrorKind::BreakerOpen).wait(Duration::from_millis(wait)),

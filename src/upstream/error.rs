@@ -151,6 +151,11 @@ impl AskError {
         AskError::sent(AskErrorKind::Lost)
     }
 
+    /// `timeouts.total` was over while somebody else's answer was waited for.
+    pub fn late() -> Self {
+        AskError::sent(AskErrorKind::TotalTimeout)
+    }
+
     /// The client's body broke off before anything was sent.
     pub fn of_client(error: BodyError) -> Self {
         AskError::unsent(AskErrorKind::ClientBody(error))

@@ -65,7 +65,7 @@ pub(super) async fn exchange(
     mut lease: Lease,
     draft: &Draft,
     manner: &Manner<'_>,
-    time: &TryTime,
+    time: &TryTime<'_>,
 ) -> Result<Response<Body>, Failure> {
     let request = match slot.request(draft, manner.host, lease.is_http2(), manner.interim.as_ref()) {
         Ok(request) => request,
@@ -103,9 +103,9 @@ async fn head(
     lease: &mut Lease,
     request: Request<Outbound>,
     progress: Option<Arc<Progress>>,
-    time: &TryTime,
+    time: &TryTime<'_>,
 ) -> Result<Sent, AskErrorKind> {
-    let begin = Instant::now();
+    let (begin, mut haste) = (Instant::now(), time.haste);
     let mut answer = lease.send(request);
     poll_fn(|cx| {
         if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
@@ -114,7 +114,8 @@ async fn head(
         loop {
             // While the client is waited for, look again when the origin could be late at the earliest.
             let since = progress.as_ref().map_or(Some(begin), |p| p.origin_since());
-            let late = later(since.unwrap_or_else(Instant::now), time.first_byte);
+            let patience = haste.map_or(time.first_byte, |haste| haste.after.min(time.first_byte));
+            let late = later(since.unwrap_or_else(Instant::now), patience);
             let deadline = time.total.map_or(late, |total| total.min(late));
             ready!(lease.alarm().poll(deadline, cx));
             if time.total == Some(deadline) {
@@ -122,6 +123,11 @@ async fn head(
             }
             let unmoved = progress.as_ref().is_none_or(|p| p.origin_since() == since);
             if since.is_some() && unmoved {
+                if let Some(haste) = haste.take()
+                    && (lease.heard() || !haste.leaves())
+                {
+                    continue; // there is nothing better than to wait on
+                }
                 return Poll::Ready(Err(AskErrorKind::FirstByteTimeout));
             }
         }

@@ -3,7 +3,7 @@
 //! [`Origin::ask_in`] is the only door. Behind it: `doors` chooses an endpoint (`balance`) among those that may be asked (`health`,
 //! `breaker`, `checks`); `pool` has an idle connection or `connect` makes one to an address that `names` knows; `request` puts the
 //! request into the form that goes out, `answer` carries the answer's body and gives the connection back when that has ended
-//! cleanly; `retry` says whether a question without an answer is asked again.
+//! cleanly; `retry` says whether a question without an answer is asked again, `haste` whether a slow try is given up for another one.
 
 mod answer;
 mod balance;
@@ -13,6 +13,7 @@ mod connect;
 mod doors;
 mod error;
 mod exchange;
+mod haste;
 mod health;
 mod names;
 mod origin;
@@ -31,4 +32,5 @@ pub use names::Resolver;
 pub use origin::{AskedAgain, Doubtful, Origin, Shown};
 pub use request::{HostChoice, InterimFn};
 pub use settings::{Balance, Breaker, Budget, Check, Endpoint, Health, Pooling, Retry, Settings, Timeouts};
+pub use time::Deadline;
 pub use tls::{TlsClient, TlsFiles};

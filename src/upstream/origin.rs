@@ -4,21 +4,23 @@
 //! never written and goes out again on a new connection, whatever its method. A safe request without a body
 //! is repeated at once if its connection had been idle in the pool and closed without a single byte: that is
 //! how an origin's own idle timeout looks from here, and it says nothing about the endpoint. Everything else is a try that failed:
-//! `retry` says whether there is another one, at another endpoint if possible, and each has less time than the one before.
+//! `retry` says whether there is another one, at another endpoint if possible, and each has less time than the one before. One that is
+//! merely slow is given up early only when all is ready for the next one (`haste`).
 //!
 //! A try that may have reached an endpoint stays in doubt when a later one is answered: it may still be applied. The answer then
 //! carries [`Doubtful`], and whoever asked for a change has to reckon with that (DESIGN rule 11).
 
 use super::checks::begin;
-use super::doors::{Condition, Doors, Pass, Place};
+use super::doors::{Condition, Doors, Place};
 use super::error::{AskError, AskErrorKind};
 use super::exchange::{Failure, Manner, Why, exchange};
+use super::haste::Haste;
 use super::names::Resolver;
 use super::request::{Draft, HostChoice, InterimFn};
 use super::retry::{self, Failed};
 use super::settings::{Budget, Endpoint, Retry, Settings, Timeouts};
 use super::slot::{Around, Slot};
-use super::time::{Time, TryTime};
+use super::time::{Deadline, Time, TryTime};
 use super::tls::TlsClient;
 use crate::body::Body;
 use crate::clock::{Clock, Now};
@@ -27,6 +29,7 @@ use crate::tasks::Tasks;
 use http::{Method, Request, Response};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The endpoints of one API with their connections. Dropping it closes those that are idle; the tasks that drive
@@ -133,6 +136,14 @@ impl Origin {
         self.ask_in(request, &Manner { host, timeouts, retry: &Retry::NEVER, safe: false, interim }).await
     }
 
+    /// [Asks](Origin::ask_until) for a request that begins now.
+    ///
+    /// # Errors
+    /// See [`AskErrorKind`].
+    pub async fn ask_in(&self, request: Request<Body>, manner: &Manner<'_>) -> Result<Response<Body>, AskError> {
+        self.ask_until(request, manner, Deadline::new(manner.timeouts)).await
+    }
+
     /// Sends `request` to an endpoint and returns the answer as soon as its head is there.
     ///
     /// The request's URI is path and query, without the endpoint's base; its fields are complete but for Host, and
@@ -141,26 +152,38 @@ impl Origin {
     /// # Errors
     /// See [`AskErrorKind`]. What breaks after the head shows in the answer's body: `BodyError::Origin` and
     /// `BodyError::OriginSlow`.
-    pub async fn ask_in(&self, request: Request<Body>, manner: &Manner<'_>) -> Result<Response<Body>, AskError> {
+    pub async fn ask_until(
+        &self,
+        request: Request<Body>,
+        manner: &Manner<'_>,
+        deadline: Deadline,
+    ) -> Result<Response<Body>, AskError> {
         let times = manner.retry.times.unwrap_or(u32::from(self.slots.len() > 1));
         let idempotent = manner.safe || is_idempotent(request.method());
         // Of what isn't idempotent no beginning is needed: it is asked again only if none of it was sent. But HTTP/2 may say that
         // a request was not looked at when some of its body is gone already.
         let keeps = times > 0 && idempotent || self.slots.iter().any(|slot| slot.http2);
         let draft = Draft::new(request, if keeps { manner.retry.body } else { 0 });
-        let mut time = Time::new(manner.timeouts);
-        let (mut tried, mut tries, mut doubtful) = (0, 0, false);
+        let mut time = Time::new(manner.timeouts, deadline);
+        let (mut tried, mut tries, mut doubtful, mut ready) = (0, 0, false, None);
         self.retries.asked(self.clock.mono());
         loop {
-            let last = tries >= times;
-            let pass = self.doors.enter(draft.target(), tried, time.total).await.map_err(|e| e.maybe_sent(doubtful))?;
-            if tries > 0 && tried & pass.bit() != 0 {
+            let (last, end) = (tries >= times, time.total);
+            let place = match ready {
+                Some(place) => place,
+                None => self.enter(draft.target(), tried, end).await.map_err(|e| e.maybe_sent(doubtful))?,
+            };
+            let (index, bit) = place.here.as_ref().map_or((0, 0), |pass| (pass.index, pass.bit()));
+            if tries > 0 && tried & bit != 0 {
                 time.pause(retry::pause(manner.retry, tries, fastrand::u64(..))).await;
             }
-            tried |= pass.bit();
-            let (slot, again) = (Arc::clone(&self.slots[pass.index]), (tries > 0).then(|| self.clock.now()));
-            let hasty = manner.retry.try_timeout.filter(|_| !last && idempotent && draft.is_whole());
-            let (error, heard) = match self.attempt(&slot, &draft, manner, &time.of_try(hasty), pass).await {
+            tried |= bit;
+            let (slot, again) = (Arc::clone(&self.slots[index]), (tries > 0).then(|| self.clock.now()));
+            let left = time;
+            let prepare = || left.is_left().then(|| self.prepare(&draft, manner, tried)).flatten();
+            let hasty = manner.retry.try_timeout.filter(|_| !last && idempotent);
+            let haste = hasty.map(|after| Haste::new(after, &prepare));
+            let (error, heard) = match self.attempt(&slot, &draft, manner, &time.of_try(haste.as_ref()), place).await {
                 Ok(mut answer) => {
                     again.map(|now| answer.extensions_mut().insert(AskedAgain(now)));
                     if doubtful {
@@ -170,13 +193,12 @@ impl Origin {
                 }
                 Err(failed) => failed,
             };
-            let failed = Failed { idempotent, whole: draft.is_whole(), heard };
-            if last || !retry::may(&error, failed, manner.retry) || !time.is_left() {
-                return Err(error.maybe_sent(doubtful));
-            }
-            if !self.retries.take(manner.retry.budget, self.clock.mono()) {
-                self.spared.fetch_add(1, Relaxed);
-                return Err(error.maybe_sent(doubtful));
+            ready = haste.and_then(Haste::into_place);
+            if ready.is_none() {
+                let failed = Failed { idempotent, whole: draft.take_back(), heard };
+                if last || !retry::may(&error, failed) || !time.is_left() || !self.has_room(manner.retry) {
+                    return Err(error.maybe_sent(doubtful));
+                }
             }
             doubtful |= error.sent;
             tries += 1;
@@ -185,16 +207,41 @@ impl Origin {
         }
     }
 
+    /// A place for a try.
+    async fn enter(&self, target: &str, tried: u64, end: Option<Instant>) -> Result<Place, AskError> {
+        let here = Some(self.doors.enter(target, tried, end).await?);
+        Ok(Place { _everywhere: self.place()?, here })
+    }
+
+    /// All that one more try needs while another one is under way. What can't be given back is taken last, and the body last of all: the
+    /// try that reads it can't go on without it.
+    fn prepare(&self, draft: &Draft, manner: &Manner<'_>, tried: u64) -> Option<Place> {
+        if !draft.is_whole() {
+            return None;
+        }
+        let here = Some(self.doors.enter_at_once(draft.target(), tried)?);
+        let place = Place { _everywhere: self.place().ok()?, here };
+        (self.has_room(manner.retry) && draft.take_back()).then_some(place)
+    }
+
+    /// Takes room for one retry, if there is some.
+    fn has_room(&self, retry: &Retry) -> bool {
+        let taken = self.retries.take(retry.budget, self.clock.mono());
+        if !taken {
+            self.spared.fetch_add(1, Relaxed);
+        }
+        taken
+    }
+
     /// One try; what went wrong, and whether anything had come back.
     async fn attempt(
         &self,
         slot: &Arc<Slot>,
         draft: &Draft,
         manner: &Manner<'_>,
-        time: &TryTime,
-        pass: Pass,
+        time: &TryTime<'_>,
+        mut place: Place,
     ) -> Result<Response<Body>, (AskError, bool)> {
-        let mut place = Place { _everywhere: self.place().map_err(|error| (error, false))?, here: Some(pass) };
         let repeatable = is_safe(draft.method()) && !draft.has_body();
         slot.look_again(&self.around);
         let (mut pooled, mut repeats) = (true, 0);

@@ -110,6 +110,21 @@ impl Draft {
         }
     }
 
+    /// Takes the body back from whoever still reads it; whether it can be sent from the beginning.
+    pub(super) fn take_back(&self) -> bool {
+        match &self.content {
+            Content::Whole(_) => true,
+            Content::Stream(source, _) => {
+                let mut source = lock(source);
+                let whole = source.room.is_some();
+                if whole {
+                    source.next_turn();
+                }
+                whole
+            }
+        }
+    }
+
     /// The request in the form that the endpoint gets; what an earlier one still reads is taken from it.
     pub(super) fn request(&self, out: &Outgoing<'_>) -> Result<Request<Outbound>, AskError> {
         let body = match &self.content {

@@ -24,7 +24,7 @@ pub(super) struct Failed {
 }
 
 /// Whether a question may be asked again after `error`.
-pub(super) fn may(error: &AskError, failed: Failed, retry: &Retry) -> bool {
+pub(super) fn may(error: &AskError, failed: Failed) -> bool {
     let unheard = failed.idempotent && !failed.heard;
     failed.whole
         && match error.kind {
@@ -32,8 +32,9 @@ pub(super) fn may(error: &AskError, failed: Failed, retry: &Retry) -> bool {
             // Another endpoint may have an idle connection, or another port for us.
             AskErrorKind::OutOfSockets => true,
             AskErrorKind::Closed => !error.sent || unheard,
-            AskErrorKind::FirstByteTimeout => retry.try_timeout.is_some() && unheard,
-            AskErrorKind::TotalTimeout
+            // A try that is slow is given up only for another one (`haste`): this one has had all the time that there is.
+            AskErrorKind::FirstByteTimeout
+            | AskErrorKind::TotalTimeout
             | AskErrorKind::BadAnswer
             | AskErrorKind::ClientBody(_)
             | AskErrorKind::Request
@@ -140,14 +141,11 @@ mod tests {
             ("its body can't be sent again", sent(Closed), cut(IDEMPOTENT), false),
             ("an answer, though a bad one", sent(BadAnswer), IDEMPOTENT, false),
             ("no time", sent(TotalTimeout), IDEMPOTENT, false),
-            ("slow, and slow ones are final", sent(FirstByteTimeout), IDEMPOTENT, false),
+            ("no time to its head", sent(FirstByteTimeout), IDEMPOTENT, false),
         ];
         for (why, error, failed, want) in rows {
-            assert_eq!(may(error, *failed, &Retry::default()), *want, "{why}");
+            assert_eq!(may(error, *failed), *want, "{why}");
         }
-        let hasty = Retry { try_timeout: Some(Duration::from_secs(1)), ..Retry::default() };
-        assert!(may(&sent(FirstByteTimeout), IDEMPOTENT, &hasty));
-        assert!(!may(&sent(FirstByteTimeout), WRITE, &hasty));
     }
 
     #[test]

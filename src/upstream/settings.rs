@@ -167,7 +167,8 @@ impl Default for Breaker {
 pub struct Retry {
     /// `times`: tries after the first. Default 1 where there are several endpoints, else 0.
     pub times: Option<u32>,
-    /// `try_timeout`: how long a try that isn't the last may take to its answer's head; without it one that is too slow is the last.
+    /// `try_timeout`: how long a try that isn't the last may take to its answer's head, where another one can be made at once; without it one
+    /// that is too slow is the last.
     pub try_timeout: Option<Duration>,
     /// `backoff`: the longest wait before an endpoint is asked again; twice as long each further time. Default 50 ms.
     pub backoff: Duration,

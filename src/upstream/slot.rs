@@ -59,7 +59,7 @@ impl Slot {
     }
 
     /// A place on a new connection; of HTTP/2 on one that somebody else has made meanwhile.
-    pub(super) async fn lease(&self, upgrade: bool, around: &Around, time: &TryTime) -> Result<Lease, AskError> {
+    pub(super) async fn lease(&self, upgrade: bool, around: &Around, time: &TryTime<'_>) -> Result<Lease, AskError> {
         if !upgrade && self.pool.hopes_for_http2() {
             let _one = self.pool.connecting.lock().await;
             if let Some(lease) = self.pool.share() {
@@ -76,7 +76,7 @@ impl Slot {
         upgrade: bool,
         apart: bool,
         around: &Around,
-        time: &TryTime,
+        time: &TryTime<'_>,
     ) -> Result<Lease, AskError> {
         let (within, all) = time.to_connect();
         let stream = self.way(around, upgrade).connect(within).await.map_err(|error| {

@@ -15,4 +15,5 @@ mod names;
 mod one;
 mod pool;
 mod several;
+mod slow;
 mod writes;

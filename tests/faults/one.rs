@@ -134,3 +134,38 @@ async fn bytes_after_an_answer_are_no_answer() {
         assert_eq!(gateway.client().await.get(&format!("/{i}")).await.text(), BODY);
     }
 }
+
+/// What a client gets of answers that are odd in themselves, with leave to keep them, and whether they are kept.
+#[tokio::test]
+async fn odd_answers_are_mended_or_refused_and_kept_only_whole() {
+    const KEEP: &str = "Cache-Control: max-age=600\r\n";
+    // Status line and framing; the client's status, content and length; whether the next one gets it from the store.
+    type Row = (&'static str, &'static str, (u16, &'static str, Option<&'static str>), bool);
+    let rows: &[Row] = &[
+        ("200 OK", "Content-Length: 3, 3\r\n\r\nabc", (200, "abc", Some("3")), true),
+        ("200 OK", "Content-Length: 3, 4\r\n\r\nabcd", (502, "bad-answer", None), false),
+        ("200 OK", "Transfer-Encoding: gzip\r\n\r\nabc", (502, "bad-answer", None), false),
+        ("200 OK", "Transfer-Encoding: identity\r\n\r\nabc", (200, "abc", None), true),
+        ("205 Reset Content", "Content-Length: 3\r\n\r\nabc", (205, "", Some("0")), true),
+        ("999 What", "Content-Length: 3\r\n\r\nabc", (999, "abc", Some("3")), false),
+        ("600 What", "Content-Length: 3\r\n\r\nabc", (600, "abc", Some("3")), false),
+    ];
+    for (line, framing, (status, content, length), kept) in rows {
+        let origin = Origin::always(Reply::raw(format!("HTTP/1.1 {line}\r\n{KEEP}{framing}")).cut()).await;
+        let gateway = Gateway::before(&origin, "").await;
+        let mut client = gateway.client().await;
+        for again in [false, true] {
+            let answer = client.get("/a").await;
+            assert!(answer.complete && answer.status == *status, "{line}, {framing:?}: {answer:?}");
+            match status {
+                502 => assert_eq!(answer.json()["type"], format!("urn:freshgate:problem:{content}"), "{framing:?}"),
+                _ => assert_eq!(answer.text(), *content, "{line}, {framing:?}"),
+            }
+            if *status != 502 && !(again && *kept) {
+                assert_eq!(answer.get("content-length"), *length, "{line}, {framing:?}");
+            }
+            assert_eq!(answer.cache_says("hit"), again && *kept, "{line}, {framing:?}: {answer:?}");
+            gateway.settled().await;
+        }
+    }
+}

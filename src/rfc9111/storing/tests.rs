@@ -113,6 +113,9 @@ fn what_is_not_stored_because_of_its_status() {
         ("§3.1 the proxy's own", 407, &[cc("max-age=60")], keep_errors, NotStored::Status),
         ("the operator's word", 503, &[cc("max-age=60")], plain(), NotStored::ErrorAnswer),
         ("the operator's word", 415, &[cc("public, s-maxage=60")], plain(), NotStored::ErrorAnswer),
+        ("RFC 9110 §15: no status counts as 5xx", 600, &[cc("max-age=60")], plain(), NotStored::ErrorAnswer),
+        ("RFC 9110 §15: no status counts as 5xx", 999, &[cc("max-age=60")], plain(), NotStored::ErrorAnswer),
+        ("never by ttl", 999, &[], Operator { drop_errors: false, ..ttl(60) }, NotStored::NoLifetime),
         ("never by ttl", 503, &[], Operator { drop_errors: false, ..ttl(60) }, NotStored::NoLifetime),
         ("never by ttl", 403, &[], ttl(60), NotStored::NoLifetime),
     ]);
