@@ -1,7 +1,7 @@
 //! Endpoints of HTTP/2 that say in their frames what no library lets them say: streams that end before their content, connections that
 //! end before a request, fewer streams than are wanted, and silence.
 
-use crate::support::{Answer, Gate, Gateway};
+use crate::support::{Answer, Gate, Gateway, within};
 use freshgate::tasks::Tasks;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,6 +17,9 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const END: u8 = 1;
+/// SETTINGS_MAX_CONCURRENT_STREAMS.
+const ONE: &[u8] = &[0, 3, 0, 0, 0, 1];
+const TWO: &[u8] = &[0, 3, 0, 0, 0, 2];
 const NO_ERROR: u32 = 0;
 const REFUSED_STREAM: u32 = 7;
 
@@ -67,6 +70,17 @@ impl Frames {
         settings: Option<&'static [u8]>,
         script: impl Fn(Asked) -> Vec<Say> + Send + Sync + 'static,
     ) -> Frames {
+        let now = Gate::closed();
+        now.open();
+        Frames::saying(settings, now, script).await
+    }
+
+    /// The same; says what it allows once the gate is open.
+    async fn saying(
+        settings: Option<&'static [u8]>,
+        when: Gate,
+        script: impl Fn(Asked) -> Vec<Say> + Send + Sync + 'static,
+    ) -> Frames {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (addr, stop, tasks) = (listener.local_addr().unwrap(), CancellationToken::new(), Tasks::default());
         let (asked, connections) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Mutex<usize>>::default());
@@ -80,9 +94,9 @@ impl Frames {
                     *count - 1
                 };
                 let line = Line { number, asked: all.clone(), script: script.clone(), tasks: tasks.clone() };
-                let until = until.clone();
+                let (until, when) = (until.clone(), when.clone());
                 tasks.spawn(async move {
-                    until.run_until_cancelled(line.serve(stream, settings)).await;
+                    until.run_until_cancelled(line.serve(stream, settings, when)).await;
                 });
             }
         });
@@ -100,7 +114,8 @@ impl Frames {
     async fn gateway(&self, more: &str) -> Gateway {
         let url = format!("http://{}", self.addr);
         let head = format!("[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{url}\"]\n");
-        Gateway::with("", &format!("{head}pool = {{ http2 = true }}\n{more}\n")).await
+        let pool = if more.contains("pool") { "" } else { "pool = { http2 = true }\n" };
+        Gateway::with("", &format!("{head}{pool}{more}\n")).await
     }
 }
 
@@ -115,14 +130,18 @@ struct Line {
 type Writer = Arc<tokio::sync::Mutex<OwnedWriteHalf>>;
 
 impl Line {
-    async fn serve(self, stream: TcpStream, settings: Option<&'static [u8]>) {
+    async fn serve(self, stream: TcpStream, settings: Option<&'static [u8]>, when: Gate) {
         let (mut reader, writer) = stream.into_split();
         let (writer, silent) = (Arc::new(tokio::sync::Mutex::new(writer)), CancellationToken::new());
         if reader.read_exact(&mut [0; 24]).await.is_err() {
             return;
         }
         if let Some(settings) = settings {
-            write(&writer, &frame(SETTINGS, 0, 0, settings)).await;
+            let writer = Arc::clone(&writer);
+            self.tasks.spawn(async move {
+                when.pass().await;
+                write(&writer, &frame(SETTINGS, 0, 0, settings)).await;
+            });
         }
         let reading = self.read(&mut reader, &writer, &silent);
         if silent.run_until_cancelled(reading).await.is_none() {
@@ -240,16 +259,18 @@ async fn a_whole_answer_stays_whole_though_its_request_was_not_read() {
 }
 
 #[tokio::test]
-async fn what_ends_with_trailers_is_whole_and_kept() {
-    let says = vec![Say::Head(false), Say::Content("sum", false), Say::Trailers];
-    let origin = Frames::start(Some(b""), move |_| says.clone()).await;
-    let gateway = origin.gateway("").await;
-    for hit in [false, true] {
-        let answer = gateway.client().await.get("/a").await;
-        assert_eq!((answer.text(), answer.complete, answer.cache_says("hit")), ("sum", true, hit));
-        gateway.settled().await;
+async fn what_ends_in_a_frame_of_its_own_is_whole_and_kept() {
+    for last in [Say::Trailers, Say::Content("", true)] {
+        let says = vec![Say::Head(false), Say::Content("sum", false), last.clone()];
+        let origin = Frames::start(Some(b""), move |_| says.clone()).await;
+        let gateway = origin.gateway("").await;
+        for hit in [false, true] {
+            let answer = gateway.client().await.get("/a").await;
+            assert_eq!((answer.text(), answer.complete, answer.cache_says("hit")), ("sum", true, hit), "{last:?}");
+            gateway.settled().await;
+        }
+        assert_eq!(origin.count(), 1);
     }
-    assert_eq!(origin.count(), 1);
 }
 
 /// A stream that the origin refused is a try that it has seen: `retry` says how many there are.
@@ -317,6 +338,28 @@ async fn all_that_are_turned_away_share_one_new_connection() {
     assert_eq!((origin.count(), origin.connections()), (22, 2));
 }
 
+/// The way round a connection that ends is a new one: the others of an origin that goes are about to end too.
+#[tokio::test]
+async fn where_all_connections_end_nobody_is_turned_away() {
+    let gate = Gate::closed();
+    let wait = gate.clone();
+    let says = move |asked| match asked {
+        Asked { stream: 1, nth: 0..2, .. } => [vec![Say::Wait(wait.clone())], whole("done")].concat(),
+        Asked { connection: 0..2, .. } => vec![Say::GoAway(1, NO_ERROR)],
+        _ => whole("done"),
+    };
+    let origin = Frames::start(Some(ONE), says).await;
+    let gateway = origin.gateway("cache = false\nretry = { times = 0 }\n").await;
+    let (mut one, mut other) = (gateway.client().await, gateway.client().await);
+    one.send("GET", "/a", &[], "").await;
+    other.send("GET", "/b", &[], "").await;
+    gate.arrived(2).await;
+    gate.open();
+    assert_eq!((one.answer().await.text(), other.answer().await.text()), ("done", "done"));
+    assert_eq!(gateway.client().await.post("/c", "").await.text(), "done");
+    assert_eq!((origin.count(), origin.connections()), (4, 3));
+}
+
 /// One that turns everything away is asked twice and no more.
 #[tokio::test]
 async fn an_origin_that_turns_everybody_away_is_not_asked_for_ever() {
@@ -337,14 +380,13 @@ async fn a_write_at_or_below_the_last_stream_is_sent_once() {
     }
 }
 
-/// SETTINGS_MAX_CONCURRENT_STREAMS = 2: also for those who come before the first connection's origin has said so.
+/// Also for those who come before the first connection's origin has said what it allows.
 #[tokio::test]
 async fn no_connection_has_more_streams_than_its_origin_allows() {
-    const TWO: &[u8] = &[0, 3, 0, 0, 0, 2];
-    let gate = Gate::closed();
+    let (gate, says_so) = (Gate::closed(), Gate::closed());
     let wait = gate.clone();
     let says = move |_| [vec![Say::Wait(wait.clone())], whole("late")].concat();
-    let origin = Frames::start(Some(TWO), says).await;
+    let origin = Frames::saying(Some(TWO), says_so.clone(), says).await;
     let gateway = origin.gateway("cache = false\n").await;
     let mut clients = Vec::new();
     for i in 0..7 {
@@ -352,6 +394,10 @@ async fn no_connection_has_more_streams_than_its_origin_allows() {
         client.send("GET", &format!("/{i}"), &[], "").await;
         clients.push(client);
     }
+    for _ in 0..5 {
+        gateway.admin("GET", "/metrics", "").await; // meanwhile they have come
+    }
+    says_so.open();
     gate.arrived(7).await;
     assert_eq!(origin.connections(), 4);
     for connection in 0..4 {
@@ -362,6 +408,34 @@ async fn no_connection_has_more_streams_than_its_origin_allows() {
     for mut client in clients {
         assert_eq!(client.answer().await.text(), "late");
     }
+}
+
+/// Many connections may be needed at once, but few are kept.
+#[tokio::test]
+async fn as_many_idle_ones_are_kept_as_may_be() {
+    let gate = Gate::closed();
+    let wait = gate.clone();
+    let says = move |_| [vec![Say::Wait(wait.clone())], whole("late")].concat();
+    let origin = Frames::start(Some(ONE), says).await;
+    let gateway = origin.gateway("cache = false\npool = { http2 = true, idle = 1 }\n").await;
+    let mut clients = Vec::new();
+    for i in 0..3 {
+        let mut client = gateway.client().await;
+        client.send("GET", &format!("/{i}"), &[], "").await;
+        clients.push(client);
+    }
+    gate.arrived(3).await;
+    gate.open();
+    for mut client in clients {
+        assert_eq!(client.answer().await.text(), "late");
+    }
+    assert_eq!(gateway.client().await.get("/next").await.text(), "late");
+    within("one connection", async {
+        let one = "freshgate_origin_connections{api=\"test/v1\"} 1\n";
+        while !gateway.admin("GET", "/metrics", "").await.text().contains(one) {}
+    })
+    .await;
+    assert_eq!(origin.connections(), 3);
 }
 
 #[tokio::test]
