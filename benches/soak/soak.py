@@ -12,7 +12,7 @@ import time
 from house import HERE, House
 from load import Load
 
-GROWTH = 0.05           # RSS of the last third against the second sixth, at most
+GROWTH = 0.05           # RSS of the last third against the second, at most
 SPARE = 4               # descriptors more than at the start: health checks and a sample may be under way
 QUIET = 60              # seconds after the load in which all has to end
 ZERO = ["connections", "origin_requests", "fills", "waiting"]
@@ -107,11 +107,11 @@ def mean(samples, begin, end):
 
 def judged(samples, before, after, load):
     """Prints each mark; whether all hold."""
-    warm, late = mean(samples, 1 / 6, 1 / 3), mean(samples, 2 / 3, 1)
+    warm, late = mean(samples, 1 / 3, 2 / 3), mean(samples, 2 / 3, 1)
     growth = late / warm - 1
     threads = [sample["threads"] for sample in samples]
     marks = [
-        (f"RSS of the last third {late:.1f} MiB, of the second sixth {warm:.1f} MiB: {growth:+.1%}, at most {GROWTH:+.0%}", growth <= GROWTH),
+        (f"RSS of the last third {late:.1f} MiB, of the second {warm:.1f} MiB: {growth:+.1%}, at most {GROWTH:+.0%}", growth <= GROWTH),
         (f"threads {min(threads)} to {max(threads)}, {after['threads']} at the end",
          after["threads"] <= max(before["threads"], *threads[:len(threads) // 3 + 1])),
         ("when the load is over: " + ", ".join(f"{name} {after[name]}" for name in ZERO), all(after[name] == 0 for name in ZERO)),

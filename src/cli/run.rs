@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Runs until SIGTERM or SIGINT, or until another process has taken over, then drains; a second signal ends it at once. Exit code 2 when it can't start.
@@ -116,6 +117,9 @@ impl Signals {
     }
 }
 
+/// How long threads that wait for something outside may go on when all is over.
+const BLOCKED: Duration = Duration::from_secs(5);
+
 /// Runs `task` on a runtime with a thread per core.
 pub(super) fn block_on<T>(task: impl Future<Output = T>) -> io::Result<T> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -124,7 +128,11 @@ pub(super) fn block_on<T>(task: impl Future<Output = T>) -> io::Result<T> {
     } else {
         tokio::runtime::Builder::new_multi_thread()
     };
-    Ok(builder.enable_all().build()?.block_on(task))
+    let runtime = builder.enable_all().build()?;
+    let outcome = runtime.block_on(task);
+    // A thread that waits for a file system which doesn't answer can't be ended, and isn't waited for.
+    runtime.shutdown_timeout(BLOCKED);
+    Ok(outcome)
 }
 
 /// Says why it can't start.

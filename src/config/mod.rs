@@ -111,6 +111,20 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, Faults> {
     bytes_of(path).map_err(|e| Faults::Unreadable { file: path.display().to_string(), reason: e.to_string() })
 }
 
+/// The same of a file that is read again and again: a pipe has nothing to say a second time, and to open one is to wait for who writes to it.
+///
+/// # Errors
+/// Why it can't be read.
+pub fn read_file_again(path: &Path) -> Result<Vec<u8>, Faults> {
+    match std::fs::metadata(path) {
+        Ok(about) if !about.is_file() => {
+            let reason = "it isn't a regular file".into();
+            Err(Faults::Unreadable { file: path.display().to_string(), reason })
+        }
+        Ok(_) | Err(_) => read_file(path),
+    }
+}
+
 /// Checks what was read from `path`, as [`load`] does.
 ///
 /// # Errors

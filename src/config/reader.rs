@@ -158,7 +158,7 @@ fn home(name: &str, here: &str, asked: &BTreeSet<String>) -> Option<String> {
     let here = without_indexes(here);
     let tables: Vec<&str> = asked
         .iter()
-        .filter_map(|path| Some(path.rsplit_once('.')?))
+        .filter_map(|path| path.rsplit_once('.'))
         .filter_map(|(table, key)| (key == name).then_some(table))
         .collect();
     let depth = |table: &str| table.matches('.').count();

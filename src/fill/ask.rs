@@ -10,7 +10,7 @@ use crate::counted::Counted;
 use crate::policy::{Asker, Keep, Routed, Scope, keep, part_key, variant_key};
 use crate::reached::Bound;
 use crate::rfc9110::range::ContentRange;
-use crate::store::{Asked as AskedAt, Charge, Entry, Payer, Standing, Tallied, Tally};
+use crate::store::{Asked as AskedAt, Charge, Entry, Epoch, Payer, Standing, Tallied, Tally};
 use crate::upstream::{AskError, AskedAgain, HostChoice, InterimFn, Manner, Origin};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -99,6 +99,9 @@ pub(super) enum Asked {
     Failed(Arc<AskError>),
 }
 
+/// The epoch of the invalidation at the end of a write's answer, once it has ended; `None` where another one came between.
+pub type Again = std::sync::OnceLock<Option<Epoch>>;
+
 /// What is left to do for an answer whose head was handed on.
 pub(super) struct Recorder {
     entry: Arc<Entry>,
@@ -108,6 +111,8 @@ pub(super) struct Recorder {
     /// Whether it is to be stored at its end.
     keeps: bool,
     running: Counted,
+    /// Of a write's own answer that has to be as old as its end.
+    again: Option<Arc<Again>>,
 }
 
 /// What an answer needs in order to be recorded, and in order to be kept.
@@ -312,20 +317,29 @@ impl Fills {
             entry.selection = entry.selection.and(&of.selection);
         }
         let entry = Arc::new(entry);
-        let recorder =
-            Recorder { entry: Arc::clone(&entry), recording: Ending(recording), body, shared, keeps, running };
+        let recorder = Recorder {
+            entry: Arc::clone(&entry),
+            recording: Ending(recording),
+            body,
+            shared,
+            keeps,
+            running,
+            again: None,
+        };
         (entry, recorder)
     }
 
     /// Keeps a write's own answer as that of the GET in `question`, if it states how long it is fresh (RFC 9110 §9.3.3); its
     /// writer reads on from what is recorded. `at` is the write's own invalidation; whoever calls has made sure that no
-    /// other one touched these scopes since the write was sent. That can't be known of tags, which the answer names only now.
+    /// other one touched these scopes since the write was sent. That can't be known of tags, which the answer names only now. Where all is
+    /// invalidated once more at the answer's end, `again` tells of it by then.
     pub fn keep_written(
         self: &Arc<Self>,
         question: Question,
         at: &AskedAt,
         response: &mut Response<Body>,
         times: [Now; 2],
+        again: Option<Arc<Again>>,
     ) {
         let judged = self.judge(&question, at, response.status(), response.headers(), times);
         let stated = judged.ok().filter(|keep| keep.facts.source.is_explicit() && keep.tags.is_empty());
@@ -333,6 +347,7 @@ impl Fills {
         let permit = self.permit(&question, response.status(), keep.shared, None);
         let Some(permit) = permit.filter(|permit| permit.charge.is_some()) else { return };
         let (_, recorder) = self.begin(&question, at, response, keep, None, permit);
+        let recorder = Recorder { again, ..recorder };
         let (fills, question) = (Arc::clone(self), Arc::new(question));
         self.tasks.spawn(async move {
             fills.record(&question, recorder, || ()).await;
@@ -387,7 +402,7 @@ impl Fills {
 
     /// Reads the content to its end and stores the entry, and says whether it has; `close` is called when nobody may join any more.
     pub(super) async fn record(&self, question: &Arc<Question>, recorder: Recorder, close: impl Fn()) -> bool {
-        let Recorder { entry, recording: ending, mut body, shared, keeps, running } = recorder;
+        let Recorder { mut entry, recording: ending, mut body, shared, keeps, running, again } = recorder;
         let recording = &*ending.0;
         let (mut keeping, mut pace) = (true, Pace::default());
         let ended = loop {
@@ -409,7 +424,7 @@ impl Fills {
                 break Err(BodyError::Lagged);
             }
         };
-        let keeps = keeps && keeping && ended.is_ok();
+        let keeps = keeps && keeping && ended.is_ok() && again.is_none_or(|again| is_of(&mut entry, &again));
         let keeps = keeps && !self.is_too_old(&entry) && !entry.held.settles(entry.asked_time);
         if keeps {
             let (body, trailers) = recording.whole();
@@ -454,6 +469,13 @@ impl Fills {
         let age = self.clock.mono().saturating_sub(entry.asked_time);
         u128::from(age) > self.settings.max_fill_time.as_millis()
     }
+}
+
+/// Makes the entry as old as that invalidation, if there was no other one.
+fn is_of(entry: &mut Arc<Entry>, again: &Again) -> bool {
+    let (Some(Some(epoch)), Some(entry)) = (again.get(), Arc::get_mut(entry)) else { return false };
+    (entry.asked_at, entry.confirmed_at) = (*epoch, *epoch);
+    true
 }
 
 /// When the question was asked that was answered, where it was asked more than once: the age counts from there.

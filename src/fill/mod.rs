@@ -15,7 +15,7 @@ mod recording;
 mod refresh;
 mod update;
 
-pub use ask::{Question, Shared};
+pub use ask::{Again, Question, Shared};
 pub use candidates::Candidates;
 pub use flight::{Comer, Flight, Flights, Turn, may_take};
 pub use part::{Wanted, can_be_completed, span};

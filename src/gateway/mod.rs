@@ -1,5 +1,6 @@
 //! The way of a request: one function, [`Gateway::handle`], shows it whole; each step is a leaf that returns a verdict.
 
+mod acknowledged;
 mod address;
 mod admit;
 mod asked;
@@ -43,6 +44,7 @@ use problem::Problem;
 use status::{Fwd, Status};
 use std::net::IpAddr;
 use std::sync::Arc;
+use write::Written;
 
 /// Whether the bearer of this token, who calls from this address, may purge; or for how many seconds nobody there is listened to.
 pub type MayPurge = Box<dyn Fn(&[u8], IpAddr) -> Result<bool, u64> + Send + Sync>;
@@ -216,7 +218,9 @@ impl Gateway {
         let gateway = Arc::clone(self);
         self.tasks.spawn(async move {
             let served = gateway.served(&write.routed.mounted).clone();
-            drop(sender.send(gateway.write(&served, write).await));
+            if let Err(Written { answer: Ok(response), .. }) = sender.send(gateway.write(&served, write).await) {
+                acknowledged::read_out(response.into_body()).await;
+            }
         });
         let Ok(written) = receiver.await else {
             let problem = Problem::unsendable();

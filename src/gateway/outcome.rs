@@ -11,7 +11,6 @@ use std::sync::Arc;
 pub type Answered = (Response<Body>, Outcome);
 
 /// How far a request has come.
-#[expect(clippy::large_enum_variant, reason = "the large one is the hit, which shouldn't pay for a box")]
 pub enum Step<'a> {
     /// It is answered.
     Now(Answered),

@@ -3,20 +3,23 @@
 //! It runs in a task of its own: a client that leaves can't take it back, so it is carried to its end and what it
 //! touched is invalidated whoever still listens. When nobody can tell whether the origin has applied it (a timeout, a
 //! reset, 502, 503, 504, a client that left in the middle of the body), what it would have touched is invalidated at
-//! once, settles for as long as it might still be applied, and is invalidated once more at the end.
+//! once, settles for as long as it might still be applied, and is invalidated once more at the end. And so it is before the client has the last
+//! of an answer that wasn't complete with its head (`acknowledged`).
 //!
 //! A write may end when its configuration isn't in force any more; `succession` has what follows from that.
 
+use super::acknowledged::{Ended, Sent, watched};
 use super::admit::Admitted;
 use super::{Gateway, Served};
 use crate::body::Body;
-use crate::fill::Question;
-use crate::policy::{Apis, Mounted, Named, Place, Routed, Scope, canonical_path, named};
+use crate::fill::{Again, Question};
+use crate::policy::{Apis, Mounted, Named, Place, Routed, Rules, Scope, canonical_path, named};
 use crate::rfc9111::{self, RequestDirectives};
 use crate::store::{Asked, Epoch, Held, Payer, Severity};
 use crate::upstream::{AskError, AskedAgain, Doubtful, HostChoice, InterimFn, Manner};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +45,43 @@ pub(super) struct Written {
     pub(super) origin_ms: u64,
 }
 
+/// What is to be done when the answer to a write has ended.
+struct Watch {
+    gateway: Arc<Gateway>,
+    held: Held,
+    /// The cells of the GET whose answer it may be, and how often they had been invalidated with the head.
+    own: Option<(u64, Held)>,
+    again: Arc<Again>,
+    sent: Sent,
+    /// `write_settle`, and the write's timeout.
+    settles: (Duration, Duration),
+}
+
+impl Watch {
+    /// Watches the end of this answer; what will be told of it.
+    fn over(self, response: &mut Response<Body>) -> Arc<Again> {
+        let again = Arc::clone(&self.again);
+        let body = std::mem::replace(response.body_mut(), Body::empty());
+        *response.body_mut() = watched(body, move |ended| self.ended(ended));
+        again
+    }
+
+    fn ended(self, ended: Ended) {
+        let Watch { gateway, held, own, again, sent, settles: (settle, patience) } = self;
+        let known = ended == Ended::Whole && sent.wholly();
+        let settle = if known { settle } else { settle.max(patience) };
+        let until = gateway.clock.mono() + crate::clock::millis(settle);
+        if !settle.is_zero() {
+            gateway.settings.succession.settle(until);
+        }
+        let held = held.union(&gateway.hold_younger());
+        let undisturbed = own.filter(|(touched, own)| own.touched() == *touched);
+        let epoch = gateway.invalidate(&held, settle, until);
+        let alone = undisturbed.is_some_and(|(touched, own)| own.touched() == touched + own.touched_by(&held));
+        let _ = again.set(alone.then_some(epoch)); // nobody else sets it
+    }
+}
+
 /// What the answer to a write names beside the write's own target.
 #[derive(Debug, Default)]
 struct Told {
@@ -59,7 +99,7 @@ enum Meaning {
 
 impl Gateway {
     /// Carries a write to its end. Everything it invalidates is invalidated when this returns.
-    pub(super) async fn write(&self, served: &Served, write: Write) -> Written {
+    pub(super) async fn write(self: &Arc<Self>, served: &Served, write: Write) -> Written {
         let own = write.reading.map(|reading| {
             let held = self.store.scopes.hold(&reading.routed.standing().known(reading.user.as_deref()));
             (held.touched(), held, reading)
@@ -68,7 +108,9 @@ impl Gateway {
         let rules = Arc::clone(&write.routed.rules);
         let (host, timeouts, retry) = (&write.to, &rules.timeouts, &rules.retry);
         let manner = Manner { host, timeouts, retry, safe: false, interim: write.interim };
-        let mut answer = served.origin.ask_in(write.request, &manner).await;
+        let (parts, body) = write.request.into_parts();
+        let (body, sent) = Sent::of(body);
+        let mut answer = served.origin.ask_in(Request::from_parts(parts, body), &manner).await;
         let answered = self.clock.now();
         let origin_ms = answered.mono - began.mono;
         let doubtful = match &answer {
@@ -83,13 +125,7 @@ impl Gateway {
         };
         if meaning != Meaning::Refused {
             let told = answer.as_ref().map(|r| self.told(&write.routed, &write.host, r)).unwrap_or_default();
-            let patience = rules.timeouts.first_byte;
-            let settle = rules.write_settle.max(match meaning {
-                // A try that was given up early has as much time to be applied as one that wasn't.
-                _ if doubtful => patience * 2 - Duration::from_millis(origin_ms).min(patience),
-                Meaning::Unknown => patience,
-                Meaning::Applied | Meaning::Refused => Duration::ZERO,
-            });
+            let settle = settle(meaning, doubtful, sent.wholly(), &rules, origin_ms);
             // Announced before it is looked which APIs are younger.
             let until = self.clock.mono() + crate::clock::millis(settle);
             if !settle.is_zero() {
@@ -97,6 +133,15 @@ impl Gateway {
             }
             let held = self.hold_reached(&write.routed, &write.method, &told);
             let epoch = self.invalidate(&held, settle, until);
+            let again = match &mut answer {
+                Ok(response) if meaning == Meaning::Applied && !response.body().is_end_stream() => {
+                    let own = own.as_ref().map(|(touched, own, _)| (touched + own.touched_by(&held), own.clone()));
+                    let (gateway, held) = (Arc::clone(self), held.clone());
+                    let settles = (rules.write_settle, rules.timeouts.first_byte);
+                    Some(Watch { gateway, held, own, again: Arc::default(), sent, settles }.over(response))
+                }
+                Ok(_) | Err(_) => None,
+            };
             if let (Ok(response), Some((touched, own, reading)), false) = (&mut answer, own, doubtful)
                 && own.touched() == touched + own.touched_by(&held)
                 && let Some(question) = self.reads_same(reading, write.payer, &write.host, response)
@@ -104,7 +149,7 @@ impl Gateway {
                 // It is as old as its own invalidation, since there was no other one.
                 let at = Asked { held: own, at: epoch, time: began.mono };
                 let asked = response.extensions().get::<AskedAgain>().map_or(began, |again| again.0);
-                self.fills.keep_written(question, &at, response, [asked, answered]);
+                self.fills.keep_written(question, &at, response, [asked, answered], again);
             }
         }
         Written { answer, invalidated: meaning != Meaning::Refused, origin_ms }
@@ -159,9 +204,14 @@ impl Gateway {
             Named::Pattern(text, filled) => Some(Scope::Pattern(&mounted.id, text, filled.clone())),
             Named::Tag(tag) => Some(Scope::Tag(&mounted.id, tag)),
         }));
+        self.store.scopes.hold(&scopes).union(&self.hold_younger())
+    }
+
+    /// The cells of the APIs that have come into force since.
+    fn hold_younger(&self) -> Held {
         let younger = self.settings.succession.younger_than(&self.apis);
-        scopes.extend(younger.iter().map(|api| Scope::Api(&api.id)));
-        self.store.scopes.hold(&scopes)
+        let younger: Vec<Scope<'_>> = younger.iter().map(|api| Scope::Api(&api.id)).collect();
+        self.store.scopes.hold(&younger)
     }
 
     /// `until` is when what settles for `settle` has settled.
@@ -182,6 +232,19 @@ impl Gateway {
         });
         epoch
     }
+}
+
+/// For how long what a write touches isn't kept: at least `write_settle`, and as long as it may still be applied.
+fn settle(meaning: Meaning, doubtful: bool, sent_wholly: bool, rules: &Rules, origin_ms: u64) -> Duration {
+    let patience = rules.timeouts.first_byte;
+    rules.write_settle.max(match meaning {
+        // A try that was given up early has as much time to be applied as one that wasn't.
+        _ if doubtful => patience * 2 - Duration::from_millis(origin_ms).min(patience),
+        Meaning::Unknown => patience,
+        // It says that it has applied what it can't have read.
+        Meaning::Applied if !sent_wholly => patience,
+        Meaning::Applied | Meaning::Refused => Duration::ZERO,
+    })
 }
 
 fn named_place(mounted: &Arc<Mounted>, named: &Named<'_>) -> Option<Place> {

@@ -19,7 +19,7 @@ pub use pattern::{BadPattern, Captures, Methods, Pattern, Template, parse_on};
 pub use scope::{MAX_DEPTH, Named, Place, Scope, Standing, named};
 pub use settings::*;
 pub use side_key::{
-    equivalent_key, is_second_key, of_generation, part_key, rule_key, shared_place, variant_key, write_claims,
-    write_generation, write_query,
+    equivalent_key, is_second_key, of_generation, part_key, query_of, rule_key, shared_place, variant_key,
+    write_claims, write_generation, write_query,
 };
 pub use target::{BadTarget, canonical_host, canonical_path, check_query, without_port};

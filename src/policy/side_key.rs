@@ -151,6 +151,11 @@ fn unmeasured(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
 }
 
+/// The query of a key.
+pub fn query_of(key: &[u8]) -> Option<&[u8]> {
+    split(key).1
+}
+
 /// Host and path, the query, and what follows the NUL.
 fn split(key: &[u8]) -> (&[u8], Option<&[u8]>, &[u8]) {
     let nul = key.iter().position(|&b| b == 0).unwrap_or(key.len());

@@ -13,6 +13,7 @@ use crate::store::{Held, Store};
 use crate::tasks::Tasks;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -105,6 +106,7 @@ impl Arrival {
         background: &Tasks,
         listeners: &Arc<Mutex<Listeners>>,
         house: Vec<(Kind, TcpListener)>,
+        longest_write: Arc<AtomicU64>,
     ) -> Result<(), StartError> {
         if let Some(door) = &self.door {
             let failed = |error: std::io::Error| StartError::Handover {
@@ -123,6 +125,7 @@ impl Arrival {
             store: self.store,
             everything: changeover.everything.clone(),
             clock: self.clock.clone(),
+            longest_write,
             parting: changeover.parting.clone(),
             relieved: changeover.relieved.clone(),
             stop: changeover.stop.0.clone(),

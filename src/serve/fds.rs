@@ -6,6 +6,7 @@
 //!                                       ← ready       it is built and its other sockets are bound
 //! go                                    →             (nothing stored is used or kept any more)
 //!                                       ← serving     it accepts (and keeps nothing)
+//! settles 60000                         →             how long its writes may take, should it say nothing else
 //!   … drains …
 //! settles 0                             →             all its writes have ended, and the last may take effect so many ms later
 //! (end)                                 →             the process is gone: the other one caches

@@ -2,10 +2,10 @@
 //!
 //! What tells a change is the content, not a time or a notice of the system: a link that an orchestrator turns to another folder changes
 //! no file, network file systems send no notices, and a time may be as coarse as a second. So it is read every few seconds; a file of
-//! this kind is small. A content is taken only when it was found twice in a row, since an editor may be in the middle of writing it, and the
+//! this kind is small. What was no regular file at the start, a pipe for instance, is read that once. A content is taken only when it was found twice in a row, since an editor may be in the middle of writing it, and the
 //! beginning of a configuration may well be one. What was tried once isn't tried again before it changes, whatever came of it.
 
-use crate::config::{Fault, Faults, Loaded, read_file, understand};
+use crate::config::{Fault, Faults, Loaded, read_file, read_file_again, understand};
 use crate::secret::{Digest, digest};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub struct File {
     path: PathBuf,
     tried: Content,
+    /// Whether it can be read more than once.
+    regular: bool,
     /// What the last look has found, if it wasn't tried.
     found: Option<Content>,
 }
@@ -42,7 +44,8 @@ impl File {
     /// Every fault of the file at once, or why it can't be read.
     pub fn open(path: &Path) -> Result<(File, Loaded), Faults> {
         let bytes = read_file(path)?;
-        let file = File { path: path.to_owned(), tried: Content::Bytes(digest(&bytes)), found: None };
+        let regular = std::fs::metadata(path).is_ok_and(|about| about.is_file());
+        let file = File { path: path.to_owned(), tried: Content::Bytes(digest(&bytes)), regular, found: None };
         Ok((file, understand(&bytes, path)?))
     }
 
@@ -56,12 +59,15 @@ impl File {
     /// # Errors
     /// Every fault of the file at once, or why it can't be read.
     pub fn again(&mut self) -> Result<Loaded, Faults> {
-        self.take(read_file(&self.path))
+        self.take(read_file_again(&self.path))
     }
 
     /// Reads it again if it has changed and stays as it is.
     pub fn changed(&mut self) -> Option<Result<Loaded, Faults>> {
-        let bytes = read_file(&self.path);
+        if !self.regular {
+            return None;
+        }
+        let bytes = read_file_again(&self.path);
         let content = Content::of(&bytes);
         if content == self.tried {
             self.found = None;
@@ -110,6 +116,24 @@ mod tests {
         assert!(file.again().is_err(), "but where somebody says so");
         std::fs::remove_file(&path).unwrap();
         assert!(file.changed().is_none() && file.changed().unwrap().is_err() && file.changed().is_none());
+    }
+
+    #[test]
+    fn a_pipe_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (regular, pipe) = (folder.path().join("f.toml"), folder.path().join("pipe"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let at = pipe.clone();
+        let writer = std::thread::spawn(move || std::fs::write(at, "[server]\n").unwrap());
+        let (mut file, _) = File::open(&pipe).unwrap();
+        writer.join().unwrap();
+        assert!(file.changed().is_none() && file.changed().is_none(), "it has nothing more to say");
+        assert!(file.again().is_err_and(|faults| faults.to_string().contains("isn't a regular file")));
+        // And one that comes in the place of a file isn't waited for.
+        std::fs::write(&regular, "[server]\n").unwrap();
+        let (mut file, _) = File::open(&regular).unwrap();
+        std::fs::rename(&pipe, &regular).unwrap();
+        assert!(file.changed().is_none() && file.changed().unwrap().is_err() && file.again().is_err());
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What stands as long as the process does, and the parts of a configuration that are built upon it.
 
 use super::in_force::{InForce, Texts};
+use super::takeover::longest_write;
 use crate::admin;
 use crate::auth::Outside;
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::config::{self, Config};
 use crate::descriptors;
 use crate::fill::{self, Fills};
@@ -17,6 +18,7 @@ use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry};
 use crate::tls;
 use crate::upstream::{Budget, Origin, Resolver, TlsClient};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// What no reload replaces.
@@ -33,6 +35,8 @@ pub(super) struct Foundation {
     /// Connections of clients, and writes; a stop waits for them.
     pub(super) clients: Tasks,
     pub(super) succession: Arc<Succession>,
+    /// Milliseconds that a write may take at the most, under any configuration since the start.
+    pub(super) longest_write: Arc<AtomicU64>,
     /// What was found of the snapshot; known once it is loaded, or found wanting.
     pub(super) snapshot: OnceLock<Counts>,
 }
@@ -60,6 +64,7 @@ impl Foundation {
             gate: Gate::new(limits, Arc::clone(&reached)),
             clients: Tasks::default(),
             succession: Arc::new(Succession::new(apis.clone())),
+            longest_write: Arc::default(),
             snapshot: OnceLock::new(),
             outside: Outside {
                 tls: TlsClient::system(),
@@ -106,6 +111,7 @@ impl Foundation {
         tls: Option<Arc<tls::Server>>,
     ) -> InForce {
         apis.iter().flat_map(|mounted| mounted.auths()).for_each(|auth| auth.join(&self.outside));
+        self.longest_write.fetch_max(millis(longest_write(&config)), Ordering::Relaxed);
         let gateway = Gateway::new(
             apis.clone(),
             served.clone(),

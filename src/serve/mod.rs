@@ -61,6 +61,9 @@ use watch::{Looks, Watch};
 /// go, where an end out of the blue would cross with what they are about to ask.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long what was cut at the drain deadline may take to fall.
+const CUT: Duration = Duration::from_millis(200);
+
 /// A running gateway. Dropping it without [`Running::stop`] cuts every connection.
 pub struct Running {
     cut: Option<Cut>,
@@ -140,7 +143,8 @@ pub async fn start_from(
     let warm = Warm::new(&foundation, &current);
     let first = warm.clone().map(|warm| move || warm.load(alone));
     rooms.set_ready(true);
-    arrival.serve(&changeover, &foundation.outside.tasks, &listeners, house).await?;
+    let (tasks, longest) = (&foundation.outside.tasks, Arc::clone(&foundation.longest_write));
+    arrival.serve(&changeover, tasks, &listeners, house, longest).await?;
     Ok(Running {
         cut,
         data,
@@ -278,6 +282,10 @@ impl Running {
         }
         self.cut = None;
         self.listeners().close();
+        if !ended {
+            // What was cut is still to be logged. Writes go on, and have had their time.
+            drop(tokio::time::timeout(CUT, self.clients.ended()).await);
+        }
         if let Some(warm) = &self.warm {
             Arc::clone(warm).save().await;
         }

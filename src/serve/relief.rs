@@ -1,8 +1,8 @@
 //! Handing over to the process that comes; `takeover` has the other side, and why it is done so.
 //!
 //! Until the other one accepts, nothing is given up here: this process goes on accepting, though it neither uses nor keeps
-//! anything from `go` on. If the other one is gone before it says `serving`, it may have carried writes all the same: so all that is stored here is
-//! invalidated, and this process goes on as if nothing had been. There is no time-out for that wait, since it can't be known
+//! anything from `go` on. If the other one is gone before it says `serving`, it may have carried writes all the same, and left them half done: so
+//! all that is stored here is invalidated, nothing is kept for as long as a write may take, and this process goes on. There is no time-out for that wait, since it can't be known
 //! whether the other one serves; it ends with a word or with the other process.
 //!
 //! Once sockets were sent the connection stays open until this process has ended, unless it has said `no`: for the other side its end means
@@ -17,9 +17,10 @@ use std::fs::Permissions;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream as Socket;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
@@ -60,6 +61,9 @@ pub(super) struct Door {
 impl Door {
     /// Makes it beside `path`; it is no door before [`Door::open`].
     pub(super) fn build(path: &Path) -> io::Result<Self> {
+        if std::fs::symlink_metadata(path).is_ok_and(|about| !about.file_type().is_socket()) {
+            return Err(io::Error::other("there is something else than a socket"));
+        }
         let new = beside(path);
         match std::fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -106,6 +110,8 @@ pub(super) struct Relief {
     /// The scope of everything. Others must hold it as well for as long as this process lives: its cell says that nothing is to be kept.
     pub(super) everything: Held,
     pub(super) clock: Clock,
+    /// Milliseconds that a write may take which is under way here, at the most.
+    pub(super) longest_write: Arc<AtomicU64>,
     pub(super) parting: Parting,
     /// Cancelled when another process has taken over.
     pub(super) relieved: CancellationToken,
@@ -174,10 +180,15 @@ impl Relief {
             line(stream).await.map_err(text)
         };
         match serves.await {
-            Ok(Some(word)) if word == "serving" => Ok(()),
+            Ok(Some(word)) if word == "serving" => {
+                // For as long as nothing else is said: this process may end in the middle of its writes.
+                drop(say(stream, &format!("settles {}", self.longest_write.load(Relaxed))).await);
+                Ok(())
+            }
             other => {
                 self.store.scopes.raise(&self.everything, Severity::Hard);
-                self.everything.settled(self.clock.mono() + 1);
+                self.everything
+                    .settled(self.clock.mono().saturating_add(self.longest_write.load(Relaxed)).saturating_add(1));
                 self.store.rest(false);
                 Err(match other {
                     Ok(Some(word)) => format!("it said {word:?}"),

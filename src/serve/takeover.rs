@@ -14,8 +14,8 @@
 //! asked later was sent after the last write of the other process had ended. Nothing needs to be invalidated for that, and nothing is:
 //! what the snapshot brings counts as asked for before all writes that this process has carried (`snapshot`), and shall outlive this moment.
 //!
-//! A write of the other one whose outcome is unknown may be applied even later. It says at its end how long that may take; where it
-//! says nothing, since it was cut short, the longest that a write may take counts.
+//! A write of the other one whose outcome is unknown may be applied even later. It says at its end how long that may take, and before it
+//! drains how long a write of its may take at the most, which counts where it is cut short. Where it has said neither, our own longest counts.
 
 use super::fds::{is_ours, line, receive_sockets, say};
 use super::sockets::Inherited;

@@ -6,6 +6,7 @@ use crate::clock::millis;
 use crate::policy::Mounted;
 use crate::snapshot::{self, Counts, Loading, NotLoaded};
 use crate::store;
+use crate::telemetry::hides;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
@@ -116,7 +117,10 @@ impl Warm {
     fn save_now(&self) {
         let clock = self.foundation.clock();
         let (file, began) = (self.path.display(), clock.uptime());
-        let saved = snapshot::save(&self.path, &self.foundation.store, &self.current.load().apis);
+        let in_force = self.current.load();
+        let hidden = &in_force.config.log.redact_query;
+        let hides = |query: &str| hides(query, hidden);
+        let saved = snapshot::save(&self.path, &self.foundation.store, &in_force.apis, &hides);
         let ms = millis(clock.uptime().saturating_sub(began));
         match saved {
             Ok(saved) => {

@@ -66,14 +66,14 @@ impl From<Wrong> for NotLoaded {
 /// # Errors
 /// When there is no such file, or it isn't sound from its first to its last byte.
 pub fn load(path: &Path, to: &Loading<'_>) -> Result<Loaded, NotLoaded> {
-    let mut file = match File::open(path) {
+    // Asked before it is opened: to open a pipe is to wait for who writes to it.
+    match std::fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(NotLoaded::Absent),
-        opened => opened.map_err(Wrong::Io)?,
-    };
-    let about = file.metadata().map_err(Wrong::Io)?;
-    if !about.is_file() {
-        return Err(Wrong::NoFile.into());
+        Ok(about) if !about.is_file() => return Err(Wrong::NoFile.into()),
+        Ok(_) | Err(_) => {}
     }
+    let mut file = File::open(path).map_err(Wrong::Io)?;
+    let about = file.metadata().map_err(Wrong::Io)?;
     check(&file, about.len(), to)?;
     file.rewind().map_err(Wrong::Io)?;
     let mut putting = Putting {

@@ -2,7 +2,7 @@
 
 use super::judge::{Prints, is_worth_it, routed};
 use super::{file, format::Writer, record};
-use crate::policy::{Apis, of_generation};
+use crate::policy::{Apis, of_generation, query_of};
 use crate::store::{Entry, Store};
 use std::io::{self, Write};
 use std::path::Path;
@@ -19,17 +19,23 @@ pub struct Saved {
     pub bytes: u64,
 }
 
-/// Writes what is stored for everybody to `path`. It reads every entry and waits for the disk, so it belongs on a thread where that hurts nobody.
+/// Writes what is stored for everybody to `path`; not what `hides` says of its query that it holds a secret. It reads every entry and waits for the disk, so it belongs on a thread where that hurts nobody.
 ///
 /// # Errors
 /// When the file can't be written; then the one that was there is as it was.
-pub fn save(path: &Path, store: &Store, apis: &Apis) -> io::Result<Saved> {
+pub fn save(path: &Path, store: &Store, apis: &Apis, hides: &dyn Fn(&str) -> bool) -> io::Result<Saved> {
     file::replace(path, |file| {
         let writer = Writer::new(file)?;
         let mut saving = Saving { writer, saved: Saved::default(), prints: Prints::default(), head: Vec::new() };
         let mut outcome = Ok(());
+        let open = |key: &[u8]| {
+            let query = query_of(key).map(String::from_utf8_lossy);
+            query.is_none_or(|query| !hides(&query))
+        };
         store.scan(|key, variants| {
-            if outcome.is_ok() {
+            if outcome.is_ok() && !open(key) {
+                saving.saved.left_out += variants.len() as u64;
+            } else if outcome.is_ok() {
                 outcome = saving.key(apis, key, variants);
             }
         });

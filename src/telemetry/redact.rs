@@ -22,6 +22,11 @@ pub(super) fn query(query: &str, names: &[String], out: &mut String) {
     }
 }
 
+/// Whether a query has the value of one of `names`.
+pub fn hides(query: &str, names: &[String]) -> bool {
+    query.split(['&', ';']).filter_map(|pair| pair.split_once('=')).any(|(name, _)| is_hidden(name, names))
+}
+
 fn is_hidden(name: &str, names: &[String]) -> bool {
     let name: Vec<u8> = percent_decode_str(name).map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
     names.iter().any(|hidden| hidden.as_bytes().eq_ignore_ascii_case(name.trim_ascii()))

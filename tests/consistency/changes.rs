@@ -15,7 +15,7 @@ pub enum Change {
     Reviewed,
     /// `POST /books`, answered with Location.
     Create,
-    /// `PATCH /import/{id}`, answered with Content-Location.
+    /// `PATCH /import/{id}`, answered with Content-Location, and applied when its answer has long begun.
     Import,
 }
 

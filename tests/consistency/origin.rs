@@ -199,6 +199,16 @@ impl Connection {
                 self.dice.dawdle().await;
                 self.answer("503 Oh", "").await
             }
+            _ if Change::ALL[change] == Change::Import => {
+                // It is applied when its answer has long begun.
+                let place = format!("Content-Location: /books/{book}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n  \r\n");
+                self.wire.send(&format!("HTTP/1.1 200 OK\r\n{place}")).await?;
+                self.dice.dawdle().await;
+                let version = shop.apply(id, book).to_string();
+                self.dice.dawdle().await;
+                self.wire.send(&format!("{:x}\r\n{version}\r\n0\r\n\r\n", version.len())).await?;
+                Ok(true)
+            }
             _ => {
                 let version = shop.apply(id, book);
                 self.dice.dawdle().await;
@@ -208,7 +218,7 @@ impl Connection {
                     Change::Review => ("303 See Other", format!("Location: /books/{book}/reviews\r\n")),
                     Change::Create => ("201 Created", format!("Location: /books/{book}\r\n")),
                     Change::Reviewed => return self.reviewed(book, version, request).await,
-                    Change::Import => ("200 OK", format!("Content-Location: /books/{book}\r\n")),
+                    Change::Import => unreachable!("it is above"),
                 };
                 self.answer(status, &format!("{place}X-Version: {version}\r\n")).await
             }

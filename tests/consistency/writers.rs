@@ -65,7 +65,10 @@ async fn once(wire: &mut Wire, dice: &mut Dice, change: Change, book: usize, id:
     wire.send(&request).await?;
     let answer = wire.message(false).await?;
     Ok(match answer.status() {
-        200..400 => Ending::Acknowledged(answer.field("x-version").unwrap().parse().unwrap()),
+        200..400 => {
+            let version = answer.field("x-version").unwrap_or(answer.text());
+            Ending::Acknowledged(version.trim().parse().unwrap())
+        }
         status @ 502..=504 => Ending::Unknown(status),
         status => Ending::Refused(status),
     })

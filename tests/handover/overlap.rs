@@ -67,14 +67,15 @@ async fn the_old_one_uses_nothing_that_it_has_stored() {
 async fn sighup_does_not_end_one_that_is_about_to_take_over() {
     let world = World::new().await;
     let door = UnixListener::bind(world.door()).unwrap();
-    let busy = tokio::spawn(async move {
+    let mut busy = tokio::task::JoinSet::new();
+    busy.spawn(async move {
         let (asking, _) = door.accept().await.unwrap();
         let pid = asking.peer_cred().unwrap().pid().unwrap();
         assert!(std::process::Command::new("kill").args(["-HUP", &pid.to_string()]).status().unwrap().success());
         // It lives, or it wouldn't be ready below; the one it has asked is gone.
     });
     let new = tokio::task::block_in_place(|| world.start());
-    busy.await.unwrap();
+    busy.join_next().await.unwrap().unwrap();
     assert!(caches(&new, "/a").await);
 }
 
@@ -112,6 +113,24 @@ async fn after_a_crash_of_the_old_one_its_last_write_is_waited_for() {
     new.says(ALONE).await;
     assert!(new.has_said("\"settles_ms\":700"));
     within("an answer that is kept", async { while !caches(&new, "/a").await {} }).await;
+}
+
+/// Its writes had its own time, and not that of the one which came after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_one_that_is_cut_short_its_own_timeouts_count() {
+    let mut world = World::new().await;
+    world.api = "timeouts = { first_byte = \"5m\" }\n".into();
+    world.server = "drain = { deadline = \"100ms\" }\n".into();
+    let mut old = world.start();
+    let mut held = client(&old).await;
+    held.send("PUT", "/held", &[("x-wait", "before")], "1").await;
+    world.gate.arrived(1).await;
+    world.api = "timeouts = { first_byte = \"1s\" }\n".into();
+    let new = taken_over(&world, &old).await;
+    assert_eq!(old.ended().await, Some(0));
+    new.says(ALONE).await;
+    assert!(new.has_said("\"settles_ms\":600000"), "{:?}", new.said);
+    assert!(!caches(&new, "/a").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,6 +189,15 @@ async fn one_that_cannot_start_changes_nothing() {
     assert!(old.get("/a").await.cache_says("hit"), "it never let go");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_door_is_left_alone() {
+    let world = World::new().await;
+    std::fs::write(world.door(), "somebody's letters").unwrap();
+    let (code, said) = world.failing("\"127.0.0.1:0\"");
+    assert!(code == Some(2) && said.contains("something else than a socket"), "{said}");
+    assert_eq!(std::fs::read_to_string(world.door()).unwrap(), "somebody's letters");
+}
+
 /// Speaks for a new process, up to and with `ready`; what it is given is left where it is.
 async fn knock(world: &World, words: &[&str]) -> (UnixStream, String) {
     let mut stream = UnixStream::connect(world.door()).await.unwrap();
@@ -193,7 +221,8 @@ async fn line(stream: &mut UnixStream) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_dies_on_its_way_changes_nothing_for_long() {
-    let world = World::new().await;
+    let mut world = World::new().await;
+    world.api = "timeouts = { first_byte = \"500ms\" }\n".into();
     let old = world.start();
     assert_eq!(std::fs::metadata(world.door()).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(caches(&old, "/a").await);
@@ -211,6 +240,14 @@ async fn one_that_dies_on_its_way_changes_nothing_for_long() {
     assert!(answer.status == 200 && !answer.cache_says("hit"), "it serves on, from its origin");
     assert!(!caches(&old, "/a").await);
     drop(stream);
+    let told = || old.said.lock().unwrap().iter().filter(|line| line.contains("not handed over")).count();
+    within("it to notice", async {
+        while told() < 3 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(old.get("/b").await.cache_says("detail=settling"), "what it has begun may take effect yet");
     within("hits", async { while !caches(&old, "/b").await {} }).await;
     assert!(!old.get("/a").await.cache_says("hit"), "who has died may have written");
 
