@@ -50,8 +50,8 @@ pub(super) fn receive(
     let framing = check_framing(&mut parts.headers, lengths)?;
     // Towards a peer of HTTP/1.0 hyper writes HTTP/1.0 from then on, where a body of unknown length is silently lost.
     let lasts = parts.version != Version::HTTP_10 && framing == Framing::Told;
-    let lease = Some(if lasts { lease } else { lease.retire() });
-    let body = Body::stream(Answer { incoming, lease, pause, total, waiting: None });
+    let (http2, lease) = (lease.is_http2(), Some(if lasts { lease } else { lease.retire() }));
+    let body = Body::stream(Answer { incoming, http2, lease, pause, total, waiting: None });
     Ok(Response::from_parts(parts, body))
 }
 
@@ -111,6 +111,8 @@ fn number(text: &[u8]) -> Option<u64> {
 
 struct Answer {
     incoming: Incoming,
+    /// Whether it is one of HTTP/2.
+    http2: bool,
     /// The connection; gone once the body has ended or broken.
     lease: Option<Lease>,
     pause: Duration,
@@ -128,6 +130,13 @@ impl Answer {
         ready!(lease.alarm().poll(deadline, cx));
         self.break_off();
         Poll::Ready(Some(Err(BodyError::OriginSlow)))
+    }
+
+    /// Whether it is whole, once nothing more comes. hyper says of HTTP/1.1 when it isn't. Of HTTP/2 it takes a stream that the origin ends with
+    /// NO_ERROR for one that has ended, whether its content has (RFC 9113 §8.1: then the rest of the *request* isn't needed) or
+    /// not; only END_STREAM tells.
+    fn is_whole(&self) -> bool {
+        !self.http2 || self.incoming.is_end_stream()
     }
 
     /// The endpoint has failed; nobody uses the connection again.
@@ -166,6 +175,11 @@ impl HttpBody for Answer {
             }
             Some(Err(error)) => {
                 tracing::debug!(%error, "an answer broke off");
+                this.break_off();
+                Poll::Ready(Some(Err(BodyError::Origin)))
+            }
+            None if !this.is_whole() => {
+                tracing::debug!("an answer broke off without an error");
                 this.break_off();
                 Poll::Ready(Some(Err(BodyError::Origin)))
             }

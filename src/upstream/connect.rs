@@ -11,7 +11,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -43,14 +43,14 @@ impl Way<'_> {
         let (tcp, address) = self.dial(deadline).await?;
         // Small requests must not wait for the acknowledgement of earlier ones; a failure costs only speed.
         drop(tcp.set_nodelay(true));
-        let heard = Arc::default();
+        let reads = Arc::default();
         if !self.endpoint.tls {
-            return Ok(Stream { inner: Inner::Plain(tcp), heard, address, http2: self.http2 });
+            return Ok(Stream { inner: Inner::Plain(tcp), reads, address, http2: self.http2 });
         }
         let handshake = self.tls.handshake(&self.endpoint.host, self.http2, tcp).await;
         let tls = handshake.map_err(|error| AskError::unsent(AskErrorKind::Tls).because(error))?;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok(Stream { inner: Inner::Tls(Box::new(tls)), heard, address, http2 })
+        Ok(Stream { inner: Inner::Tls(Box::new(tls)), reads, address, http2 })
     }
 
     /// Tries one address after the other; each gets an equal share of the time that is left, so that one that swallows
@@ -99,8 +99,8 @@ fn unresolved() -> AskErrorKind {
 /// A connection to an origin, in the clear or not.
 pub(super) struct Stream {
     inner: Inner,
-    /// Set whenever bytes come back; the pool clears it before a request.
-    heard: Arc<AtomicBool>,
+    /// How often bytes have come back.
+    reads: Arc<AtomicU64>,
     /// Where it leads.
     pub(super) address: SocketAddr,
     /// Whether HTTP/2 is spoken on it.
@@ -113,9 +113,9 @@ enum Inner {
 }
 
 impl Stream {
-    /// The flag that says whether anything has come back.
-    pub(super) fn heard(&self) -> Arc<AtomicBool> {
-        self.heard.clone()
+    /// How often bytes have come back, for whoever wants to know whether any have.
+    pub(super) fn reads(&self) -> Arc<AtomicU64> {
+        self.reads.clone()
     }
 }
 
@@ -127,7 +127,7 @@ impl AsyncRead for Stream {
             Inner::Tls(s) => Pin::new(s).poll_read(cx, buf),
         };
         if buf.filled().len() > before {
-            self.heard.store(true, Ordering::Relaxed);
+            self.reads.fetch_add(1, Ordering::Relaxed);
         }
         result
     }

@@ -44,6 +44,8 @@ pub(super) struct Failure {
 pub(super) enum Why {
     /// The request was never written.
     Unsent,
+    /// The origin ended the connection (GOAWAY) before this request on it. Since when nobody uses it.
+    TurnedAway(Instant),
     /// The connection closed and not a byte had come back.
     Unheard,
     Final,
@@ -88,10 +90,11 @@ pub(super) async fn exchange(
         }
         Ok(Err(error)) => {
             let heard = lease.heard();
-            let (why, error) = failure(error, heard);
+            let (why, error) = failure(error, &lease);
             Err(Failure { why, error, heard, place: lease.into_place() })
         }
         Err(kind) => {
+            lease.waited_in_vain();
             let heard = lease.heard();
             Err(Failure { why: Why::Final, error: AskError::sent(kind), heard, place: lease.into_place() })
         }
@@ -135,24 +138,30 @@ async fn head(
     .await
 }
 
-fn failure(mut error: TrySendError<Request<Outbound>>, heard: bool) -> (Why, AskError) {
+fn failure(mut error: TrySendError<Request<Outbound>>, lease: &Lease) -> (Why, AskError) {
     let unsent = error.take_message().is_some();
     let error = error.into_error();
-    if unsent || is_unprocessed(&error) {
-        return (Why::Unsent, AskError::unsent(AskErrorKind::Closed).because(error));
+    let why = if unsent { Some(Why::Unsent) } else { unprocessed(&error, lease) };
+    if let Some(why) = why {
+        return (why, AskError::unsent(AskErrorKind::Closed).because(error));
     }
-    let kind = kind(&error);
-    let why = if kind == AskErrorKind::Closed && !heard { Why::Unheard } else { Why::Final };
+    let kind = kind(&error, lease.is_http2());
+    let why = if kind == AskErrorKind::Closed && !lease.heard() { Why::Unheard } else { Why::Final };
     (why, AskError::sent(kind).because(error))
 }
 
-/// HTTP/2 says when a request was not looked at (RFC 9113 §8.7).
-fn is_unprocessed(error: &hyper::Error) -> bool {
-    let reset = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-    reset.is_some_and(|reset| reset.is_remote() && reset.reason() == Some(h2::Reason::REFUSED_STREAM))
+/// HTTP/2 says when a request was not looked at (RFC 9113 §8.7): a stream that was refused, and one above the last that GOAWAY names. h2
+/// gives GOAWAY as the error of these only; a stream at or below breaks with the connection, and may have done something.
+/// One that ends the connection is no failure; one that refuses a request is, and the next try is one more that it sees.
+fn unprocessed(error: &hyper::Error, lease: &Lease) -> Option<Why> {
+    let error = error.source()?.downcast_ref::<h2::Error>().filter(|error| error.is_remote())?;
+    if error.is_go_away() {
+        return Some(Why::TurnedAway(lease.leave()));
+    }
+    (error.reason() == Some(h2::Reason::REFUSED_STREAM)).then_some(Why::Final)
 }
 
-fn kind(error: &hyper::Error) -> AskErrorKind {
+fn kind(error: &hyper::Error, http2: bool) -> AskErrorKind {
     let body = error.source().and_then(|s| s.downcast_ref::<BodyError>());
     if let Some(body) = body {
         AskErrorKind::ClientBody(*body)
@@ -161,7 +170,8 @@ fn kind(error: &hyper::Error) -> AskErrorKind {
         AskErrorKind::ClientBody(BodyError::Client)
     } else if error.is_parse() {
         AskErrorKind::BadAnswer
-    } else if error.is_user() {
+    } else if error.is_user() && !http2 {
+        // Of HTTP/2 that is a connection whose task ended with a request in its hands.
         AskErrorKind::Request
     } else {
         AskErrorKind::Closed

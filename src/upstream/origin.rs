@@ -1,7 +1,8 @@
 //! One question to an origin: to which endpoint, over which connection, and what is done when no answer comes.
 //!
 //! What may be sent twice? hyper tells exactly whether a request has left its queue: one that comes back from it was
-//! never written and goes out again on a new connection, whatever its method. A safe request without a body
+//! never written and goes out again on a new connection, whatever its method; so does, once, what an origin of HTTP/2 has turned away by
+//! ending the connection before it. A safe request without a body
 //! is repeated at once if its connection had been idle in the pool and closed without a single byte: that is
 //! how an origin's own idle timeout looks from here, and it says nothing about the endpoint. Everything else is a try that failed:
 //! `retry` says whether there is another one, at another endpoint if possible, and each has less time than the one before. One that is
@@ -47,7 +48,7 @@ pub struct Origin {
     _checks: Option<DropGuard>,
 }
 
-/// How often in a row it may turn out that a connection wasn't there any more, or that the origin hasn't looked at a request.
+/// How often in a row it may turn out that a connection wasn't there any more.
 const REPEATS: usize = 3;
 
 /// An extension of an answer: an earlier try of the same request may have reached an endpoint, and may still be applied there.
@@ -244,12 +245,12 @@ impl Origin {
     ) -> Result<Response<Body>, (AskError, bool)> {
         let repeatable = is_safe(draft.method()) && !draft.has_body();
         slot.look_again(&self.around);
-        let (mut pooled, mut repeats) = (true, 0);
+        let (mut pooled, mut repeats, mut since) = (true, 0, None);
         loop {
             let there = if pooled { slot.pool.take(draft.is_upgrade()).await } else { None };
             let (was_there, lease) = match there {
                 Some(lease) => (true, Ok(lease)),
-                None => (false, slot.lease(draft.is_upgrade(), &self.around, time).await),
+                None => (false, slot.lease(draft.is_upgrade(), &self.around, time, since).await),
             };
             let lease = match lease {
                 Ok(lease) => lease,
@@ -262,13 +263,17 @@ impl Origin {
             };
             let again = match failure.why {
                 Why::Unsent => draft.is_whole() && (was_there || http2),
+                Why::TurnedAway(_) => draft.is_whole() && since.is_none(),
                 Why::Unheard => repeatable && was_there && !http2,
                 Why::Final => false,
             };
             if !again || repeats == REPEATS {
                 return Err(failure.told());
             }
-            (place, pooled, repeats) = (failure.place, http2, repeats + 1);
+            if let Why::TurnedAway(at) = failure.why {
+                since = Some(at);
+            }
+            (place, pooled, repeats) = (failure.place, http2 && since.is_none(), repeats + 1);
         }
     }
 }

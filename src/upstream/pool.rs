@@ -10,40 +10,32 @@
 //! from hyper unsent. One that is older than `pool.lifetime`, or leads to an address that its name no longer has, serves no further
 //! request.
 //!
-//! A connection of HTTP/2 has many users; each has a lease of its own on it, and a lease that is dropped resets its stream only.
+//! A connection of HTTP/2 has many users (`shared`); each has a lease of its own on it, and a lease that is dropped resets its stream only.
 
 use super::connect::Stream;
 use super::doors::Place;
 use super::error::{AskError, AskErrorKind};
+use super::pulse::{Pulse, tend};
 use super::request::{Outbound, Progress};
 use super::settings::Pooling;
-use crate::alarm::{Alarm, later};
+use super::shared::{Born, HEAD_BYTES, OnStream, Shared};
+use crate::alarm::Alarm;
 use crate::counted::Counted;
 use crate::tasks::Tasks;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
-use hyper::rt::Executor;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::future::{Future, poll_fn};
+use hyper_util::rt::TokioIo;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a connection that was just given back may take to be ready: its task has only to come round once.
 const READY: Duration = Duration::from_millis(100);
-/// Bytes of an answer's head, and of its trailers.
-const HEAD_BYTES: usize = 256 << 10;
-/// Windows of HTTP/2, as towards clients: a stream's, and all streams' together.
-const STREAM_WINDOW: u32 = 256 << 10;
-const WINDOW: u32 = 4 << 20;
-/// An origin that can't be seen to live is asked, and has so long to say so.
-const ASK_AFTER: Duration = Duration::from_secs(20);
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The connections of one endpoint.
 pub(super) struct Pool {
@@ -66,23 +58,8 @@ const HTTP1: u8 = 1;
 struct Connection {
     sender: http1::SendRequest<Outbound>,
     pulse: Arc<Pulse>,
-    heard: Arc<AtomicBool>,
     alarm: Alarm,
     born: Born,
-}
-
-/// One of HTTP/2.
-struct Shared {
-    sender: http2::SendRequest<Outbound>,
-    pulse: Arc<Pulse>,
-    born: Born,
-}
-
-/// Where a connection leads, and since when.
-#[derive(Clone, Copy)]
-struct Born {
-    at: Instant,
-    address: SocketAddr,
 }
 
 /// A place on a connection, for one exchange.
@@ -91,6 +68,8 @@ pub(super) struct Lease {
     alarm: Alarm,
     pool: Arc<Pool>,
     progress: Option<Arc<Progress>>,
+    /// How often bytes had come back when the exchange began.
+    reads: u64,
     /// Not to be used again.
     retired: bool,
     /// What it takes of what may be under way.
@@ -98,22 +77,8 @@ pub(super) struct Lease {
 }
 
 enum Line {
-    One { sender: http1::SendRequest<Outbound>, pulse: Arc<Pulse>, heard: Arc<AtomicBool>, born: Born },
-    Many { sender: http2::SendRequest<Outbound>, _stream: OnStream },
-}
-
-/// Counts as one stream of its connection.
-struct OnStream {
-    count: Option<Counted>,
-    pulse: Arc<Pulse>,
-}
-
-impl Drop for OnStream {
-    /// The last one to leave says since when the connection is idle; whether it still is, the count tells.
-    fn drop(&mut self) {
-        self.count = None;
-        self.pulse.idle();
-    }
+    One { sender: http1::SendRequest<Outbound>, pulse: Arc<Pulse>, born: Born },
+    Many { sender: http2::SendRequest<Outbound>, stream: OnStream },
 }
 
 impl Pool {
@@ -133,7 +98,7 @@ impl Pool {
     pub(super) async fn take(self: &Arc<Self>, upgrade: bool) -> Option<Lease> {
         if self.settings.http2
             && !upgrade
-            && let Some(lease) = self.share()
+            && let Some(lease) = self.share(None)
         {
             return Some(lease);
         }
@@ -152,43 +117,58 @@ impl Pool {
         self.settings.http2 && self.spoke.load(Ordering::Relaxed) != HTTP1
     }
 
-    /// A stream on a connection of HTTP/2 that has room.
-    pub(super) fn share(self: &Arc<Self>) -> Option<Lease> {
-        let mut shared = lock(&self.shared);
-        shared.retain(|one| !one.sender.is_closed() && self.may_serve(one.born));
-        for one in shared.iter() {
-            if let Some(lease) = self.on_stream(one) {
+    /// A stream on a connection of HTTP/2 that has room, if need be on one that is younger than `since`. As many as may be kept
+    /// idle are; the others close when they have nothing more to do.
+    pub(super) fn share(self: &Arc<Self>, since: Option<Instant>) -> Option<Lease> {
+        let (mut shared, mut idle) = (lock(&self.shared), 0);
+        shared.retain(|one| {
+            one.serves() && self.may_serve(one.born) && {
+                idle += usize::from(one.is_idle());
+                !one.is_idle() || idle <= self.settings.idle
+            }
+        });
+        let mut young = shared.iter().filter(|one| since.is_none_or(|since| one.born.at >= since));
+        young.find_map(|one| self.on_stream(one))
+    }
+
+    /// The same; where it depends on what a new connection's origin allows, waits for its word.
+    pub(super) async fn share_soon(self: &Arc<Self>, since: Option<Instant>) -> Option<Lease> {
+        loop {
+            let awaited = lock(&self.shared).iter().find_map(|one| Some((Arc::clone(&one.pulse), one.awaited()?)));
+            let Some((pulse, until)) = awaited else { return self.share(since) };
+            let mut stirred = pin!(pulse.stirred.notified());
+            stirred.as_mut().enable();
+            if let Some(lease) = self.share(since) {
                 return Some(lease);
             }
+            if lock(&self.shared).iter().any(|one| Arc::ptr_eq(&one.pulse, &pulse) && one.awaited().is_some()) {
+                drop(timeout_at(until, stirred).await);
+            }
         }
-        None
     }
 
     fn on_stream(self: &Arc<Self>, one: &Shared) -> Option<Lease> {
-        let count = Some(Counted::up_to(&one.pulse.streams, self.settings.streams)?);
-        one.pulse.busy();
-        let stream = OnStream { count, pulse: Arc::clone(&one.pulse) };
-        Some(self.at(Line::Many { sender: one.sender.clone(), _stream: stream }, Alarm::default()))
+        let stream = one.enter(self.settings.streams)?;
+        Some(self.at(Line::Many { sender: one.sender.clone(), stream }, Alarm::default()))
     }
 
     /// Speaks HTTP over a new stream. One that is `apart` is nobody else's, and ends with its exchange.
     pub(super) async fn open(self: &Arc<Self>, stream: Stream, apart: bool, tasks: &Tasks) -> Result<Lease, AskError> {
         let failed = |error: hyper::Error| AskError::unsent(AskErrorKind::Connect).because(error);
-        let (heard, born, http2) = (stream.heard(), Born { at: Instant::now(), address: stream.address }, stream.http2);
-        let (pulse, io) = (Arc::new(Pulse::new()), TokioIo::new(stream));
+        let (born, http2) = (Born { at: Instant::now(), address: stream.address }, stream.http2);
         self.spoke.store(if http2 { NOTHING } else { HTTP1 }, Ordering::Relaxed);
-        let counted = Counted::up_to(&self.open, usize::MAX);
+        let (counted, longest) = (Counted::up_to(&self.open, usize::MAX), self.settings.idle_timeout);
         if !http2 {
             let mut builder = http1::Builder::new();
             // A hundred fields, hyper's default: any other number of them is parsed on the heap, for each answer.
             builder.max_buf_size(HEAD_BYTES).max_header_size(HEAD_BYTES);
-            let (sender, driver) = builder.handshake(io).await.map_err(failed)?;
-            tasks.spawn(tend(driver.with_upgrades(), pulse.clone(), self.settings.idle_timeout, counted));
-            return Ok(self.lease(Connection { sender, pulse, heard, alarm: Alarm::default(), born }));
+            let pulse = Arc::new(Pulse::new(stream.reads()));
+            let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(failed)?;
+            tasks.spawn(tend(driver.with_upgrades(), pulse.clone(), longest, counted));
+            return Ok(self.lease(Connection { sender, pulse, alarm: Alarm::default(), born }));
         }
-        let (sender, driver) = http2_builder(tasks).handshake(io).await.map_err(failed)?;
-        tasks.spawn(tend(driver, pulse.clone(), self.settings.idle_timeout, counted));
-        let shared = Shared { sender, pulse, born };
+        let (shared, drive) = Shared::new(stream, born, tasks).await.map_err(failed)?;
+        tasks.spawn(tend(drive, shared.pulse.clone(), longest, counted));
         let lease = self.on_stream(&shared);
         if !apart {
             lock(&self.shared).push(shared);
@@ -197,13 +177,13 @@ impl Pool {
     }
 
     fn lease(self: &Arc<Self>, connection: Connection) -> Lease {
-        let Connection { sender, pulse, heard, alarm, born } = connection;
-        self.at(Line::One { sender, pulse, heard, born }, alarm)
+        let Connection { sender, pulse, alarm, born } = connection;
+        self.at(Line::One { sender, pulse, born }, alarm)
     }
 
     fn at(self: &Arc<Self>, line: Line, alarm: Alarm) -> Lease {
         let (pool, place) = (Arc::clone(self), Place::default());
-        Lease { line, alarm, pool, progress: None, retired: false, place }
+        Lease { line, alarm, pool, progress: None, reads: 0, retired: false, place }
     }
 
     fn pop(&self) -> Option<Connection> {
@@ -252,28 +232,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn http2_builder(tasks: &Tasks) -> http2::Builder<Spawns> {
-    let mut builder = http2::Builder::new(Spawns(tasks.clone()));
-    builder
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(WINDOW)
-        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
-        .keep_alive_interval(ASK_AFTER)
-        .keep_alive_timeout(ANSWER_WITHIN);
-    builder
-}
-
-/// hyper's tasks, among ours.
-#[derive(Clone)]
-struct Spawns(Tasks);
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawns {
-    fn execute(&self, task: F) {
-        self.0.spawn(task);
-    }
-}
-
 /// What hyper makes of a request.
 pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<Outbound>>>;
 
@@ -303,16 +261,37 @@ impl Lease {
 
     /// An exchange begins whose request body reports to `progress`.
     pub(super) fn begin(&mut self, progress: Option<Arc<Progress>>) {
-        self.progress = progress;
-        if let Line::One { heard, .. } = &self.line {
-            heard.store(false, Ordering::Relaxed);
+        (self.progress, self.reads) = (progress, self.pulse().reads());
+    }
+
+    fn pulse(&self) -> &Pulse {
+        match &self.line {
+            Line::One { pulse, .. } => pulse,
+            Line::Many { stream, .. } => &stream.pulse,
         }
     }
 
     /// Whether any byte of an answer has come since [`Lease::begin`]. Of HTTP/2 one can't tell: bytes are of all streams, and a
     /// stream without a head has brought nothing.
     pub(super) fn heard(&self) -> bool {
-        matches!(&self.line, Line::One { heard, .. } if heard.load(Ordering::Relaxed))
+        !self.is_http2() && self.stirred()
+    }
+
+    /// Whether any byte has come, for whomever.
+    fn stirred(&self) -> bool {
+        self.pulse().reads() != self.reads
+    }
+
+    /// The exchange has waited in vain: if the connection is as silent as that, nobody is to wait on it any more.
+    pub(super) fn waited_in_vain(&self) {
+        if !self.stirred() {
+            self.leave();
+        }
+    }
+
+    /// The connection takes no further request. Since when.
+    pub(super) fn leave(&self) -> Instant {
+        self.pulse().end()
     }
 
     /// This exchange is the connection's last.
@@ -334,70 +313,11 @@ impl Lease {
     /// The answer has ended cleanly: keeps the connection for the next request, unless this one's body is still
     /// under way (an answer that came early).
     pub(super) fn give_back(self) {
-        let Lease { line, alarm, pool, progress, retired, place: _ } = self;
-        let Line::One { sender, pulse, heard, born } = line else { return };
+        let Lease { line, alarm, pool, progress, reads: _, retired, place: _ } = self;
+        let Line::One { sender, pulse, born } = line else { return };
         if !retired && progress.is_none_or(|p| p.ended()) && !sender.is_closed() {
             pulse.idle();
-            pool.push(Connection { sender, pulse, heard, alarm, born });
+            pool.push(Connection { sender, pulse, alarm, born });
         }
-    }
-}
-
-/// Drives one connection until it ends, is upgraded, or has been idle for too long.
-async fn tend(
-    driver: impl Future<Output = hyper::Result<()>>,
-    pulse: Arc<Pulse>,
-    longest: Duration,
-    open: Option<Counted>,
-) {
-    let mut driver = pin!(driver);
-    let mut alarm = Alarm::default();
-    let mut deadline = later(Instant::now(), longest);
-    poll_fn(|cx| {
-        if let Poll::Ready(ended) = driver.as_mut().poll(cx) {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection to an origin broke");
-            }
-            return Poll::Ready(());
-        }
-        while alarm.poll(deadline, cx).is_ready() {
-            let now = Instant::now();
-            deadline = later(pulse.idle_since().unwrap_or(now), longest);
-            if deadline <= now {
-                return Poll::Ready(());
-            }
-        }
-        Poll::Pending
-    })
-    .await;
-    drop(open);
-}
-
-/// Since when a connection has been idle: what its users tell its task.
-struct Pulse {
-    begin: Instant,
-    /// Milliseconds after `begin`, plus 1; 0 while it is in use.
-    idle: AtomicU64,
-    /// Its streams, if it is one of HTTP/2.
-    streams: Arc<AtomicUsize>,
-}
-
-impl Pulse {
-    fn new() -> Self {
-        Pulse { begin: Instant::now(), idle: AtomicU64::new(0), streams: Arc::default() }
-    }
-
-    fn busy(&self) {
-        self.idle.store(0, Ordering::Relaxed);
-    }
-
-    fn idle(&self) {
-        self.idle.store(crate::clock::millis(self.begin.elapsed()).saturating_add(1), Ordering::Relaxed);
-    }
-
-    fn idle_since(&self) -> Option<Instant> {
-        let idle = self.idle.load(Ordering::Relaxed).checked_sub(1)?;
-        (self.streams.load(Ordering::Acquire) == 0).then_some(())?;
-        Some(self.begin + Duration::from_millis(idle))
     }
 }

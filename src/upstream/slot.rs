@@ -12,6 +12,7 @@ use crate::descriptors::Spell;
 use crate::tasks::Tasks;
 use http::{HeaderValue, Request};
 use std::sync::Arc;
+use tokio::time::{Instant, timeout};
 
 /// What all endpoints need.
 #[derive(Clone)]
@@ -58,16 +59,23 @@ impl Slot {
         Way { endpoint, addresses, resolver, tls, spell, http2: self.http2 && !upgrade }
     }
 
-    /// A place on a new connection; of HTTP/2 on one that somebody else has made meanwhile.
-    pub(super) async fn lease(&self, upgrade: bool, around: &Around, time: &TryTime<'_>) -> Result<Lease, AskError> {
-        if !upgrade && self.pool.hopes_for_http2() {
-            let _one = self.pool.connecting.lock().await;
-            if let Some(lease) = self.pool.share() {
-                return Ok(lease);
-            }
+    /// A place on a new connection; of HTTP/2 on one that somebody else has made meanwhile, after `since` if need be. Who waits for the
+    /// others longer than connecting may take connects for himself.
+    pub(super) async fn lease(
+        &self,
+        upgrade: bool,
+        around: &Around,
+        time: &TryTime<'_>,
+        since: Option<Instant>,
+    ) -> Result<Lease, AskError> {
+        if upgrade || !self.pool.hopes_for_http2() {
             return self.connect(upgrade, false, around, time).await;
         }
-        self.connect(upgrade, false, around, time).await
+        let _one = timeout(time.to_connect().0, self.pool.connecting.lock()).await;
+        match self.pool.share_soon(since).await {
+            Some(lease) => Ok(lease),
+            None => self.connect(upgrade, false, around, time).await,
+        }
     }
 
     /// A place on a new connection, which is nobody else's if it is to stay `apart`.

@@ -225,10 +225,11 @@ async fn what_breaks_is_seen_and_not_stored() {
     }
 }
 
-/// RFC 9113 §8.7: a stream that was refused was not looked at, so that whatever it was may be sent again.
+/// RFC 9113 §8.7: a stream that was refused was not looked at, so that whatever it was may be sent again where `retry` allows it.
 #[tokio::test]
 async fn what_was_refused_goes_out_again_even_a_post() {
-    let (origin, gateway) = in_the_clear(&[Act::Reset(Reason::REFUSED_STREAM), Act::Answer("done")], "").await;
+    let acts = [Act::Reset(Reason::REFUSED_STREAM), Act::Answer("done")];
+    let (origin, gateway) = in_the_clear(&acts, "retry = { times = 1, backoff = \"1ms\" }\n").await;
     let answer = gateway.client().await.post("/a", "some").await;
     assert_eq!((answer.status, answer.text(), origin.count()), (200, "done", 2));
     assert_eq!(origin.requests.lock().unwrap()[1].body().as_slice(), b"some");
@@ -310,6 +311,44 @@ async fn an_origin_of_http1_is_asked_as_ever() {
         assert_eq!(gateway.client().await.get("/a").await.text(), "one");
     }
     assert_eq!((plain.count(), plain.connections()), (3, 1));
+}
+
+/// Whoever hopes for a place on the connection that another one opens doesn't hope longer than connecting may take: here nobody gets one
+/// before most of them try.
+#[tokio::test]
+async fn nobody_waits_for_one_that_does_not_get_through() {
+    let authority = Authority::new();
+    let ca = authority.write("ca.pem", &authority.pem());
+    let tls = acceptor(&authority, &["http/1.1"], false);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (addr, tasks, gate) = (listener.local_addr().unwrap(), Tasks::default(), Gate::closed());
+    let doorkeeper = gate.clone();
+    tasks.clone().spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (gate, tls) = (doorkeeper.clone(), tls.clone());
+            tasks.spawn(async move {
+                gate.pass().await;
+                drop(tls.accept(stream).await);
+            });
+        }
+    });
+    let more = "cache = false\nhealth = { failures = 0 }\nretry = { times = 0 }\ntimeouts = { connect = \"1s\" }\n";
+    let pool = format!("pool = {{ http2 = true, tls = {{ ca = \"{}\" }} }}\n", ca.display());
+    let gateway =
+        Gateway::with("", &api(&format!("https://127.0.0.1:{}", addr.port()), &format!("{more}{pool}"))).await;
+    let mut clients = Vec::new();
+    for i in 0..12 {
+        let mut client = gateway.client().await;
+        client.send("GET", &format!("/{i}"), &[], "").await;
+        clients.push(client);
+    }
+    gate.arrived(7).await;
+    gate.open();
+    let mut late = 0;
+    for mut client in clients {
+        late += usize::from(client.answer().await.status == 504);
+    }
+    assert!(late < 6, "{late} were too late");
 }
 
 /// A check has a connection of its own, and takes it along.

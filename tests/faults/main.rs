@@ -8,6 +8,7 @@ mod support;
 
 mod breaker;
 mod checks;
+mod frames;
 mod http2;
 mod killed;
 mod link;
