@@ -95,6 +95,7 @@ sub vcl_recv {{ if (req.url ~ "^/pass/") {{ return (pass); }} }}
 FRESHGATE = """
 [server]
 listen = ["127.0.0.1:{port}"]
+limits.keys_per_caller = 10_000_000   # one client asks for all
 [cache]
 max_size = "{cache_mb}MiB"
 [log]
