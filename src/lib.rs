@@ -6,7 +6,7 @@
 //!    how often); hyper reads the request. [`serve`] has built everything
 //!    and joined it; its front makes one [`telemetry`] record of each request.
 //! 2. [`gateway`]: `Gateway::handle` is the whole way on one screen: admit, ask who is calling ([`auth`]), look up, use or ask the
-//!    origin, deliver.
+//!    origin, deliver, in the coding that the client likes best ([`encode`]).
 //! 3. [`policy`] says which API and rules hold, what the key is and whose partition, whether an answer is kept, and
 //!    which scopes a question or a write touches. It joins the operator's word with [`rfc9111`] and [`rfc9110`], which
 //!    are the standards as pure functions.
