@@ -104,7 +104,8 @@ const PATIENT: &str = "ttl = \"10m\"\n[[api.route]]\non = \"GET,HEAD /**\"\ntime
 
 const KILLED: &str = "ttl = \"10m\"\nbalance = \"round-robin\"\n\
     health = { failures = 3, rest = \"200ms\", max_rest = \"200ms\", slow_start = \"0s\" }\n\
-    [[api.route]]\non = \"GET,HEAD,PUT,DELETE,POST,PATCH /**\"\ntimeouts.first_byte = \"3s\"";
+    [[api.route]]\non = \"GET,HEAD /**\"\ntimeouts.first_byte = \"30s\"\n\
+    [[api.route]]\non = \"PUT,DELETE,POST,PATCH /**\"\ntimeouts.first_byte = \"3s\"";
 
 const PLAIN: Mode = Mode {
     name: "tree",

@@ -16,8 +16,8 @@ use tokio::sync::Semaphore;
 const READS_PER_PURGE: usize = 150;
 const READS_PER_STEP: usize = 40;
 
-/// What a read shows, or the status of an error.
-type Seen = std::result::Result<Box<[u32]>, u16>;
+/// What a read shows, or what an error says.
+type Seen = std::result::Result<Box<[u32]>, String>;
 
 /// What readers have in common.
 #[derive(Debug)]
@@ -75,14 +75,14 @@ impl Reader {
             let resource = self.choose();
             let failed = match self.read(resource).await {
                 Ok(Ok(_)) => continue,
-                Ok(Err(status)) => format!("{}: {status}", resource.target()),
+                Ok(Err(said)) => format!("{}: {said}", resource.target()),
                 Err(error) => format!("{}: {error}", resource.target()),
             };
             all.broken.lock().unwrap().push(failed);
         }
     }
 
-    /// One whole read; what it shows, or the status of an error.
+    /// One whole read; what it shows, or what an error says.
     pub async fn read(&mut self, resource: Resource) -> Result<Seen> {
         let answer = self.ask(resource).await;
         if answer.is_err() {
@@ -107,7 +107,7 @@ impl Reader {
             (304, Some((_, versions))) => versions,
             (200, _) if head => versions_of(answer.field("etag").unwrap_or_default().trim_matches('"'), '.'),
             (200, _) => self.understood(resource, &target, &answer),
-            (status, _) if status >= 500 => return Ok(Err(status)),
+            (status, _) if status >= 500 => return Ok(Err(format!("{status} {}", answer.text()))),
             (status, _) => panic!("{status} for {target}"),
         };
         if let (Tagged::Strong, Some(etag)) = (resource.tagged(), answer.field("etag")) {
