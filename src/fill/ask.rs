@@ -227,7 +227,7 @@ impl Fills {
             && !matches!(stored, Candidates::None)
         {
             if let Some(stored) = stored.confirmed_by(response.headers()) {
-                let times = [asked_at_last(asked, response), self.clock.now()];
+                let times = [AskedAgain::or(asked, response), self.clock.now()];
                 return self.confirmed(question, at, stored, response.headers(), times);
             }
             answer = question.send(&Candidates::None, None, again).await; // it confirms something else; RFC 9111 §4.3.4
@@ -246,7 +246,7 @@ impl Fills {
             Ok(response) => response,
             Err(error) => return Asked::Failed(Arc::new(error)),
         };
-        let times = [asked_at_last(asked, &response), answered];
+        let times = [AskedAgain::or(asked, &response), answered];
         match self.judge(question, at, response.status(), response.headers(), times) {
             Err(reason) => {
                 if let Some(stored) = question.stored.one().filter(|_| says_what_is_there(response.status())) {
@@ -485,11 +485,6 @@ fn is_of(entry: &mut Arc<Entry>, again: &Again) -> bool {
     let (Some(Some(epoch)), Some(entry)) = (again.get(), Arc::get_mut(entry)) else { return false };
     (entry.asked_at, entry.confirmed_at) = (*epoch, *epoch);
     true
-}
-
-/// When the question was asked that was answered, where it was asked more than once: the age counts from there.
-fn asked_at_last<B>(first: Now, response: &Response<B>) -> Now {
-    response.extensions().get::<AskedAgain>().map_or(first, |again| again.0)
 }
 
 /// Whether an answer says what is at its URL now, so that an older one isn't it; others speak of the request, or of trouble.

@@ -148,7 +148,7 @@ impl Gateway {
             {
                 // It is as old as its own invalidation, since there was no other one.
                 let at = Asked { held: own, at: epoch, time: began.mono };
-                let asked = response.extensions().get::<AskedAgain>().map_or(began, |again| again.0);
+                let asked = AskedAgain::or(began, response);
                 self.fills.keep_written(question, &at, response, [asked, answered], again);
             }
         }

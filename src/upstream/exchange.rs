@@ -13,7 +13,8 @@ use crate::body::{Body, BodyError};
 use http::{Request, Response, StatusCode};
 use hyper::client::conn::TrySendError;
 use std::error::Error;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use tokio::time::Instant;
@@ -101,8 +102,8 @@ pub(super) async fn exchange(
     }
 }
 
-/// Waits for the answer's head. Dropping hyper's future, as a timeout does, closes the connection.
-async fn head(
+/// Waits for the answer's head, or until the connection is gone. Dropping hyper's future, as a timeout does, closes the connection.
+pub(super) async fn head(
     lease: &mut Lease,
     request: Request<Outbound>,
     progress: Option<Arc<Progress>>,
@@ -110,9 +111,17 @@ async fn head(
 ) -> Result<Sent, AskErrorKind> {
     let (begin, mut haste) = (Instant::now(), time.haste);
     let mut answer = lease.send(request);
+    let (mut gone, mut is_gone) = (pin!(lease.gone()), false);
     poll_fn(|cx| {
         if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
             return Poll::Ready(Ok(sent));
+        }
+        if !is_gone && gone.as_mut().poll(cx).is_ready() {
+            is_gone = true;
+            lease.let_go();
+            if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Ok(sent));
+            }
         }
         loop {
             // While the client is waited for, look again when the origin could be late at the earliest.

@@ -60,6 +60,13 @@ pub struct Doubtful;
 #[derive(Clone, Copy, Debug)]
 pub struct AskedAgain(pub Now);
 
+impl AskedAgain {
+    /// When the question was asked that this answers, the first time being `first`.
+    pub fn or<B>(first: Now, answer: &Response<B>) -> Now {
+        answer.extensions().get::<AskedAgain>().map_or(first, |again| again.0)
+    }
+}
+
 /// How an origin is just now, and what it took since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shown {

@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Since when a connection has been idle, and what else its users tell its task and each other.
 pub(super) struct Pulse {
@@ -25,12 +26,14 @@ pub(super) struct Pulse {
     over: OnceLock<Instant>,
     /// Its tasks have done something: whoever waits for what the origin allows looks again.
     pub(super) stirred: Notify,
+    /// Cancelled when its task has let go of it: what was handed over and not taken by then, nobody takes any more.
+    pub(super) gone: CancellationToken,
 }
 
 impl Pulse {
     pub(super) fn new(reads: Arc<AtomicU64>) -> Self {
-        let (streams, over, stirred) = Default::default();
-        Pulse { begin: Instant::now(), idle: AtomicU64::new(0), reads, streams, over, stirred }
+        let (streams, over, stirred, gone) = Default::default();
+        Pulse { begin: Instant::now(), idle: AtomicU64::new(0), reads, streams, over, stirred, gone }
     }
 
     pub(super) fn busy(&self) {
@@ -69,6 +72,12 @@ pub(super) async fn tend(
     longest: Duration,
     open: Option<Counted>,
 ) {
+    drive(driver, &pulse, longest).await;
+    pulse.gone.cancel();
+    drop(open);
+}
+
+async fn drive(driver: impl Future<Output = hyper::Result<()>>, pulse: &Pulse, longest: Duration) {
     let mut driver = pin!(driver);
     let mut alarm = Alarm::default();
     let mut deadline = later(Instant::now(), longest);
@@ -89,5 +98,4 @@ pub(super) async fn tend(
         Poll::Pending
     })
     .await;
-    drop(open);
 }
