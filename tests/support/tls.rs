@@ -63,10 +63,10 @@ impl Authority {
         self.write("key.pem", &pair.key);
     }
 
-    /// `tls = { … }` with the installed pair and `more`.
+    /// `tls = { … }` with the installed pair and `more`, where "CA" is this authority's own file.
     pub fn table(&self, more: &str) -> String {
         let at = |name| self.folder.path().join(name).display().to_string();
-        let more = more.replace("CA", &at("ca.pem"));
+        let more = more.replace("\"CA\"", &format!("\"{}\"", at("ca.pem")));
         format!("tls = {{ cert = \"{}\", key = \"{}\"{more} }}\n", at("cert.pem"), at("key.pem"))
     }
 
