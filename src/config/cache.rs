@@ -3,7 +3,7 @@
 use super::bounds;
 use super::table::Table;
 use super::tls::path_to_be;
-use super::values::show_size;
+use crate::units::show_size;
 use super::words::EVICTION;
 use crate::store::Settings;
 

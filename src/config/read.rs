@@ -3,7 +3,7 @@
 
 use super::reader::Place;
 use super::table::{Table, Value};
-use super::values::{duration, show_duration, show_size, size};
+use crate::units::{duration, show_duration, show_size, size};
 use super::words::{Words, listed};
 use std::fmt::Display;
 use std::ops::RangeInclusive;

@@ -17,6 +17,7 @@ mod recording;
 mod refresh;
 mod update;
 
+pub use put::generated_etag;
 pub use ask::{Again, Question, Shared};
 pub use candidates::Candidates;
 pub use flight::{Comer, Flight, Flights, Turn, may_take};

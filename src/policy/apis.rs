@@ -13,6 +13,7 @@
 
 use super::change::{Effect, effect};
 use super::heritage::inherit;
+use super::namespace;
 use super::scope::{Place, Standing, blurred};
 use super::settings::{Api, Rules};
 use super::target::without_port;
@@ -76,6 +77,8 @@ pub struct Mounted {
     pub generation: u64,
     /// The name of its origin in scopes: the same for all APIs that have an endpoint in common.
     pub origin: Arc<str>,
+    /// The same of a namespace's source.
+    pub source: Arc<str>,
     /// The fields by which its origin is told who is calling, on whatever route, and who may send them.
     pub told: Vec<(HeaderName, Sender)>,
     /// The parameters of the query that are a credential, on whatever route.
@@ -106,9 +109,12 @@ impl Routed {
         self.mounted.sent(&self.rules, &self.path)
     }
 
-    /// The same as scopes name it, base included.
+    /// The same as scopes name it, base included; of an object its place among objects.
     pub fn place(&self) -> Place {
-        self.mounted.place(&self.sent())
+        match &self.mounted.api.namespace {
+            Some(_) => namespace::own_place(&self.mounted.api, &self.path),
+            None => self.mounted.place(&self.sent()),
+        }
     }
 
     /// Where the request stands among the scopes.
@@ -116,7 +122,9 @@ impl Routed {
         let m = &*self.mounted;
         let root = &m.roots[usize::from(self.rules.strip_prefix)];
         let place = self.place();
-        Standing { api: &m.api, id: &m.id, origin: &m.origin, root, place, relative: self.relative() }
+        let source = m.api.source().filter(|source| source.is_named_by_path());
+        let source = source.map(|_| (&*m.source, m.place(&self.sent())));
+        Standing { api: &m.api, id: &m.id, origin: &m.origin, root, place, relative: self.relative(), source }
     }
 }
 
@@ -133,7 +141,10 @@ impl Mounted {
     }
 
     /// The path at the origin of a public path of this API, without the endpoint's base.
-    pub fn sent<'a>(&self, rules: &Rules, path: &'a str) -> Cow<'a, str> {
+    pub fn sent<'a>(&'a self, rules: &Rules, path: &'a str) -> Cow<'a, str> {
+        if let Some(source) = self.api.source() {
+            return source.path(namespace::key_in(&self.api, path));
+        }
         let rest = if rules.strip_prefix { &path[self.api.path.len()..] } else { path };
         if rest.starts_with('/') { Cow::Borrowed(rest) } else { Cow::Owned(format!("/{rest}")) }
     }
@@ -189,7 +200,7 @@ impl Apis {
                 continue;
             };
             inherit(&before.api, &mut api);
-            let same_cells = before.origin == origin;
+            let same_cells = before.source == origin;
             let effect = if same_cells { effect(&before.api, &api) } else { Effect::Hard };
             let fate = if before.api == api { Fate::Unchanged(effect) } else { Fate::Changed(effect) };
             let generation = if effect == Effect::Hard { next(&mut last) } else { before.generation };
@@ -271,7 +282,12 @@ fn mount(number: usize, api: Api, origin: Arc<str>, generation: u64) -> Arc<Moun
     let id = api.id().into();
     let base = api.upstream.first().map_or("", |e| e.base.as_str());
     let roots = [Place::new(&format!("{base}{}", api.path)), Place::new(base)];
-    let mut mounted = Mounted { number, id, generation, origin, told: Vec::new(), parameters: Vec::new(), roots, api };
+    let (told_, parameters) = (Vec::new(), Vec::new());
+    // What is put there is at no origin; by that name its scopes are its own.
+    let own = api.namespace.is_some().then(|| namespace::ORIGIN.into());
+    let source = Arc::clone(&origin);
+    let origin = own.unwrap_or(origin);
+    let mut mounted = Mounted { number, id, generation, origin, source, told: told_, parameters, roots, api };
     mounted.told = told(&mounted);
     mounted.parameters = mounted.auths().filter_map(auth::Settings::parameter).map(String::from).collect();
     Arc::new(mounted)

@@ -1,5 +1,6 @@
 //! What an operator says about an API: the checked form of `[[api]]`, `[api.key]`, `[[api.route]]` and `[[api.purge]]`.
 
+use super::namespace::Namespace;
 use super::pattern::{Methods, Pattern, Template};
 use crate::auth;
 use crate::encode;
@@ -31,6 +32,8 @@ pub struct Api {
     pub routes: Vec<Route>,
     /// `[[api.purge]]`.
     pub purges: Vec<PurgeRule>,
+    /// What it has as a namespace of the object cache, if it is one.
+    pub namespace: Option<Arc<Namespace>>,
 }
 
 impl Api {

@@ -37,8 +37,16 @@ impl Rooms {
         let tally = &in_force.served[mounted.number].tally;
         let counted = self.foundation.telemetry.api(&mounted.id);
         let (name, version) = (&mounted.api.name, &mounted.api.version);
-        let all = in_force.shown.get("api").and_then(Value::as_array);
-        let own = |api: &&Value| api["name"] == name.as_str() && api["version"] == version.as_str();
+        let shown = &in_force.shown;
+        let (all, of) = match &mounted.api.namespace {
+            None => (shown.get("api"), Some(name)),
+            Some(_) => (shown.get("objects").and_then(|objects| objects.get("namespace")), None),
+        };
+        let all = all.and_then(Value::as_array);
+        let own = |api: &&Value| match of {
+            Some(name) => api["name"] == name.as_str() && api["version"] == version.as_str(),
+            None => api["name"] == version.as_str(),
+        };
         ApiView {
             name: name.clone(),
             version: version.clone(),
