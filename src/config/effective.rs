@@ -7,12 +7,12 @@
 use super::Config;
 use super::auth::NAME_FROM;
 use super::tls::CLIENT_AUTH;
-use crate::units::{show_duration, show_size};
 use super::words::{self, word};
 use crate::auth;
 use crate::encode;
 use crate::limit::{Limiter, Quota};
 use crate::policy::{Api, FieldPattern, HostHeader, KeyRules, Names, PurgeRule, QueryKey, Route, Rules, Share, Ttl};
+use crate::units::{show_duration, show_size};
 use crate::upstream::{self, Endpoint};
 use crate::{admin, listener, objects, store, telemetry, tls};
 use serde_json::{Map, Value, json};

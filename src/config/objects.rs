@@ -85,17 +85,8 @@ fn namespace(t: Table<'_>) -> Option<Namespace> {
     let asked = t.get("source", source);
     let fields = t.get("headers", |v| v.list(bounds::NAMES, field)).unwrap_or_default();
     if t.find("source").is_none() {
-        const OF_SOURCE: [&str; 9] = [
-            "headers",
-            "negative_ttl",
-            "keep_on_error",
-            "timeouts",
-            "retry",
-            "balance",
-            "pool",
-            "health",
-            "breaker",
-        ];
+        const OF_SOURCE: [&str; 9] =
+            ["headers", "negative_ttl", "keep_on_error", "timeouts", "retry", "balance", "pool", "health", "breaker"];
         t.forbid(&OF_SOURCE, "says nothing without source");
     }
     t.finish();
@@ -180,8 +171,11 @@ fn field(value: &Value<'_>) -> Option<(HeaderName, HeaderValue)> {
     let text = text?;
     let field = HeaderValue::try_from(text.trim_end_matches(['\r', '\n']));
     let field = field.map_err(|_| place.fault("the value has characters that no field can have")).ok();
-    Some((name?, field.map(|mut field| {
-        field.set_sensitive(true);
-        field
-    })?))
+    Some((
+        name?,
+        field.map(|mut field| {
+            field.set_sensitive(true);
+            field
+        })?,
+    ))
 }

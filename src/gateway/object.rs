@@ -107,9 +107,9 @@ impl Gateway {
             own.extend(fields.get_all(&name).iter().map(|value| (name.clone(), value.clone())));
         }
         match object.read(method, own, hops) {
-            Some(admitted) => self
-                .read(admitted, Body::empty(), client, comer, now)
-                .of(Whose { api: Some(api), user: None }),
+            Some(admitted) => {
+                self.read(admitted, Body::empty(), client, comer, now).of(Whose { api: Some(api), user: None })
+            }
             None => refused(Problem::unsendable(), api),
         }
     }

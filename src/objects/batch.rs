@@ -1,6 +1,8 @@
 //! `POST /NAMESPACE/_get`: several objects at a time, each read as alone.
 
-use super::{Objects, Space, as_object, object, problems, target};
+use super::answer::as_object;
+use super::space::{Space, object};
+use super::{Objects, problems, target};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock::Now;
@@ -36,11 +38,15 @@ impl Objects {
         super::query::none(parts.uri.query())?;
         let content = self.content(body).await?;
         let expected = "expected JSON: {\"keys\": [\"AT\", \"CH\"]}";
-        let wanted = serde_json::from_slice(&content).map_err(|error| problems::bad_batch(format!("{expected}; {error}")))?;
+        let wanted =
+            serde_json::from_slice(&content).map_err(|error| problems::bad_batch(format!("{expected}; {error}")))?;
         let (Wanted::List(keys) | Wanted::Named { keys }) = wanted;
         if keys.is_empty() || keys.len() > self.batch {
             let found = keys.len();
-            return Err(problems::bad_batch(format!("found {found} keys, expected 1 to {} (objects.batch)", self.batch)));
+            return Err(problems::bad_batch(format!(
+                "found {found} keys, expected 1 to {} (objects.batch)",
+                self.batch
+            )));
         }
         keys.iter().try_for_each(|key| target::checked(key))?;
         let now = self.around.clock.now();

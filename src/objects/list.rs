@@ -6,8 +6,9 @@
 use super::batch::told_as_json;
 use super::problems::bad_query;
 use super::query::pairs;
+use super::space::Space;
 use super::write::etag_of;
-use super::{Objects, Space, problems, target};
+use super::{Objects, problems, target};
 use crate::body::Body;
 use crate::clock::Now;
 use crate::gateway::{Answered, Kind, Outcome, Problem};

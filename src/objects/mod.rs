@@ -14,12 +14,14 @@
 //! **It is a cache.** What an application has put stays until its time is over, the namespace is full, an event or a purge; it is in the memory
 //! of this process and nowhere else.
 
+mod answer;
 mod batch;
 mod list;
 mod problems;
 mod query;
 mod refresh;
 mod settings;
+mod space;
 mod target;
 mod write;
 
@@ -33,13 +35,14 @@ use crate::clock::{Clock, Now};
 use crate::fill::generated_etag;
 use crate::gateway::{Answered, Gateway, Kind, Object, Outcome, Problem, Step, Whose, check};
 use crate::policy::Mounted;
-use crate::rfc9110::etag::{self, EntityTag};
 use crate::store::{Entry, Standing, Store};
 use crate::tasks::Tasks;
+use answer::as_asked;
 use http::header::{CONTENT_LENGTH, ETAG, HOST, IF_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body_util::BodyExt;
 use refresh::Refreshes;
+use space::{Space, object};
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::IpAddr;
@@ -97,12 +100,6 @@ pub struct Objects {
     open: bool,
     batch: usize,
     around: Around,
-}
-
-/// A namespace.
-struct Space {
-    mounted: Arc<Mounted>,
-    max_ttl: Option<Duration>,
 }
 
 /// Who may do what.
@@ -173,8 +170,12 @@ impl Objects {
         };
         let api = Some(Arc::clone(&space.mounted.id));
         let its = |problem| (problem, api.clone());
-        only(&parts, &[Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE], "GET, HEAD, PUT, POST, DELETE")
-            .map_err(its)?;
+        only(
+            &parts,
+            &[Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE],
+            "GET, HEAD, PUT, POST, DELETE",
+        )
+        .map_err(its)?;
         let object = object(space, &key);
         if matches!(parts.method, Method::GET | Method::HEAD) {
             query::none(parts.uri.query()).map_err(its)?;
@@ -268,60 +269,12 @@ impl Objects {
     }
 }
 
-fn object(space: &Space, key: &str) -> Object {
-    Object { mounted: Arc::clone(&space.mounted), path: target::path(&space.mounted.api.version, key) }
-}
-
 /// What has to be waited for.
-fn later<'a>(
-    rest: impl Future<Output = Result<Answered, Problem>> + Send + 'a,
-    api: Option<Arc<str>>,
-) -> Step<'a> {
+fn later<'a>(rest: impl Future<Output = Result<Answered, Problem>> + Send + 'a, api: Option<Arc<str>>) -> Step<'a> {
     let whose = Whose { api: api.clone(), user: None };
     Step::Later(Box::pin(async move { rest.await.unwrap_or_else(|problem| problem.told(api)) }), whose)
 }
 
-fn as_asked(answered: Answered, head: bool, wanted: Option<&HeaderMap>) -> Answered {
-    let (mut response, outcome) = as_object(answered, wanted);
-    if head {
-        *response.body_mut() = Body::empty();
-    }
-    (response, outcome)
-}
-
 fn only(parts: &request::Parts, methods: &[Method], allow: &'static str) -> Result<(), Problem> {
     if methods.contains(&parts.method) { Ok(()) } else { Err(problems::not_allowed(allow)) }
-}
-
-/// Of what a source says only what it has is an object, and that it has none; the rest is its trouble.
-fn as_object((response, outcome): Answered, wanted: Option<&HeaderMap>) -> Answered {
-    let status = response.status();
-    let ours = matches!(outcome.kind, Kind::Failed | Kind::Refused);
-    let problem = match status {
-        _ if ours => None,
-        StatusCode::NOT_FOUND | StatusCode::GONE => Some(problems::no_object()),
-        StatusCode::NOT_MODIFIED | StatusCode::RANGE_NOT_SATISFIABLE => None,
-        _ if status.is_success() => {
-            let etag = response.headers().get(ETAG);
-            let other = wanted.is_some_and(|fields| !matches_one(fields, etag));
-            other.then(|| problems::precondition(etag.cloned()))
-        }
-        _ => Some(problems::of_source(status)),
-    };
-    let Some(problem) = problem else { return (response, outcome) };
-    let (mut told, refused) = problem.told(outcome.api.clone());
-    for name in ["cache-status", "age"] {
-        if let Some(value) = response.headers().get(name) {
-            told.headers_mut().insert(name, value.clone());
-        }
-    }
-    let reason = refused.reason;
-    (told, Outcome { reason, ..outcome })
-}
-
-/// Whether one of `If-Match` is this entity tag (RFC 9110 §13.1.1).
-fn matches_one(fields: &HeaderMap, etag: Option<&HeaderValue>) -> bool {
-    let lines = fields.get_all(IF_MATCH).into_iter().map(HeaderValue::as_bytes);
-    let tag = etag.and_then(|etag| EntityTag::parse(etag.as_bytes()));
-    etag::named(lines, tag, |a, b| a.strong_match(b))
 }

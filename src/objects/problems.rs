@@ -29,7 +29,8 @@ pub(super) fn no_object() -> Problem {
 }
 
 pub(super) fn exists(etag: Option<HeaderValue>) -> Problem {
-    let problem = Problem::new(StatusCode::CONFLICT, "object-exists", "there is an object with this key; PUT replaces it");
+    let problem =
+        Problem::new(StatusCode::CONFLICT, "object-exists", "there is an object with this key; PUT replaces it");
     match etag {
         Some(etag) => problem.field(ETAG, etag),
         None => problem,
@@ -56,9 +57,8 @@ pub(super) fn not_allowed(allow: &'static str) -> Problem {
 }
 
 pub(super) fn unheard(why: Unheard) -> Problem {
-    let unauthorized = |name, detail| {
-        Problem::new(StatusCode::UNAUTHORIZED, name, detail).field(WWW_AUTHENTICATE, BEARER)
-    };
+    let unauthorized =
+        |name, detail| Problem::new(StatusCode::UNAUTHORIZED, name, detail).field(WWW_AUTHENTICATE, BEARER);
     match why {
         Unheard::Locked(seconds) => {
             let detail = "too many wrong tokens came from this address; try again later";
@@ -66,7 +66,9 @@ pub(super) fn unheard(why: Unheard) -> Problem {
                 .field(http::header::RETRY_AFTER, HeaderValue::from(seconds))
         }
         Unheard::Missing => unauthorized("credentials-missing", "send `Authorization: Bearer <token>`"),
-        Unheard::Malformed => unauthorized("credentials-malformed", "there must be one Authorization field with one token"),
+        Unheard::Malformed => {
+            unauthorized("credentials-malformed", "there must be one Authorization field with one token")
+        }
         Unheard::Unknown => unauthorized("credentials-unknown", "the token is none of [[objects.tokens]]"),
     }
 }

@@ -92,7 +92,8 @@ mod tests {
         for (query, most, want) in good {
             assert_eq!(ttl(query, most).unwrap(), want, "{query:?}");
         }
-        for bad in ["ttl=", "ttl=-1", "ttl=1.5", "ttl=x", "ttl=1&ttl=2", "tll=1", "ttl=2d", "ttl=0", "ttl=0s", "ttl=%ff"]
+        for bad in
+            ["ttl=", "ttl=-1", "ttl=1.5", "ttl=x", "ttl=1&ttl=2", "tll=1", "ttl=2d", "ttl=0", "ttl=0s", "ttl=%ff"]
         {
             assert!(ttl(Some(bad), day).is_err(), "{bad}");
         }

@@ -7,7 +7,8 @@
 //! Bounded are the objects that wait, and the questions. What there is no room for isn't loaded again; it is out of date all the same, and its next
 //! reader loads it.
 
-use super::{Objects, object};
+use super::Objects;
+use super::space::object;
 use crate::client::{Client, Interim};
 use crate::gateway::Object;
 use std::collections::HashMap;
@@ -122,7 +123,10 @@ impl Objects {
             let Ok(_turn) = refreshes.asking.acquire().await else { return };
             refreshes.begin(key);
             if !self.around.gateway.reload(object.clone(), &client).await {
-                tracing::warn!(api = &*object.mounted.id, "an object could not be loaded again; its next reader asks for it");
+                tracing::warn!(
+                    api = &*object.mounted.id,
+                    "an object could not be loaded again; its next reader asks for it"
+                );
             }
             if !refreshes.end(key) {
                 return;

@@ -192,7 +192,7 @@ pub(super) fn etag_of(entry: &Entry) -> Option<HeaderValue> {
 /// `If-Match` and `If-None-Match` for a change (RFC 9110 §13.2.2, steps 1 and 3).
 fn expect(fields: &HeaderMap, exists: bool, etag: Option<&HeaderValue>) -> Result<(), Problem> {
     let failed = || Err(problems::precondition(etag.cloned()));
-    if fields.contains_key(IF_MATCH) && !(exists && super::matches_one(fields, etag)) {
+    if fields.contains_key(IF_MATCH) && !(exists && super::answer::matches_one(fields, etag)) {
         return failed();
     }
     let lines = fields.get_all(IF_NONE_MATCH).into_iter().map(HeaderValue::as_bytes);

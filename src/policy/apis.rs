@@ -19,6 +19,7 @@ use super::settings::{Api, Rules};
 use super::target::without_port;
 use crate::auth::{self, Sender};
 use http::{HeaderName, Method};
+use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -112,7 +113,7 @@ impl Routed {
     /// The same as scopes name it, base included; of an object its place among objects.
     pub fn place(&self) -> Place {
         match &self.mounted.api.namespace {
-            Some(_) => namespace::own_place(&self.mounted.api, &self.path),
+            Some(_) => own_place(&self.mounted.api, &self.path),
             None => self.mounted.place(&self.sent()),
         }
     }
@@ -126,6 +127,18 @@ impl Routed {
         let source = source.map(|_| (&*m.source, m.place(&self.sent())));
         Standing { api: &m.api, id: &m.id, origin: &m.origin, root, place, relative: self.relative(), source }
     }
+}
+
+/// The key in a path of a namespace; still encoded.
+fn key_in<'a>(api: &Api, path: &'a str) -> &'a str {
+    path.get(api.path.len() + 1..).unwrap_or_default()
+}
+
+/// The place of an object among objects, or of its namespace.
+fn own_place(api: &Api, path: &str) -> Place {
+    let key = percent_decode_str(key_in(api, path)).decode_utf8_lossy().into_owned();
+    let key = Some(key).filter(|key| !key.is_empty());
+    Place::exactly(std::iter::once(api.version.clone()).chain(key).collect())
 }
 
 impl Mounted {
@@ -143,7 +156,7 @@ impl Mounted {
     /// The path at the origin of a public path of this API, without the endpoint's base.
     pub fn sent<'a>(&'a self, rules: &Rules, path: &'a str) -> Cow<'a, str> {
         if let Some(source) = self.api.source() {
-            return source.path(namespace::key_in(&self.api, path));
+            return source.path(key_in(&self.api, path));
         }
         let rest = if rules.strip_prefix { &path[self.api.path.len()..] } else { path };
         if rest.starts_with('/') { Cow::Borrowed(rest) } else { Cow::Owned(format!("/{rest}")) }
@@ -282,12 +295,12 @@ fn mount(number: usize, api: Api, origin: Arc<str>, generation: u64) -> Arc<Moun
     let id = api.id().into();
     let base = api.upstream.first().map_or("", |e| e.base.as_str());
     let roots = [Place::new(&format!("{base}{}", api.path)), Place::new(base)];
-    let (told_, parameters) = (Vec::new(), Vec::new());
     // What is put there is at no origin; by that name its scopes are its own.
     let own = api.namespace.is_some().then(|| namespace::ORIGIN.into());
     let source = Arc::clone(&origin);
     let origin = own.unwrap_or(origin);
-    let mut mounted = Mounted { number, id, generation, origin, source, told: told_, parameters, roots, api };
+    let mut mounted =
+        Mounted { number, id, generation, origin, source, told: Vec::new(), parameters: Vec::new(), roots, api };
     mounted.told = told(&mounted);
     mounted.parameters = mounted.auths().filter_map(auth::Settings::parameter).map(String::from).collect();
     Arc::new(mounted)

@@ -31,7 +31,8 @@ pub fn effect(old: &Api, new: &Api) -> Effect {
     if namespace.is_some() && old.source().is_none() && (same_place, namespace) == (true, &new.namespace) {
         return Effect::Nothing; // an application has put what is there, and has said for how long
     }
-    if !(same_place && namespace == &new.namespace && is_same_origin(origin, &new.origin) && same_routes && same_purges) {
+    if !(same_place && namespace == &new.namespace && is_same_origin(origin, &new.origin) && same_routes && same_purges)
+    {
         return Effect::Hard;
     }
     let of_routes = routes.iter().zip(&new.routes).map(|(old, new)| of_rules(&old.rules, &new.rules));

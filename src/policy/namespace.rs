@@ -5,10 +5,7 @@
 //! object. Beside the place where its source has it, an object has a place of its own, named by namespace and key letter for letter: other
 //! places are blurred, so that two of them may be one, and a value that an application has put must not go because of a neighbour.
 
-use super::scope::Place;
-use super::settings::Api;
 use http::HeaderMap;
-use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
 /// The host of all namespaces: a text that no Host can be.
@@ -55,24 +52,6 @@ impl Source {
     }
 }
 
-impl Api {
-    /// Its source, if it is a namespace that has one.
-    pub fn source(&self) -> Option<&Source> {
-        self.namespace.as_ref()?.source.as_ref()
-    }
-}
-
-/// The key in a path of this API, if it is a namespace's; still encoded.
-pub(super) fn key_in<'a>(api: &Api, path: &'a str) -> &'a str {
-    path.get(api.path.len() + 1..).unwrap_or_default()
-}
-
-/// The place of an object among objects.
-pub(super) fn own_place(api: &Api, path: &str) -> Place {
-    let key = percent_decode_str(key_in(api, path)).decode_utf8_lossy().into_owned();
-    Place::exactly(vec![api.version.clone(), key])
-}
-
 /// Whether a key of the store is that of an object.
 pub fn is_object_key(key: &[u8]) -> bool {
     key.starts_with(HOST.as_bytes())
@@ -90,7 +69,10 @@ mod tests {
             fields: HeaderMap::new(),
         };
         let by_path = source("/codes/{key}.json", Some("full=1"));
-        assert_eq!((by_path.path("A%2FT"), by_path.query("A%2FT")), ("/codes/A%2FT.json".into(), Some("full=1".into())));
+        assert_eq!(
+            (by_path.path("A%2FT"), by_path.query("A%2FT")),
+            ("/codes/A%2FT.json".into(), Some("full=1".into()))
+        );
         assert!(by_path.is_named_by_path());
         let by_query = source("/codes", Some("code={key}&v=2"));
         assert_eq!((by_query.path("AT"), by_query.query("AT")), ("/codes".into(), Some("code=AT&v=2".into())));

@@ -1,6 +1,6 @@
 //! What an operator says about an API: the checked form of `[[api]]`, `[api.key]`, `[[api.route]]` and `[[api.purge]]`.
 
-use super::namespace::Namespace;
+use super::namespace::{Namespace, Source};
 use super::pattern::{Methods, Pattern, Template};
 use crate::auth;
 use crate::encode;
@@ -37,6 +37,11 @@ pub struct Api {
 }
 
 impl Api {
+    /// Its source, if it is a namespace that has one.
+    pub fn source(&self) -> Option<&Source> {
+        self.namespace.as_ref()?.source.as_ref()
+    }
+
     /// `name/version`, as the admin API writes it.
     pub fn id(&self) -> String {
         format!("{}/{}", self.name, self.version)

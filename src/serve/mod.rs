@@ -124,8 +124,7 @@ pub async fn start_from(
     let object_tls = objects.as_ref().and_then(|port| port.tls.as_ref());
     let looks = Looks::new(looks(&in_force, [admin_tls.as_ref(), object_tls]));
     let current: Current = Arc::new(ArcSwap::new(Arc::clone(&in_force)));
-    let front =
-        |door| Front::new(Arc::clone(&current), door, Arc::clone(&foundation.telemetry), clock.clone());
+    let front = |door| Front::new(Arc::clone(&current), door, Arc::clone(&foundation.telemetry), clock.clone());
     let (front, second) = (front(Door::Data), front(Door::Objects));
     let (gate, clients) = (Arc::clone(&foundation.gate), foundation.clients.clone());
     let cut = vec![Cut(front.clone()), Cut(second.clone())];
@@ -133,9 +132,9 @@ pub async fn start_from(
     let serving = Serving::new(&in_force.config.server, tls, front, gate, clients.clone());
     let data = listeners.follow(plan, &serving, &foundation.clients).opened;
     let (opened, door) = second.unzip();
-    let objects = opened.zip(door.as_ref()).map(|(opened, door)| {
-        listeners.serve_objects(opened, &door.serving, &foundation.clients)
-    });
+    let objects = opened
+        .zip(door.as_ref())
+        .map(|(opened, door)| listeners.serve_objects(opened, &door.serving, &foundation.clients));
     let listeners = Arc::new(Mutex::new(listeners));
     let reloader = Arc::new(Reloader {
         foundation: Arc::clone(&foundation),

@@ -11,6 +11,7 @@ mod fields;
 mod scopes;
 mod settings;
 mod shelf;
+mod weight;
 
 pub use accounts::{Accounts, Charge, Payer};
 pub use encodings::{Encoding, Encodings};
@@ -19,6 +20,7 @@ pub use fields::{Fields, Names};
 pub use scopes::{Asked, Epoch, Held, Scopes, Severity, Standing};
 pub use settings::{Eviction, Settings};
 pub use shelf::Bounds;
+pub use weight::Variants;
 
 use crate::clock::Now;
 use crate::reached::{Bound, Reached};
@@ -28,12 +30,7 @@ use moka::ops::compute::Op;
 use shelf::{Kept, Shelf, Shelves, arranged, shelf_of};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-
-/// The answers under one key, the youngest question first.
-pub type Variants = Arc<[Arc<Entry>]>;
-
-/// What moka needs for one key beside the key and the value: its node, its place in the map and in the queues, two reference counts.
-const BOOKKEEPING: usize = 264;
+use weight::{BOOKKEEPING, weight};
 
 /// Stored responses and the scopes they belong to.
 #[derive(Debug)]
@@ -163,16 +160,14 @@ impl Store {
             return Err(NotKept::Invalidated);
         }
         let mut kept = Err(NotKept::NoShelf);
-        self.compute(key, |old| {
-            match joined(old.as_deref().unwrap_or_default(), entry, request, self.max_variants) {
-                Some((variants, pushed_out)) => {
-                    kept = Ok(pushed_out);
-                    Op::Put(variants)
-                }
-                None => {
-                    kept = Err(NotKept::OlderThanStored);
-                    Op::Nop
-                }
+        self.compute(key, |old| match joined(old.as_deref().unwrap_or_default(), entry, request, self.max_variants) {
+            Some((variants, pushed_out)) => {
+                kept = Ok(pushed_out);
+                Op::Put(variants)
+            }
+            None => {
+                kept = Err(NotKept::OlderThanStored);
+                Op::Nop
             }
         });
         if kept? {
@@ -333,11 +328,6 @@ fn joined(old: &[Arc<Entry>], entry: &Arc<Entry>, request: &HeaderMap, most: usi
     let pushed_out = variants.len() > most;
     variants.truncate(most);
     Some((variants.into(), pushed_out))
-}
-
-fn weight(key: &[u8], variants: &[Arc<Entry>]) -> u32 {
-    let entries: usize = variants.iter().map(|e| e.size() + size_of::<usize>()).sum();
-    u32::try_from(key.len() + entries + BOOKKEEPING).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

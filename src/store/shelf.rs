@@ -8,7 +8,7 @@
 
 use super::entry::Entry;
 use super::settings::Eviction;
-use super::{Variants, weight};
+use super::weight::{Variants, weight};
 use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
