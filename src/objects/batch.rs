@@ -84,23 +84,22 @@ impl Objects {
         if coded {
             one["content_encoding"] = json!(text(CONTENT_ENCODING));
         }
-        let (form, value) = shown(content, text(CONTENT_TYPE).filter(|_| !coded));
+        let (form, value) = shown(&content, text(CONTENT_TYPE).filter(|_| !coded));
         one[form] = value;
         one
     }
 }
 
 /// A content within JSON: as what it is where it is JSON, as a text where it is one, else in Base64.
-fn shown(content: Vec<u8>, media_type: Option<&str>) -> (&'static str, Value) {
+fn shown(content: &[u8], media_type: Option<&str>) -> (&'static str, Value) {
     let essence = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     let is_json = essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json");
-    if is_json && let Ok(value) = serde_json::from_slice(&content) {
+    if is_json && let Ok(value) = serde_json::from_slice(content) {
         return ("json", value);
     }
-    match String::from_utf8(content) {
+    match std::str::from_utf8(content) {
         Ok(text) if media_type.is_some() => ("text", text.into()),
-        Ok(text) => ("base64", STANDARD.encode(text).into()),
-        Err(binary) => ("base64", STANDARD.encode(binary.into_bytes()).into()),
+        Ok(_) | Err(_) => ("base64", STANDARD.encode(content).into()),
     }
 }
 
@@ -127,7 +126,7 @@ mod tests {
             (b"\xff", Some("text/plain"), "base64", json!("/w==")),
         ];
         for (content, media_type, form, value) in rows {
-            assert_eq!(shown(content.to_vec(), media_type), (form, value));
+            assert_eq!(shown(content, media_type), (form, value));
         }
     }
 }

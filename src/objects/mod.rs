@@ -38,8 +38,10 @@ use crate::policy::Mounted;
 use crate::store::{Entry, Standing, Store};
 use crate::tasks::Tasks;
 use answer::as_asked;
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, ETAG, HOST, IF_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use refresh::Refreshes;
 use space::{Space, object};
@@ -254,9 +256,11 @@ impl Objects {
         there.then(|| Arc::clone(entry))
     }
 
-    /// Reads a content to its end.
-    async fn content(&self, mut body: Body) -> Result<Vec<u8>, Problem> {
-        let (mut content, limit) = (Vec::new(), self.around.max_object_size);
+    /// Reads a content to its end; what comes back takes no more room than it has bytes.
+    async fn content(&self, mut body: Body) -> Result<Bytes, Problem> {
+        let limit = self.around.max_object_size;
+        let told = body.size_hint().exact().unwrap_or_default().min(limit);
+        let mut content = Vec::with_capacity(usize::try_from(told).unwrap_or_default());
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(Problem::of_body)?;
             let Ok(data) = frame.into_data() else { continue };
@@ -265,7 +269,7 @@ impl Objects {
             }
             content.extend_from_slice(&data);
         }
-        Ok(content)
+        Ok(content.into_boxed_slice().into())
     }
 }
 

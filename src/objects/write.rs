@@ -78,7 +78,7 @@ impl Objects {
             let fields = headers.iter().filter(|(name, _)| KEPT.contains(name));
             let fields: HeaderMap = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
             let ttl = ttl.or(object.mounted.api.rules.ttl).unwrap_or(Ttl::Forever);
-            let new = New { content: content.into(), fields, ttl, tags };
+            let new = New { content, fields, ttl, tags };
             self.put(object, new, method == Method::POST, &headers)?
         };
         Ok((response, Outcome { api, kind: Kind::Write, invalidated: true, ..Outcome::default() }))

@@ -163,6 +163,11 @@ impl Rooms {
             let (labels, tally) = ([("api", &*mounted.id)], &in_force.served[mounted.number].tally);
             gauges.put("freshgate_stored_entries", "Answers in the store, by API.", &labels, as_f64(tally.entries()));
             gauges.put("freshgate_stored_bytes", "Bytes that they take, by API.", &labels, as_f64(tally.bytes()));
+            if mounted.api.namespace.is_some() {
+                let help = "Objects that had to go for want of room in their namespace.";
+                let evicted = store.evicted_of(&mounted.api.version);
+                gauges.count("freshgate_objects_evicted_total", help, &labels, evicted);
+            }
         }
         let (running, scopes) = (fills.running() as u64, store.scopes.len() as u64);
         gauges.put("freshgate_fills", "Answers that are being recorded.", &[], as_f64(running));

@@ -4,7 +4,8 @@ use crate::support::Gateway;
 use crate::world::{plain, wanted};
 
 /// Method, key with its query, fields, body; expected are the status and, of an answer that has one to check, the body.
-type Call = (&'static str, &'static str, &'static [(&'static str, &'static str)], Option<&'static str>, u16, &'static str);
+type Call =
+    (&'static str, &'static str, &'static [(&'static str, &'static str)], Option<&'static str>, u16, &'static str);
 
 const JSON: &[(&str, &str)] = &[("Content-Type", "application/json")];
 

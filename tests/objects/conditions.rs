@@ -2,6 +2,8 @@
 
 use super::support::Client;
 use super::{CODES, cache};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -99,4 +101,36 @@ async fn of_many_who_make_one_object_one_does() {
         assert_eq!((made.len(), there), (1, vec![409; 7]), "round {round}");
         assert_eq!(client.get(&format!("/codes/{round}")).await.status, 200);
     }
+}
+
+/// A read that begins after a PUT was acknowledged shows that one, or a later one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_reads_what_was_replaced() {
+    const WRITES: u64 = 3000;
+    let (gateway, mut client) = cache(CODES).await;
+    let addr = gateway.running.objects.unwrap();
+    client.put("/codes/AT", "0").await;
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    let mut readers = JoinSet::new();
+    for _ in 0..4 {
+        let acknowledged = Arc::clone(&acknowledged);
+        readers.spawn(async move {
+            let (mut client, mut reads) = (Client::connect(addr).await, 0);
+            loop {
+                let least = acknowledged.load(Ordering::SeqCst);
+                let got: u64 = client.get("/codes/AT").await.text().parse().unwrap();
+                assert!(got >= least, "{got} after {least} was acknowledged");
+                reads += 1;
+                if got == WRITES {
+                    return reads;
+                }
+            }
+        });
+    }
+    for n in 1..=WRITES {
+        assert_eq!(client.put("/codes/AT", &n.to_string()).await.status, 204);
+        acknowledged.store(n, Ordering::SeqCst);
+    }
+    let reads: u64 = readers.join_all().await.into_iter().sum();
+    assert!(reads > 100, "{reads}");
 }
