@@ -7,9 +7,11 @@
 //! pushes out another.
 //!
 //! **A change is one step.** Whoever puts, creates or removes an object holds its lock (one of a few hundred, by its key) while he looks what
-//! is there, compares that with what he was told to expect, takes the next epoch for the object's own scope, and puts the new one in. So of two who
-//! replace one version one wins. The new entry is as old as its own invalidation: what was asked of a source before it, and comes later, is
-//! never used (DESIGN rules 2, 5 and 7). Nothing waits under the lock; the content has been read to its end before.
+//! is there, compares that with what he was told to expect, takes the next epoch, and puts the new one in. So of two who replace one version one
+//! wins, and no reader in between finds nothing: the store's step from the old entry to the new one is one. What was asked of a source before it
+//! and comes later is older, and takes nobody's place (DESIGN rule 7). Then a scope is raised in which only what was asked for lies, so that nobody
+//! joins it either, and after that the writer is answered (rule 2). A removal raises the object's own scope. Nothing waits under the
+//! lock; the content has been read to its end before.
 //!
 //! **It is a cache.** What an application has put stays until its time is over, the namespace is full, an event or a purge; it is in the memory
 //! of this process and nowhere else.

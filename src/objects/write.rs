@@ -8,7 +8,7 @@ use crate::policy::{Routed, Ttl, tags};
 use crate::rfc9110::etag::{self, EntityTag};
 use crate::rfc9111::freshness::{FOREVER, Source};
 use crate::rfc9111::{Facts, Selection, Sharing};
-use crate::store::{Content, Entry, Extra, Severity, Tallied};
+use crate::store::{Content, Entry, Extra, Held, Severity, Tallied};
 use bytes::Bytes;
 use http::header::{
     CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, DATE, ETAG, IF_MATCH, IF_NONE_MATCH,
@@ -94,11 +94,12 @@ impl Objects {
         if create && current.is_some() {
             return Err(problems::exists(tag));
         }
-        let path = object.path.clone();
+        let (mounted, path) = (Arc::clone(&object.mounted), object.path.clone());
         let entry = self.entry(object, new, now);
         let etag = etag_of(&entry);
         // Refused only where something has invalidated it already; then it has been there, and has gone.
         let _ = self.around.store.put(&key, &Arc::new(entry), &HeaderMap::new());
+        self.overtake(&Object { mounted, path: path.clone() });
         let created = current.is_none();
         let mut response = answer(if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT }, CACHE_STATUS);
         response.headers_mut().extend(etag.map(|etag| (ETAG, etag)));
@@ -130,19 +131,31 @@ impl Objects {
         self.around.store.scopes.invalidate(&[place.path(&object.mounted.origin)], Severity::Hard);
     }
 
-    /// The object as it lies in the store: as old as its own invalidation.
+    /// What was asked of the source before this, and is on its way, is no longer used; what was put is not meant. It takes an epoch in any case.
+    fn overtake(&self, object: &Object) {
+        let (routed, scopes) = (routed(object), &self.around.store.scopes);
+        let held = match object.mounted.api.source() {
+            Some(_) => scopes.hold(&[routed.place().below(&object.mounted.origin)]),
+            None => Held::default(),
+        };
+        scopes.raise(&held, Severity::Hard);
+    }
+
+    /// The object as it lies in the store, younger than every question so far. Its age counts as that of something confirmed an epoch later,
+    /// so that a question which is asked from now on and answered before [`Objects::overtake`] doesn't take its place.
     fn entry(&self, object: Object, new: New, now: Now) -> Entry {
-        self.invalidate(&object);
         let (store, locks) = (&self.around.store, &self.around.lasting.locks);
         let routed = routed(&object);
         let standing = routed.standing();
         let mut scopes = standing.known(None);
+        scopes.retain(|scope| *scope != standing.place.below(standing.origin)); // which is for what was asked for
         scopes.extend(new.tags.iter().map(|tag| crate::policy::Scope::Tag(&object.mounted.id, tag)));
-        let asked = store.scopes.ask(&scopes, now.mono);
+        let held = store.scopes.hold(&scopes);
+        let epoch = store.scopes.raise(&Held::default(), Severity::Hard);
         let mut fields = new.fields;
         let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(now.unix));
         fields.extend(HeaderValue::try_from(date).ok().map(|date| (DATE, date)));
-        let tag = HeaderValue::try_from(format!("\"{:x}-{:x}\"", locks.process, asked.at)).ok();
+        let tag = HeaderValue::try_from(format!("\"{:x}-{:x}\"", locks.process, epoch)).ok();
         let content = Content::new(new.content, Extra { etag: tag, ..Extra::default() });
         let tally = Arc::clone(self.around.gateway.tally_of(&object.mounted));
         Entry {
@@ -152,10 +165,10 @@ impl Objects {
             facts: facts(new.ttl, object.mounted.api.rules.keep_on_error, now),
             sharing: Sharing::Unstated,
             selection: Selection::default(),
-            held: asked.held,
-            asked_at: asked.at,
-            confirmed_at: asked.at,
-            asked_time: asked.time,
+            held,
+            asked_at: epoch,
+            confirmed_at: epoch + 1,
+            asked_time: now.mono,
             content: OnceLock::from(content),
             tally: Tallied::new(tally),
         }

@@ -141,6 +141,9 @@ impl Standing<'_> {
     pub fn known<'s>(&'s self, user: Option<&'s str>) -> Vec<Scope<'s>> {
         let mut scopes = vec![Scope::Everything, Scope::Api(self.id), self.place.path(self.origin)];
         scopes.extend(self.place.within(self.origin));
+        if self.api.source().is_some() {
+            scopes.push(self.place.below(self.origin)); // there is nothing below an object: it is for what was asked of its source
+        }
         if let Some((origin, place)) = &self.source {
             scopes.push(place.path(origin));
             scopes.extend(place.within(origin));
