@@ -165,10 +165,10 @@ impl Problem {
             return Problem { retry_after: Some(seconds), ..problem };
         }
         match error.kind.whose() {
-            Whose::Client => match error.kind {
-                AskErrorKind::ClientBody(error) => Problem::of_body(error),
-                _ => Problem::new(StatusCode::BAD_REQUEST, name, "the request could not be sent on"),
-            },
+            Whose::Client => {
+                let body = if let AskErrorKind::ClientBody(body) = error.kind { body } else { BodyError::Client };
+                Problem::of_body(body)
+            }
             Whose::Origin if error.kind.is_timeout() => {
                 Problem::new(StatusCode::GATEWAY_TIMEOUT, name, "the origin took too long to answer")
             }

@@ -14,6 +14,7 @@ mod in_force;
 mod listeners;
 mod next_start;
 pub mod notify;
+mod ports;
 mod relief;
 mod reload;
 mod report;
@@ -34,20 +35,19 @@ pub use start_error::StartError;
 use crate::admin;
 use crate::clock::{Clock, millis};
 use crate::config::Config;
-use crate::listener::{Gate, Serving};
 use crate::policy::Apis;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Lines;
-use crate::tls;
 use arc_swap::ArcSwap;
 use changeover::{Changeover, Coming};
 use foundation::Foundation;
-use front::{Cut, Door, Front};
+use front::Cut;
 use house::Rooms;
 use in_force::Current;
-use listeners::{Listeners, Opened, again, open};
-use reload::{ObjectDoor, Reloader, data_tls, load, looks};
+use listeners::{Listeners, again, open};
+use ports::{Doors, Ports};
+use reload::{Reloader, data_tls, load, looks};
 use sockets::{Found, Kind};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -112,30 +112,17 @@ pub async fn start_from(
     let admin_tls = load("admin.tls", config.admin.tls.as_ref(), &["http/1.1"])?;
     let coming = Coming::ask(&config, &mut inherited).await?;
     let mut found = Found::assign(&config, inherited)?;
-    let mut listeners = Listeners::new(config.server.handover.is_some());
-    let plan = listeners.plan(&config.server.listen, &mut found)?;
-    let objects = ObjectPort::open(&config, &listeners, &mut found)?;
+    let ports = Ports::open(&config, &mut found)?;
     let admin = AdminPorts::open(&config.admin, &mut found)?;
     let apis = Apis::new(config.all_apis());
     let foundation = Foundation::lay(&config, &apis, clock.clone(), lines);
     let served = foundation.served(&apis, None);
     let in_force = Arc::new(foundation.build(config, apis, served, tls.clone()));
     let (changeover, arrival, alone) = coming.arrive(&foundation.store, &clock).await?;
-    let object_tls = objects.as_ref().and_then(|port| port.tls.as_ref());
-    let looks = Looks::new(looks(&in_force, [admin_tls.as_ref(), object_tls]));
+    let looks = Looks::new(looks(&in_force, [admin_tls.as_ref(), ports.object_tls()]));
     let current: Current = Arc::new(ArcSwap::new(Arc::clone(&in_force)));
-    let front = |door| Front::new(Arc::clone(&current), door, Arc::clone(&foundation.telemetry), clock.clone());
-    let (front, second) = (front(Door::Data), front(Door::Objects));
-    let (gate, clients) = (Arc::clone(&foundation.gate), foundation.clients.clone());
-    let cut = vec![Cut(front.clone()), Cut(second.clone())];
-    let second = objects.map(|port| port.serving(&in_force.config, second, &gate, &clients));
-    let serving = Serving::new(&in_force.config.server, tls, front, gate, clients.clone());
-    let data = listeners.follow(plan, &serving, &foundation.clients).opened;
-    let (opened, door) = second.unzip();
-    let objects = opened
-        .zip(door.as_ref())
-        .map(|(opened, door)| listeners.serve_objects(opened, &door.serving, &foundation.clients));
-    let listeners = Arc::new(Mutex::new(listeners));
+    let doors = ports.serve(&foundation, &in_force, &current, tls);
+    let Doors { cut, data, objects, serving, object_door, listeners } = doors;
     let reloader = Arc::new(Reloader {
         foundation: Arc::clone(&foundation),
         current: Arc::clone(&current),
@@ -143,7 +130,7 @@ pub async fn start_from(
         listeners: Arc::downgrade(&listeners),
         looks: Arc::clone(&looks),
         admin_tls,
-        objects: door,
+        objects: object_door,
         file: Mutex::new(file),
         history: Default::default(),
     });
@@ -170,29 +157,10 @@ pub async fn start_from(
         rooms,
         reloader,
         current,
-        clients,
+        clients: foundation.clients.clone(),
         listeners,
         admin_stop,
     })
-}
-
-/// The socket of `[objects]`, bound, with its certificate.
-struct ObjectPort {
-    opened: Opened,
-    tls: Option<Arc<tls::Server>>,
-}
-
-impl ObjectPort {
-    fn open(config: &Config, listeners: &Listeners, found: &mut Found) -> Result<Option<Self>, StartError> {
-        let Some(settings) = &config.objects else { return Ok(None) };
-        let tls = load("objects.tls", settings.tls.as_ref(), &["h2", "http/1.1"])?;
-        Ok(Some(ObjectPort { opened: listeners.bind_objects(settings.listen, found)?, tls }))
-    }
-
-    fn serving(self, config: &Config, front: Front, gate: &Arc<Gate>, tasks: &Tasks) -> (Opened, ObjectDoor) {
-        let serving = Serving::new(&config.server, self.tls.clone(), front, Arc::clone(gate), tasks.clone());
-        (self.opened, ObjectDoor { serving, tls: self.tls })
-    }
 }
 
 /// The sockets of `[admin]`, bound.

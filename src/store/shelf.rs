@@ -60,10 +60,10 @@ impl Shelf {
         };
         let evicted = Arc::new(AtomicU64::new(0));
         let (count, least) = (Arc::clone(&evicted), bounds.least());
-        let kept = Cache::builder()
+        let kept = Cache::<Box<[u8]>, Variants>::builder()
             .max_capacity(bounds.capacity())
             .eviction_policy(policy)
-            .weigher(move |key: &Box<[u8]>, variants: &Variants| weight(key, variants).max(least))
+            .weigher(move |key, variants| weight(key, variants).max(least))
             .eviction_listener(move |_, _, cause| {
                 if cause == RemovalCause::Size {
                     count.fetch_add(1, Relaxed);
@@ -79,7 +79,7 @@ impl Shelf {
     }
 
     /// Looks at everything on it.
-    pub(super) fn scan(&self, look: &mut dyn FnMut(&[u8], &[Arc<Entry>])) {
+    pub(super) fn scan(&self, mut look: impl FnMut(&[u8], &[Arc<Entry>])) {
         for (key, variants) in &self.kept {
             look(&key, &variants);
         }

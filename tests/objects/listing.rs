@@ -48,7 +48,10 @@ async fn pages(client: &mut Client, query: &str) -> Vec<Vec<String>> {
         pages.push(keys.collect());
         match &page["cursor"] {
             Value::String(next) => cursor = format!("&cursor={}", next.replace('/', "%2F").replace(' ', "%20")),
-            _ => return pages,
+            none => {
+                assert!(none.is_null());
+                return pages;
+            }
         }
     }
 }

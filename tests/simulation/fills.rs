@@ -227,6 +227,7 @@ impl Fill {
             Ok(()) => "stored",
             Err(freshgate::store::NotKept::Invalidated) => "not stored, it is invalidated",
             Err(freshgate::store::NotKept::OlderThanStored) => "not stored, a younger one is there",
+            Err(freshgate::store::NotKept::NoShelf) => unreachable!("these are no objects"),
         });
         tell!(world, "question {}: {put:?}", self.id);
     }
