@@ -6,6 +6,7 @@
 
 use super::Config;
 use super::auth::NAME_FROM;
+use super::events;
 use super::tls::CLIENT_AUTH;
 use super::values::{show_duration, show_size};
 use super::words::{self, word};
@@ -29,6 +30,7 @@ pub fn effective(config: &Config) -> Value {
         file.insert("admin".into(), admin);
     }
     file.insert("log".into(), log(&config.log));
+    file.insert("events".into(), events::shown(&config.events));
     file.insert("api".into(), config.apis.iter().map(api).collect());
     Value::Object(file)
 }

@@ -41,6 +41,8 @@ fn complete_toml_has_the_defaults_of_the_code() {
     assert_eq!((examples.routes.len(), examples.purges.len()), (2, 1));
     examples.routes.clear();
     examples.purges.clear();
+    assert_eq!(complete.config.events.rules.len(), 1);
+    complete.config.events.rules.clear();
     assert_eq!(complete.config, bare.config);
     assert_eq!(*bare.config.apis[0].rules, policy::Rules::default());
     assert_eq!(bare.config.server, listener::Settings::default());

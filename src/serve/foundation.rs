@@ -7,6 +7,7 @@ use crate::auth::Outside;
 use crate::clock::{Clock, millis};
 use crate::config::{self, Config};
 use crate::descriptors;
+use crate::events::{Engine, Refresh};
 use crate::fill::{self, Fills};
 use crate::gateway::{self, Gateway, Served, Succession};
 use crate::listener::{self, Gate};
@@ -37,6 +38,8 @@ pub(super) struct Foundation {
     pub(super) succession: Arc<Succession>,
     /// Milliseconds that a write may take at the most, under any configuration since the start.
     pub(super) longest_write: Arc<AtomicU64>,
+    /// Acts on events.
+    pub(super) events: Arc<Engine>,
     /// What was found of the snapshot; known once it is loaded, or found wanting.
     pub(super) snapshot: OnceLock<Counts>,
 }
@@ -65,6 +68,8 @@ impl Foundation {
             clients: Tasks::default(),
             succession: Arc::new(Succession::new(apis.clone())),
             longest_write: Arc::default(),
+            // JOIN: here the object cache gives its own.
+            events: Arc::new(Engine::new(&config.events.duplicates, no_objects(), clock.clone(), Arc::clone(&reached))),
             snapshot: OnceLock::new(),
             outside: Outside {
                 tls: TlsClient::system(),
@@ -144,6 +149,11 @@ impl Foundation {
         let guard = Arc::clone(&self.guard);
         server.purge_method.then(|| Box::new(move |secret: &[u8], address| guard.may_purge(secret, address)) as Box<_>)
     }
+}
+
+/// Refreshes nothing, as long as there is no object cache.
+fn no_objects() -> Refresh {
+    Arc::new(|_, _| Err("this version has no object cache".into()))
 }
 
 /// Whether everything is the same that [`Foundation::origin`] makes an origin of.

@@ -34,6 +34,8 @@ pub use start_error::StartError;
 use crate::admin;
 use crate::clock::{Clock, millis};
 use crate::config::Config;
+use crate::events::Via;
+use crate::events::source::Tell;
 use crate::listener::Serving;
 use crate::policy::Apis;
 use crate::store::Store;
@@ -240,6 +242,12 @@ impl Running {
     /// what is due of fetches. The configuration itself is taken over when two looks have found the same.
     pub fn look_at_files(&self) {
         self.watch.look();
+    }
+
+    /// Takes the news of a source of events that listens to these channels; what they mean under the configuration in force is invalidated
+    /// when it returns.
+    pub fn tell(&self, via: Via, channels: Vec<String>) -> Tell {
+        self.rooms.tell(via, channels)
     }
 
     /// Resolves once another process has taken over (`server.handover`); then there is nothing left to do but to stop.

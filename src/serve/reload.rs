@@ -148,6 +148,7 @@ impl Reloader {
         let (next, foundation) = (Arc::new(next), &*self.foundation);
         let ids = |apis: &Apis| apis.iter().map(|m| Arc::clone(&m.id)).collect::<Vec<_>>();
         foundation.guard.change(&next.config.admin.tokens);
+        foundation.events.change(&next.config.events.duplicates);
         foundation.telemetry.set_apis(ids(&before.apis).into_iter().chain(ids(&next.apis)));
         foundation.telemetry.change(&hiding_both(&before.config.log, &next.config.log));
         match (&before.tls, &next.tls) {
