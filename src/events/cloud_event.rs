@@ -340,3 +340,6 @@ impl<'de> Visitor<'de> for Items {
         Ok(Item::Other)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -288,3 +288,6 @@ fn log_all(via: Via, channel: &str, told: &[Told]) {
         tracing::info!(target: "audit", via = via.name(), channel, id, source, duplicate, %did, "event");
     }
 }
+
+#[cfg(test)]
+mod tests;
