@@ -253,11 +253,12 @@ impl Attributes {
     /// The event, yet without data.
     fn event(&self) -> Result<Event, String> {
         let of = |name: &str| self.0.get(name).cloned();
+        // First, since in another version other things may be missing.
+        if of("specversion").is_some_and(|version| version != "1.0") {
+            return Err("`specversion` must be \"1.0\"".into());
+        }
         if let Some(missing) = NEEDED.into_iter().find(|name| !self.0.contains_key(*name)) {
             return Err(format!("`{missing}` is missing"));
-        }
-        if of("specversion").as_deref() != Some("1.0") {
-            return Err("`specversion` must be \"1.0\"".into());
         }
         let (id, source, kind, subject) = (of("id"), of("source"), of("type"), of("subject"));
         Ok(Event { id, source, kind, subject, channel: None, data: None })
