@@ -290,10 +290,8 @@ async fn news_of_a_source_are_acted_on_before_it_goes_on() {
     let (gateway, _origins) = shops(RULES).await;
     let mut client = gateway.client().await;
     let tell = gateway.running.tell(Via::Postgres, vec!["codes".into()]);
-    let message = |payload: &str| News::Message {
-        channel: "codes".into(),
-        payload: Bytes::copy_from_slice(payload.as_bytes()),
-    };
+    let message =
+        |payload: &str| News::Message { channel: "codes".into(), payload: Bytes::copy_from_slice(payload.as_bytes()) };
     warm(&mut client).await;
     tell(message(&event("1", "codes.updated", "AT", json!({})).to_string()));
     assert_eq!(gone(&mut client).await, ["/shop/v1/AT", "/shop/v1/old/Graz/AT"]);

@@ -78,7 +78,9 @@ fn dropped(value: &Value<'_>, known: &Known<'_>) -> Option<Dropped> {
     } else if value.value.is_table() {
         purging(value, known).map(Dropped::Responses)
     } else {
-        value.wrong("an object such as \"tax-codes/{subject}\", or a table such as { api = \"shop/v1\", tag = \"{subject}\" }")
+        value.wrong(
+            "an object such as \"tax-codes/{subject}\", or a table such as { api = \"shop/v1\", tag = \"{subject}\" }",
+        )
     }
 }
 
@@ -191,8 +193,10 @@ pub(super) fn shown(settings: &Settings) -> serde_json::Value {
 }
 
 fn shown_rule(Rule { when, invalidate, refresh, purge }: &Rule) -> serde_json::Value {
-    let asked = [("type", &when.kind), ("channel", &when.channel), ("source", &when.source), ("subject", &when.subject)];
-    let asked = asked.into_iter().filter_map(|(name, pattern)| Some((name.to_owned(), json!(pattern.as_ref()?.text()))));
+    let asked =
+        [("type", &when.kind), ("channel", &when.channel), ("source", &when.source), ("subject", &when.subject)];
+    let asked =
+        asked.into_iter().filter_map(|(name, pattern)| Some((name.to_owned(), json!(pattern.as_ref()?.text()))));
     let dropped = |dropped: &Dropped| match dropped {
         Dropped::Object(object) => json!(object.text()),
         Dropped::Responses(purging) => purging.json(),
@@ -204,3 +208,6 @@ fn shown_rule(Rule { when, invalidate, refresh, purge }: &Rule) -> serde_json::V
         "purge": purge.iter().map(Purging::json).collect::<Vec<_>>(),
     })
 }
+
+#[cfg(test)]
+mod tests;

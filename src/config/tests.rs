@@ -151,6 +151,7 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         server = { listen = ["[::1]:0", "127.0.0.1:0"], trusted_proxies = ["10.0.0.0/8", "::1"], purge_method = true, handover = "h.sock", limits = { request_body = "3KB" } }
         cache = { max_size = 4194304, eviction = "tinylfu", snapshot = "s" }
         log = { format = "pretty", level = "debug", access = false, sample = 0.25, redact_query = [] }
+        events = { batch = 7, body = 4096, duplicates = { window = 0, count = 3 }, rule = [{ when = { type = "t" }, purge = { path = "/{id}", soft = true } }] }
         [admin]
         listen = "0.0.0.0:9090"
         insecure = true

@@ -84,7 +84,8 @@ fn media_type(fields: &HeaderMap) -> Result<String, Refused> {
     let text = value.to_str().ok().filter(|_| values.next().is_none()).ok_or(Refused::Unsupported)?;
     let mut pieces = text.split(';').map(str::trim);
     let media = pieces.next().unwrap_or_default().to_ascii_lowercase();
-    let charset = pieces.filter_map(|piece| piece.split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    let charset =
+        pieces.filter_map(|piece| piece.split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("charset"));
     let utf8 = charset.is_none_or(|(_, value)| value.trim_matches('"').eq_ignore_ascii_case("utf-8"));
     // Of data the charset doesn't matter unless it is JSON, and JSON is UTF-8 (RFC 8259 §8.1).
     if utf8 || !media.starts_with("application/cloudevents") { Ok(media) } else { Err(Refused::Unsupported) }
@@ -179,7 +180,8 @@ fn content(media: Option<&str>, bytes: &[u8]) -> Result<Option<Value>, String> {
         return Ok(None);
     }
     let invalid = |error: serde_json::Error| format!("the data isn't the JSON that its type says: {error}");
-    serde_json::from_slice(bytes).map(Some).map_err(invalid)
+    let data: Value = serde_json::from_slice(bytes).map_err(invalid)?;
+    Ok(Some(data).filter(|data| !data.is_null()))
 }
 
 /// RFC 4648 §4, with its padding.

@@ -36,12 +36,8 @@ pub(super) enum Fate {
     NoRule,
 }
 
-const FATES: [(Fate, &str); 4] = [
-    (Fate::Applied, "applied"),
-    (Fate::Duplicate, "duplicate"),
-    (Fate::Refused, "refused"),
-    (Fate::NoRule, "no-rule"),
-];
+const FATES: [(Fate, &str); 4] =
+    [(Fate::Applied, "applied"), (Fate::Duplicate, "duplicate"), (Fate::Refused, "refused"), (Fate::NoRule, "no-rule")];
 
 /// The counters; a request that is refused counts once, however many events it had.
 #[derive(Debug, Default)]

@@ -107,8 +107,8 @@ impl Engine {
         (fields, body): (&HeaderMap, &[u8]),
         purge: &Purge<'_>,
     ) -> Result<Vec<Told>, Refused> {
-        let told = read(fields, body, settings.batch)
-            .and_then(|events| self.act(&settings.rules, Via::Http, &events, purge));
+        let told =
+            read(fields, body, settings.batch).and_then(|events| self.act(&settings.rules, Via::Http, &events, purge));
         match &told {
             Err(Refused::NoRule { .. }) => self.counts.note(Via::Http, Fate::NoRule),
             Err(_) => self.counts.note(Via::Http, Fate::Refused),
@@ -132,7 +132,12 @@ impl Engine {
         match understand(&channel, &payload, settings.body) {
             Message::Something(why) => {
                 self.counts.note(via, Fate::Refused);
-                self.widen(&settings.rules, (via, &[&channel]), &format!("a message can't be understood: {why}"), purge);
+                self.widen(
+                    &settings.rules,
+                    (via, &[&channel]),
+                    &format!("a message can't be understood: {why}"),
+                    purge,
+                );
             }
             Message::Event(event) => match self.act(&settings.rules, via, &[event], purge) {
                 Ok(told) => log_all(via, &channel, &told),

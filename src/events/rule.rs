@@ -169,7 +169,9 @@ impl Purging {
         let (soft, dry_run) = (self.soft, false);
         let fixed = match &self.within {
             Within::Api | Within::All => None,
-            Within::Path(text) | Within::Prefix(text) | Within::Tag(text) | Within::User(text) if text.is_open() => None,
+            Within::Path(text) | Within::Prefix(text) | Within::Tag(text) | Within::User(text) if text.is_open() => {
+                None
+            }
             Within::Path(path) => Some(Target::Path { host: None, path: path.text().into() }),
             Within::Prefix(path) => Some(Target::Prefix { host: None, path: path.text().into() }),
             Within::Tag(tag) => Some(Target::Tag(tag.text().into())),

@@ -128,7 +128,9 @@ impl House for Rooms {
     fn reload(&self) -> Result<Value, NotReloaded> {
         match self.reloader.reload("admin") {
             Ok(report) => Ok(report.json()),
-            Err(refused @ (report::Refused::NoFile | report::Refused::Stopping)) => Err(NotReloaded::Never(refused.to_string())),
+            Err(refused @ (report::Refused::NoFile | report::Refused::Stopping)) => {
+                Err(NotReloaded::Never(refused.to_string()))
+            }
             Err(refused) => Err(NotReloaded::Faults { number: refused.count(), told: refused.faults() }),
         }
     }

@@ -206,7 +206,11 @@ fn what_is_no_cloud_event_is_told_so() {
     assert_eq!(read_with(&[], &event(json!({}))), Err(Refused::Unsupported));
     let twice = [("content-type", STRUCTURED), ("content-type", STRUCTURED)];
     assert_eq!(read_with(&twice, &event(json!({}))), Err(Refused::Unsupported));
-    for kind in ["APPLICATION/cloudevents+JSON", "application/cloudevents+json;charset=UTF-8", "application/cloudevents+json; charset=\"utf-8\""] {
+    for kind in [
+        "APPLICATION/cloudevents+JSON",
+        "application/cloudevents+json;charset=UTF-8",
+        "application/cloudevents+json; charset=\"utf-8\"",
+    ] {
         assert_eq!(read_with(&[("content-type", kind)], &event(json!({}))), Ok(vec![plain()]), "{kind}");
     }
     // Fields say what the content says as well, for those on the way (HTTP binding §3.2.3).
