@@ -211,7 +211,7 @@ async fn a_reload_replaces_the_rules() {
         origins[0].url()
     );
     let rules = "[[events.rule]]\nwhen = { type = \"new\" }\npurge = { path = \"/shop/v1/{subject}\" }\n";
-    let limits = "[events]\nbatch = 1\nbody = \"1KiB\"\n";
+    let limits = "[events]\nbatch = 1\nbody = \"1KiB\"\nduplicates = { window = \"0s\" }\n";
     gateway.reload_all("", &format!("{limits}{rules}"), &shop).unwrap();
     let mut client = gateway.client().await;
     client.get("/shop/v1/AT").await;
@@ -221,6 +221,7 @@ async fn a_reload_replaces_the_rules() {
     assert!(client.get("/shop/v1/AT").await.cache_says("hit"));
     tell(&gateway, &event("1", "new", "AT", json!({}))).await;
     assert!(client.get("/shop/v1/AT").await.cache_says("fwd=miss"));
+    assert_eq!(tell(&gateway, &event("1", "new", "AT", json!({}))).await["duplicate"], false, "none is known any more");
     let long = event("2", "new", &"x".repeat(1024), json!({})).to_string();
     assert_eq!(send(&gateway, &structured, &long).await.status, 413);
     let two = json!([event("3", "new", "AT", json!({})), event("4", "new", "AT", json!({}))]).to_string();
