@@ -41,7 +41,7 @@ purge = []
 async fn shops(rules: &str) -> (Gateway, [Origin; 2]) {
     let answer = async |request: support::Request| {
         let code = request.target.rsplit('/').next().unwrap_or_default().to_owned();
-        Reply::ok(&code).field("surrogate-key", &format!("code-{code}")).field("cache-control", "max-age=600")
+        Reply::ok(&code).field("surrogate-key", format!("code-{code}")).field("cache-control", "max-age=600")
     };
     let origins = [Origin::start(answer).await, Origin::start(answer).await];
     let api = |version: &str, origin: &Origin| {
@@ -244,6 +244,11 @@ async fn one_bad_event_refuses_its_whole_batch() {
         let told = answer.json();
         assert_eq!((answer.status, &told["index"]), (400, &json!(2)), "{told}");
         assert_eq!(told["type"], format!("urn:freshgate:problem:{problem}"));
+    }
+    let alone = event("2", "nobody's", "AT", json!({}));
+    for (kind, body, index) in [(BATCH, json!([alone]), json!(0)), (STRUCTURED, alone, Value::Null)] {
+        let told = send(&gateway, &[("content-type", kind)], &body.to_string()).await.json();
+        assert_eq!(told["index"], index, "{told}");
     }
     assert_eq!(gone(&mut client).await, [""; 0]);
     assert_eq!(metric(&gateway, "freshgate_epoch_total").await, 0);

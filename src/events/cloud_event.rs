@@ -20,6 +20,9 @@ const NEEDED: [&str; 4] = ["specversion", "id", "source", "type"];
 /// What need not be there, and isn't empty where it is.
 const OPTIONAL: [&str; 4] = ["subject", "datacontenttype", "dataschema", "time"];
 
+/// The media type of a batch.
+const BATCH: &str = "application/cloudevents-batch+json";
+
 /// Something that has happened: a CloudEvent, or no more than a key that came on a channel.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Event {
@@ -48,7 +51,7 @@ pub fn read(fields: &HeaderMap, body: &[u8], most: usize) -> Result<Vec<Event>, 
             Item::Object(members) => Ok(vec![structured(members).map_err(|why| Refused::bad(None, why))?]),
             Item::Array(_) | Item::Other => Err(Refused::bad(None, "a structured event is a JSON object")),
         },
-        "application/cloudevents-batch+json" => match json(body)? {
+        BATCH => match json(body)? {
             Item::Array(items) if items.len() > most => Err(Refused::TooMany { most }),
             Item::Array(items) => items.into_iter().enumerate().map(|(index, item)| batched(index, item)).collect(),
             Item::Object(_) | Item::Other => Err(Refused::bad(None, "a batch is a JSON array of events")),
@@ -59,6 +62,11 @@ pub fn read(fields: &HeaderMap, body: &[u8], most: usize) -> Result<Vec<Event>, 
         }
         _ => Err(Refused::Unsupported),
     }
+}
+
+/// Whether the events of a request have places in a batch.
+pub(super) fn is_batch(fields: &HeaderMap) -> bool {
+    media_type(fields).is_ok_and(|media| media == BATCH)
 }
 
 /// The event in `text`, if it is a JSON object with `specversion`.

@@ -13,7 +13,7 @@
 //! An event is remembered when it has been acted on, not before: one that comes twice at the same time is acted on twice, which changes
 //! nothing, while the second sender would else be told of something that is yet to be done.
 
-use super::cloud_event::{Event, read};
+use super::cloud_event::{Event, is_batch, read};
 use super::counts::{Counts, Fate, Via};
 use super::gap;
 use super::message::{Message, understand};
@@ -114,7 +114,10 @@ impl Engine {
             Err(_) => self.counts.note(Via::Http, Fate::Refused),
             Ok(_) => {}
         }
-        told
+        match told {
+            Err(Refused::NoRule { .. }) if !is_batch(fields) => Err(Refused::NoRule { index: None }),
+            told => told,
+        }
     }
 
     /// Acts on the news of a source that listens to `channels`; all that they mean is invalidated when this returns.
@@ -167,13 +170,12 @@ impl Engine {
     }
 
     fn act(&self, rules: &[Rule], via: Via, events: &[Event], purge: &Purge<'_>) -> Result<Vec<Told>, Refused> {
-        let many = events.len() > 1;
         let mut told = Vec::with_capacity(events.len());
         for (index, event) in events.iter().enumerate() {
             let met = rules.iter().enumerate().filter(|(_, rule)| rule.when.is_for(event));
             let met: Vec<_> = met.map(|(rule, _)| Fired { rule, did: Vec::new() }).collect();
             if met.is_empty() {
-                return Err(Refused::NoRule { index: many.then_some(index) });
+                return Err(Refused::NoRule { index: Some(index) });
             }
             told.push(Told { id: event.id.clone(), source: event.source.clone(), duplicate: false, rules: met });
         }

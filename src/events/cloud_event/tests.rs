@@ -5,7 +5,6 @@ use http::HeaderName;
 use serde_json::json;
 
 const STRUCTURED: &str = "application/cloudevents+json";
-const BATCH: &str = "application/cloudevents-batch+json";
 
 fn read_with(fields: &[(&str, &str)], body: &str) -> Result<Vec<Event>, Refused> {
     let mut map = HeaderMap::new();
