@@ -5,8 +5,7 @@
 mod support;
 
 use bytes::Bytes;
-use freshgate::events::Via;
-use freshgate::events::source::News;
+use freshgate::events::{News, Via};
 use serde_json::{Value, json};
 use support::{Answer, Client, Gate, Gateway, Origin, Reply, TOKEN, within};
 

@@ -1,6 +1,6 @@
 //! Something has changed behind the gateway, and somebody says so: what is then invalidated, and what is loaded anew.
 //!
-//! An event comes by HTTP (`POST /v1/events`) or from a [`source`]. `cloud_event` reads it, `rule` says which rules of the
+//! An event comes by HTTP (`POST /v1/events`) or from a source ([`News`]). `cloud_event` reads it, `rule` says which rules of the
 //! configuration it meets and what they name, `seen` knows what has been acted on already, and the [`Engine`] acts: everything that an
 //! event means is invalidated when it is answered, and only loading goes on behind.
 
@@ -13,7 +13,7 @@ mod refused;
 mod rule;
 mod seen;
 mod settings;
-pub mod source;
+mod source;
 mod template;
 mod wildcard;
 
@@ -24,5 +24,6 @@ pub use message::{Message, understand};
 pub use refused::Refused;
 pub use rule::{Dropped, Object, Purging, Rule, When, Within};
 pub use settings::{Duplicates, Settings};
+pub use source::{News, Tell};
 pub use template::Template;
 pub use wildcard::Wildcard;
