@@ -7,6 +7,8 @@ mod support;
 use bytes::Bytes;
 use freshgate::events::{News, Via};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use support::{Answer, Client, Gate, Gateway, Origin, Reply, TOKEN, within};
 
 const STRUCTURED: &str = "application/cloudevents+json";
@@ -330,4 +332,83 @@ async fn what_the_file_says_of_events_is_shown() {
     let rule = json!({ "when": { "type": "codes.*" }, "invalidate": [], "refresh": [],
         "purge": [{ "api": "shop/v1", "tag": "code-{subject}" }] });
     assert_eq!(shown["rule"][0], rule);
+}
+
+const OBJECTS: &str = r#"
+[[events.rule]]
+when = { type = "codes.updated" }
+refresh = "codes/{subject}"
+[[events.rule]]
+when = { type = "codes.removed" }
+invalidate = "codes/{subject}"
+[objects]
+listen = "127.0.0.1:0"
+[[objects.namespace]]
+name = "codes"
+ttl = "100d"
+[[objects.namespace]]
+name = "loaded"
+ttl = "100d"
+"#;
+
+#[tokio::test]
+async fn an_object_is_dropped_at_once_and_loaded_before_anybody_asks() {
+    let loaded = Gate::closed();
+    let (version, opened) = (Arc::new(AtomicUsize::new(0)), loaded.clone());
+    let source = Origin::start(move |request: support::Request| {
+        let (version, opened) = (version.fetch_add(1, SeqCst) + 1, opened.clone());
+        async move {
+            if version > 1 {
+                opened.open();
+            }
+            Reply::ok(format!("{version} {}", request.target))
+        }
+    })
+    .await;
+    let with_source = format!("source = \"{}/{{key}}\"\n[[objects.namespace]]\nname = \"loaded\"", source.url());
+    let rest = OBJECTS.replace("[[objects.namespace]]\nname = \"loaded\"", &with_source);
+    let gateway = Gateway::with(&rest, "").await;
+    let mut client = Client::connect(gateway.running.objects.unwrap()).await;
+    assert_eq!(client.get("/codes/A%2FT").await.text(), "1 /A%2FT");
+    assert_eq!(client.get("/codes/A%2FT").await.text(), "1 /A%2FT");
+    let did = tell(&gateway, &event("1", "codes.updated", "A/T", json!({}))).await;
+    assert_eq!(did["rules"], json!([{ "rule": 0, "did": [{ "refresh": "codes/A/T" }] }]));
+    within("the source to be asked", loaded.pass()).await;
+    assert_eq!(client.get("/codes/A%2FT").await.text(), "2 /A%2FT");
+    gateway.step(100 * 86_400 - 60);
+    assert_eq!(client.get("/codes/A%2FT").await.text(), "2 /A%2FT", "with a new ttl");
+    assert_eq!(source.count(), 2);
+}
+
+#[tokio::test]
+async fn objects_of_every_key_go_and_no_others() {
+    let gateway = Gateway::with(OBJECTS, "").await;
+    let mut client = Client::connect(gateway.running.objects.unwrap()).await;
+    for (number, key) in ["AT", "a%2F..", "a%3Bb", "%25", "%F0%9F%98%80", "a%2Fb"].into_iter().enumerate() {
+        let subject = percent_encoding::percent_decode_str(key).decode_utf8().unwrap().into_owned();
+        for (kind, not_loaded) in [("codes.removed", None), ("codes.updated", Some("its namespace has no source"))] {
+            client.put(&format!("/codes/{key}"), "old").await;
+            client.put("/codes/other", "kept").await;
+            let did = tell(&gateway, &event(&format!("{number}{kind}"), kind, &subject, json!({}))).await;
+            let did = &did["rules"][0]["did"][0];
+            assert_eq!((did.get("skipped"), did["not_loaded"].as_str()), (None, not_loaded), "{key}: {did}");
+            assert_eq!(client.get(&format!("/codes/{key}")).await.status, 404, "{key}");
+            assert_eq!(client.get("/codes/other").await.text(), "kept", "{key}");
+        }
+    }
+    let did = tell(&gateway, &event("reserved", "codes.removed", "_x", json!({}))).await;
+    assert!(did["rules"][0]["did"][0]["skipped"].is_string(), "{did}");
+}
+
+#[tokio::test]
+async fn a_gap_empties_the_namespaces_that_could_have_been_meant() {
+    let gateway = Gateway::with(OBJECTS, "").await;
+    let mut client = Client::connect(gateway.running.objects.unwrap()).await;
+    for target in ["/codes/AT", "/codes/DE", "/loaded/AT"] {
+        client.put(target, "old").await;
+    }
+    gateway.running.tell(Via::Redis, vec!["stream".into()])(News::Gap);
+    for (target, status) in [("/codes/AT", 404), ("/codes/DE", 404), ("/loaded/AT", 200)] {
+        assert_eq!(client.get(target).await.status, status, "{target}");
+    }
 }

@@ -109,3 +109,10 @@ pub(super) const EVENT_BATCH: Counts = 1..=1000;
 pub(super) const EVENT_BODY: Sizes = KIB..=64 * MIB;
 pub(super) const EVENT_RULES: usize = 1000;
 pub(super) const EVENT_ACTIONS: usize = 64;
+
+// [objects]
+pub(super) const NAMESPACES: usize = 1000;
+pub(super) const NAMESPACE_SIZE: Sizes = 64 * KIB..=1024 * GIB;
+pub(super) const NAMESPACE_ENTRIES: Counts = 1..=1_000_000_000;
+pub(super) const OBJECT_BATCH: Counts = 1..=10_000;
+pub(super) const OBJECT_REFRESHES: Counts = 1..=1_000_000;

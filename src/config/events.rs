@@ -3,10 +3,10 @@
 use super::address::path;
 use super::bounds;
 use super::table::{Table, Value};
-use super::values::{show_duration, show_size};
 use crate::events::{Dropped, Object, Purging, Rule, Settings, Template, When, Wildcard, Within};
 use crate::policy::Api;
 use crate::purge::Target;
+use crate::units::{show_duration, show_size};
 use serde_json::json;
 
 /// What rules can name.

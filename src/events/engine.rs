@@ -15,7 +15,7 @@
 
 use super::cloud_event::{Event, is_batch, read};
 use super::counts::{Counts, Fate, Via};
-use super::gap;
+use super::gap::{self, Widened};
 use super::message::{Message, understand};
 use super::refused::Refused;
 use super::rule::{Dropped, Object, Purging, Rule};
@@ -31,18 +31,26 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Invalidates one object (of a namespace, with a key as it is) at once, and loads it from its source behind, bounded. An error says why it
-/// isn't loaded; then it may not be invalidated either.
-pub type Refresh = Arc<dyn Fn(&str, &str) -> Result<(), String> + Send + Sync>;
-
 /// Applies a selector; all that it names is invalidated when it returns.
 pub type Purge<'a> = dyn Fn(&Selector) -> Result<Purged, BadSelector> + 'a;
+
+/// Does something about the object of a namespace with this key, which is as it is and not as it is written in a URL.
+pub type OfObject<'a> = dyn Fn(&str, &str) -> Result<(), String> + 'a;
+
+/// What is done about events, by those who have the answers and the objects of the configuration in force.
+pub struct Hands<'a> {
+    /// Invalidates responses.
+    pub purge: &'a Purge<'a>,
+    /// Invalidates an object. An error says why there can be none.
+    pub drop: &'a OfObject<'a>,
+    /// Invalidates an object, and loads it from its source behind, bounded. An error says why it isn't loaded; it may not be invalidated either.
+    pub refresh: &'a OfObject<'a>,
+}
 
 /// Acts on events. One for the whole process: what it has seen outlives every configuration.
 pub struct Engine {
     seen: Mutex<Seen>,
     counts: Counts,
-    refresh: Refresh,
     clock: Clock,
     reached: Arc<Reached>,
 }
@@ -78,8 +86,8 @@ enum Turn {
 
 impl Engine {
     /// Nothing has been seen yet.
-    pub fn new(duplicates: &Duplicates, refresh: Refresh, clock: Clock, reached: Arc<Reached>) -> Self {
-        Engine { seen: Mutex::new(Seen::new(duplicates)), counts: Counts::default(), refresh, clock, reached }
+    pub fn new(duplicates: &Duplicates, clock: Clock, reached: Arc<Reached>) -> Self {
+        Engine { seen: Mutex::new(Seen::new(duplicates)), counts: Counts::default(), clock, reached }
     }
 
     /// After a reload: these settings hold, and what was seen stays.
@@ -105,10 +113,10 @@ impl Engine {
         &self,
         settings: &Settings,
         (fields, body): (&HeaderMap, &[u8]),
-        purge: &Purge<'_>,
+        hands: &Hands<'_>,
     ) -> Result<Vec<Told>, Refused> {
         let told =
-            read(fields, body, settings.batch).and_then(|events| self.act(&settings.rules, Via::Http, &events, purge));
+            read(fields, body, settings.batch).and_then(|events| self.act(&settings.rules, Via::Http, &events, hands));
         match &told {
             Err(Refused::NoRule { .. }) => self.counts.note(Via::Http, Fate::NoRule),
             Err(_) => self.counts.note(Via::Http, Fate::Refused),
@@ -126,11 +134,11 @@ impl Engine {
         settings: &Settings,
         (via, channels): (Via, &[S]),
         news: News,
-        purge: &Purge<'_>,
+        hands: &Hands<'_>,
     ) {
         let News::Message { channel, payload } = news else {
             self.counts.gap(via);
-            return self.widen(&settings.rules, (via, channels), "messages may have been lost", purge);
+            return self.widen(&settings.rules, (via, channels), "messages may have been lost", hands);
         };
         match understand(&channel, &payload, settings.body) {
             Message::Something(why) => {
@@ -139,10 +147,10 @@ impl Engine {
                     &settings.rules,
                     (via, &[&channel]),
                     &format!("a message can't be understood: {why}"),
-                    purge,
+                    hands,
                 );
             }
-            Message::Event(event) => match self.act(&settings.rules, via, &[event], purge) {
+            Message::Event(event) => match self.act(&settings.rules, via, &[event], hands) {
                 Ok(told) => log_all(via, &channel, &told),
                 Err(_) => {
                     self.counts.note(via, Fate::NoRule);
@@ -153,23 +161,28 @@ impl Engine {
     }
 
     /// Invalidates all that the rules could mean that are for these channels.
-    fn widen<S: AsRef<str>>(&self, rules: &[Rule], from: (Via, &[S]), why: &str, purge: &Purge<'_>) {
+    fn widen<S: AsRef<str>>(&self, rules: &[Rule], from: (Via, &[S]), why: &str, hands: &Hands<'_>) {
         let (via, channels) = (from.0.name(), from.1.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" "));
-        let selectors = gap::widened(rules, from.1);
-        tracing::warn!(via, channels, selectors = selectors.len(), "{why}; all that could be meant is invalidated");
-        for selector in selectors {
-            match purge(&selector) {
-                Ok(Purged { epoch, .. }) => {
-                    tracing::info!(target: "audit", via, channels, selector = %selector.json(), epoch, "gap");
+        let all = gap::widened(rules, from.1);
+        tracing::warn!(via, channels, number = all.len(), "{why}; all that could be meant is invalidated");
+        for one in all {
+            let (shown, done) = match &one {
+                Widened::Object { namespace, key } => {
+                    (json!(format!("{namespace}/{key}")), (hands.drop)(namespace, key).map(|()| None))
                 }
-                Err(bad) => {
-                    tracing::info!(target: "audit", via, channels, selector = %selector.json(), refused = %bad, "gap");
+                Widened::Selected(selector) => {
+                    let purged = (hands.purge)(selector).map_err(|bad| bad.to_string());
+                    (selector.json(), purged.map(|purged| Some(purged.epoch)))
                 }
+            };
+            match done {
+                Ok(epoch) => tracing::info!(target: "audit", via, channels, invalidated = %shown, epoch, "gap"),
+                Err(refused) => tracing::info!(target: "audit", via, channels, invalidated = %shown, refused, "gap"),
             }
         }
     }
 
-    fn act(&self, rules: &[Rule], via: Via, events: &[Event], purge: &Purge<'_>) -> Result<Vec<Told>, Refused> {
+    fn act(&self, rules: &[Rule], via: Via, events: &[Event], hands: &Hands<'_>) -> Result<Vec<Told>, Refused> {
         let mut told = Vec::with_capacity(events.len());
         for (index, event) in events.iter().enumerate() {
             let met = rules.iter().enumerate().filter(|(_, rule)| rule.when.is_for(event));
@@ -185,7 +198,7 @@ impl Engine {
             for (event, told) in events.iter().zip(&mut told) {
                 for fired in &mut told.rules {
                     let Some(rule) = rules.get(fired.rule) else { continue };
-                    self.take_turn(turn, rule, event, &mut fired.did, purge);
+                    self.take_turn(turn, rule, event, &mut fired.did, hands);
                 }
             }
         }
@@ -214,67 +227,71 @@ impl Engine {
     }
 
     /// Does what a rule does in this turn.
-    fn take_turn(&self, turn: Turn, rule: &Rule, event: &Event, did: &mut Vec<Value>, purge: &Purge<'_>) {
+    fn take_turn(&self, turn: Turn, rule: &Rule, event: &Event, did: &mut Vec<Value>, hands: &Hands<'_>) {
         let takes = |is_of_objects: bool| is_of_objects == (turn == Turn::Objects);
         for dropped in &rule.invalidate {
             match dropped {
-                Dropped::Object(object) if takes(true) => did.push(self.drop_object(object, event, purge)),
+                Dropped::Object(object) if takes(true) => did.push(self.drop_object(object, event, hands)),
                 Dropped::Responses(purging) if takes(purging.is_of_objects()) => {
-                    did.push(self.drop_responses("invalidate", purging, event, purge));
+                    did.push(self.drop_responses("invalidate", purging, event, hands));
                 }
                 Dropped::Object(_) | Dropped::Responses(_) => {}
             }
         }
         for object in rule.refresh.iter().filter(|_| takes(true)) {
-            did.push(self.refresh(object, event, purge));
+            did.push(self.refresh(object, event, hands));
         }
         for purging in rule.purge.iter().filter(|purging| takes(purging.is_of_objects())) {
-            did.push(self.drop_responses("purge", purging, event, purge));
+            did.push(self.drop_responses("purge", purging, event, hands));
         }
     }
 
-    fn drop_object(&self, object: &Object, event: &Event, purge: &Purge<'_>) -> Value {
-        match object.key.fill(event) {
-            Err(why) => self.skipped("invalidate", json!(object.text()), &why),
-            Ok(key) => self.purged("invalidate", object.shown(&key), &object.named(&key), purge),
+    fn drop_object(&self, object: &Object, event: &Event, hands: &Hands<'_>) -> Value {
+        let key = match object.key.fill(event) {
+            Ok(key) => key,
+            Err(why) => return self.skipped("invalidate", json!(object.text()), &why),
+        };
+        match (hands.drop)(&object.namespace, &key) {
+            Ok(()) => self.done(json!({ "invalidate": object.shown(&key) })),
+            Err(why) => self.skipped("invalidate", object.shown(&key), &why),
         }
     }
 
     /// An object that can't be loaded is invalidated all the same: the reader who comes for it loads it.
-    fn refresh(&self, object: &Object, event: &Event, purge: &Purge<'_>) -> Value {
+    fn refresh(&self, object: &Object, event: &Event, hands: &Hands<'_>) -> Value {
         let key = match object.key.fill(event) {
             Ok(key) => key,
             Err(why) => return self.skipped("refresh", json!(object.text()), &why),
         };
-        match (self.refresh)(&object.namespace, &key) {
-            Ok(()) => {
-                self.counts.action(true);
-                json!({ "refresh": object.shown(&key) })
-            }
-            Err(why) => {
-                let mut did = self.purged("refresh", object.shown(&key), &object.named(&key), purge);
-                did["not_loaded"] = json!(why);
-                did
-            }
+        let Err(not_loaded) = (hands.refresh)(&object.namespace, &key) else {
+            return self.done(json!({ "refresh": object.shown(&key) }));
+        };
+        match (hands.drop)(&object.namespace, &key) {
+            Ok(()) => self.done(json!({ "refresh": object.shown(&key), "not_loaded": not_loaded })),
+            Err(why) => self.skipped("refresh", object.shown(&key), &why),
         }
     }
 
-    fn drop_responses(&self, name: &str, purging: &Purging, event: &Event, purge: &Purge<'_>) -> Value {
+    fn drop_responses(&self, name: &str, purging: &Purging, event: &Event, hands: &Hands<'_>) -> Value {
         match purging.selector(event) {
             Err(why) => self.skipped(name, purging.json(), &why),
-            Ok(selector) => self.purged(name, selector.json(), &selector, purge),
+            Ok(selector) => self.purged(name, &selector, hands),
         }
     }
 
-    /// Applies a selector for an action that is called `name`; `shown` is what the answer says was meant.
-    fn purged(&self, name: &str, shown: Value, selector: &Selector, purge: &Purge<'_>) -> Value {
-        match purge(selector) {
+    /// Applies a selector for an action that is called `name`.
+    fn purged(&self, name: &str, selector: &Selector, hands: &Hands<'_>) -> Value {
+        match (hands.purge)(selector) {
             Ok(Purged { invalidated, epoch }) => {
-                self.counts.action(true);
-                json!({ name: shown, "invalidated": invalidated, "epoch": epoch })
+                self.done(json!({ name: selector.json(), "invalidated": invalidated, "epoch": epoch }))
             }
-            Err(bad) => self.skipped(name, shown, &bad.to_string()),
+            Err(bad) => self.skipped(name, selector.json(), &bad.to_string()),
         }
+    }
+
+    fn done(&self, what: Value) -> Value {
+        self.counts.action(true);
+        what
     }
 
     fn skipped(&self, name: &str, written: Value, why: &str) -> Value {

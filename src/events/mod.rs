@@ -19,7 +19,7 @@ mod wildcard;
 
 pub use cloud_event::{Event, read};
 pub use counts::{Counts, Via};
-pub use engine::{Engine, Fired, Purge, Refresh, Told};
+pub use engine::{Engine, Fired, Hands, OfObject, Purge, Told};
 pub use message::{Message, understand};
 pub use refused::Refused;
 pub use rule::{Dropped, Object, Purging, Rule, When, Within};

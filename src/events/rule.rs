@@ -1,7 +1,7 @@
 //! `[[events.rule]]`: for which events it is, and what it does about them.
 
 use super::cloud_event::Event;
-use super::template::{Template, segment};
+use super::template::Template;
 use super::wildcard::Wildcard;
 use crate::purge::{Selector, Target};
 use serde_json::{Value, json};
@@ -94,30 +94,21 @@ impl Object {
         format!("{}/{}", self.namespace, self.key.text())
     }
 
-    /// All objects that it may mean.
-    pub fn widened(&self) -> Selector {
-        if self.key.is_open() { hard(Target::Api(self.api()), None) } else { self.named(self.key.text()) }
+    /// Whether its key has names.
+    pub(super) fn is_open(&self) -> bool {
+        self.key.is_open()
     }
 
-    /// The object of this key.
-    pub fn named(&self, key: &str) -> Selector {
-        let path = format!("/{}/{}", self.namespace, segment(key));
-        hard(Target::Path { host: None, path }, Some(self.api()))
+    /// All objects that it may mean, where its key has names: a namespace is an API of its own.
+    pub(super) fn namespace(&self) -> Selector {
+        let target = Target::Api(format!("objects/{}", self.namespace));
+        Selector { target, api: None, soft: false, dry_run: false }
     }
 
     /// The object of this key as answers and the audit name it.
     pub(super) fn shown(&self, key: &str) -> Value {
         json!(format!("{}/{key}", self.namespace))
     }
-
-    /// A namespace is an API of its own.
-    fn api(&self) -> String {
-        format!("objects/{}", self.namespace)
-    }
-}
-
-fn hard(target: Target, api: Option<String>) -> Selector {
-    Selector { target, api, soft: false, dry_run: false }
 }
 
 /// What of the responses is invalidated: a selector as `POST /v1/purge` has them, in which the event fills in names.

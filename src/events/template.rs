@@ -174,7 +174,7 @@ impl Template {
 }
 
 /// A text as one segment of a path.
-pub(super) fn segment(text: &str) -> String {
+fn segment(text: &str) -> String {
     utf8_percent_encode(text, ESCAPED).to_string()
 }
 

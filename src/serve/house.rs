@@ -5,7 +5,7 @@ use super::in_force::{Current, InForce};
 use super::reload::Reloader;
 use super::report;
 use crate::admin::{ApiView, House, NotReloaded};
-use crate::events::{Refused, Tell, Told, Via};
+use crate::events::{Hands, Refused, Tell, Told, Via};
 use crate::policy::Mounted;
 use crate::purge::{self, BadSelector, Purged, Selector, Target};
 use crate::telemetry::Gauges;
@@ -39,8 +39,16 @@ impl Rooms {
         let tally = &in_force.served[mounted.number].tally;
         let counted = self.foundation.telemetry.api(&mounted.id);
         let (name, version) = (&mounted.api.name, &mounted.api.version);
-        let all = in_force.shown.get("api").and_then(Value::as_array);
-        let own = |api: &&Value| api["name"] == name.as_str() && api["version"] == version.as_str();
+        let shown = &in_force.shown;
+        let (all, of) = match &mounted.api.namespace {
+            None => (shown.get("api"), Some(name)),
+            Some(_) => (shown.get("objects").and_then(|objects| objects.get("namespace")), None),
+        };
+        let all = all.and_then(Value::as_array);
+        let own = |api: &&Value| match of {
+            Some(name) => api["name"] == name.as_str() && api["version"] == version.as_str(),
+            None => api["name"] == version.as_str(),
+        };
         ApiView {
             name: name.clone(),
             version: version.clone(),
@@ -72,13 +80,26 @@ impl Rooms {
         Ok(purged)
     }
 
+    /// What acts on events under the configuration in force.
+    fn with_hands<T>(&self, in_force: &InForce, act: impl FnOnce(&Hands<'_>) -> T) -> T {
+        let objects = |namespace: &str| {
+            self.foundation.telemetry.invalidated(Some(&format!("objects/{namespace}")));
+            in_force.objects.as_ref().ok_or("there is no [objects]")
+        };
+        act(&Hands {
+            purge: &|selector| self.purged(in_force, selector),
+            drop: &|namespace, key| objects(namespace)?.drop_one(namespace, key).map(drop),
+            refresh: &|namespace, key| objects(namespace)?.refresh(namespace, key),
+        })
+    }
+
     /// Takes the news of a source of this kind that listens to these channels.
     pub(super) fn tell(self: &Arc<Self>, via: Via, channels: Vec<String>) -> Tell {
         let rooms = Arc::clone(self);
         Arc::new(move |news| {
             let in_force = rooms.current.load_full();
-            let purge = |selector: &Selector| rooms.purged(&in_force, selector);
-            rooms.foundation.events.hear(&in_force.config.events, (via, &channels), news, &purge);
+            let events = &rooms.foundation.events;
+            rooms.with_hands(&in_force, |hands| events.hear(&in_force.config.events, (via, &channels), news, hands));
         })
     }
 }
@@ -100,8 +121,8 @@ impl House for Rooms {
 
     fn events(&self, fields: &HeaderMap, body: &[u8]) -> Result<Vec<Told>, Refused> {
         let in_force = self.current.load_full();
-        let purge = |selector: &Selector| self.purged(&in_force, selector);
-        self.foundation.events.ask(&in_force.config.events, (fields, body), &purge)
+        let events = &self.foundation.events;
+        self.with_hands(&in_force, |hands| events.ask(&in_force.config.events, (fields, body), hands))
     }
 
     fn purge(&self, selector: &Selector) -> Result<Purged, BadSelector> {
@@ -205,6 +226,11 @@ impl Rooms {
             let (labels, tally) = ([("api", &*mounted.id)], &in_force.served[mounted.number].tally);
             gauges.put("freshgate_stored_entries", "Answers in the store, by API.", &labels, as_f64(tally.entries()));
             gauges.put("freshgate_stored_bytes", "Bytes that they take, by API.", &labels, as_f64(tally.bytes()));
+            if mounted.api.namespace.is_some() {
+                let help = "Objects that had to go for want of room in their namespace.";
+                let evicted = store.evicted_of(&mounted.api.version);
+                gauges.count("freshgate_objects_evicted_total", help, &labels, evicted);
+            }
         }
         let (running, scopes) = (fills.running() as u64, store.scopes.len() as u64);
         gauges.put("freshgate_fills", "Answers that are being recorded.", &[], as_f64(running));
