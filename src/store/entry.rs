@@ -64,10 +64,14 @@ pub struct Extra {
     pub encoded: Option<Arc<Encodings>>,
 }
 
+/// What a value costs that is shared, beside its bytes.
+const SHARED: usize = 40;
+
 impl Extra {
     /// Bytes of memory that it takes, but for the trailer fields, which few have.
     fn size(&self) -> usize {
-        size_of::<Self>() + self.encoded.as_ref().map_or(0, |encoded| encoded.size())
+        let etag = self.etag.as_ref().map_or(0, |etag| etag.len() + SHARED);
+        size_of::<Self>() + etag + self.encoded.as_ref().map_or(0, |encoded| encoded.size())
     }
 }
 
