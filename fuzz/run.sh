@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-all=(cache_control dates vary ranges consider requests targets_and_keys)
+all=(cache_control dates vary ranges consider requests targets_and_keys events)
 seconds=${1:-60}
 targets=("${@:2}")
 ((${#targets[@]})) || targets=("${all[@]}")

@@ -10,6 +10,7 @@ mod requests;
 mod strict;
 
 use freshgate::clock::Now;
+use freshgate::events::{Event, Message, Template, read, understand};
 use freshgate::listener::Scanner;
 use freshgate::policy::{KeyRules, Place, canonical_host, canonical_path, canonical_query, check_query, write_key};
 use freshgate::rfc9110::range::{ContentRange, Part, Ranged};
@@ -24,8 +25,8 @@ use freshgate::rfc9111::{
     consider as considered, effective, freshen, groups, is_of_target, reuse, targets, usable_on_error,
 };
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_LANGUAGE, AGE, CACHE_CONTROL, COOKIE, DATE, ETAG, EXPIRES, IF_NONE_MATCH, IF_RANGE,
-    LAST_MODIFIED, LOCATION, RANGE, VARY,
+    ACCEPT_ENCODING, ACCEPT_LANGUAGE, AGE, CACHE_CONTROL, CONTENT_TYPE, COOKIE, DATE, ETAG, EXPIRES, IF_NONE_MATCH,
+    IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use readers::{Reader, decoded};
@@ -516,5 +517,74 @@ pub fn targets_and_keys(data: &[u8]) {
     let Ok(other) = canonical_path(other) else { return };
     for reader in Reader::all().into_iter().filter(|reader| reader.segments(&one) == reader.segments(&other)) {
         assert_eq!(Place::new(&one), Place::new(&other), "{reader:?} takes {one} for {other}");
+    }
+}
+
+/// Fields and a content, with an empty line between: events as they are sent, or the message of a source.
+pub fn events(data: &[u8]) {
+    let at = data.windows(2).position(|two| two == b"\n\n").unwrap_or(data.len());
+    let (head, body) = (&data[..at], data.get(at + 2..).unwrap_or_default());
+    for event in read(&fields(head), body, 5).into_iter().flatten() {
+        is_whole(&event);
+        assert_eq!(read(&binary(&event), b"", 1), Ok(vec![Event { data: None, ..event.clone() }]));
+        let written = structured(&event).to_string();
+        let structured =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json"))]);
+        match read(&structured, written.as_bytes(), 1) {
+            Ok(again) => assert!(again.iter().all(|again| is_same(again, &event)), "{written}"),
+            // One level more than there was.
+            Err(refused) => assert!(refused.to_string().contains("recursion"), "{written}"),
+        }
+        match understand("c", written.as_bytes(), 1 << 20) {
+            Message::Event(again) => assert!(is_same(&Event { channel: None, ..again }, &event) || written.len() > 250),
+            Message::Something(_) => assert!(written.len() > 250, "{written}"),
+        }
+    }
+    if let Message::Event(event) = understand("c", body, 1000) {
+        assert_eq!(event.channel.as_deref(), Some("c"));
+        assert!(event.id.is_some() || event.subject.as_ref().is_some_and(|key| !key.is_empty()));
+        stays_in_its_folder(&event);
+    }
+}
+
+/// But for the last digit of a fraction.
+fn is_same(one: &Event, other: &Event) -> bool {
+    let bare = |event: &Event| Event { data: None, ..event.clone() };
+    bare(one) == bare(other) && one.data.is_some() == other.data.is_some()
+}
+
+fn is_whole(event: &Event) {
+    let needed = [&event.id, &event.source, &event.kind];
+    assert!(needed.iter().all(|text| text.as_ref().is_some_and(|text| !text.is_empty())));
+    let all = needed.into_iter().chain([&event.subject]).flatten();
+    assert!(all.clone().all(|text| text.len() <= 2048 && !text.chars().any(char::is_control)));
+    assert_eq!(event.channel, None);
+    stays_in_its_folder(event);
+}
+
+fn binary(event: &Event) -> HeaderMap {
+    let version = Some("1.0".to_owned());
+    let all = [("specversion", &version), ("id", &event.id), ("source", &event.source), ("type", &event.kind)];
+    let all = all.into_iter().chain([("subject", &event.subject)]);
+    let written = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let field = |(name, text): (&str, &Option<String>)| {
+        let name = HeaderName::from_bytes(format!("ce-{name}").as_bytes()).ok()?;
+        Some((name, HeaderValue::from_str(&written(text.as_ref()?)).ok()?))
+    };
+    all.filter_map(field).collect()
+}
+
+fn structured(event: &Event) -> serde_json::Value {
+    let Event { id, source, kind, subject, channel: _, data } = event;
+    serde_json::json!({ "specversion": "1.0", "id": id, "source": source, "type": kind, "subject": subject, "data": data })
+}
+
+/// Whatever an event fills in is one segment, and the path is canonical, unless none would be taken for it.
+fn stays_in_its_folder(event: &Event) {
+    for name in ["subject", "id", "data.a"] {
+        let Ok(path) = Template::parse(&format!("/a/{{{name}}}/b")).unwrap().fill_path(event) else { continue };
+        let segments: Vec<&str> = path.split('/').collect();
+        assert!(matches!(segments[..], ["", "a", filled, "b"] if !matches!(filled, "" | "." | "..")), "{path}");
+        assert!(canonical_path(&path).is_ok_and(|canonical| canonical == path) || canonical_path(&path).is_err());
     }
 }

@@ -12,8 +12,8 @@
 //!    are the standards as pure functions.
 //! 4. [`store`] keeps answers, and in its `scopes` lies the heart: why no answer from before a write is used after it.
 //! 5. [`fill`] asks an origin once for all who wait, over [`upstream`]'s connections.
-//! 6. [`admin`] looks and purges from a port of its own; [`purge`] turns a selector into scopes,
-//!    [`snapshot`] takes what is stored over a restart.
+//! 6. [`admin`] looks and purges from a port of its own; [`purge`] turns a selector into scopes, [`events`] says what changed
+//!    behind the gateway, [`snapshot`] takes what is stored over a restart.
 //! 7. [`config`] reads the file into the settings that each part owns; [`cli`] has the commands.
 //!
 //! Below everything: [`body`] (what flows through), [`client`] (who asks), [`clock`] and [`tasks`] (the only readers of
@@ -30,6 +30,7 @@ pub mod config;
 mod counted;
 mod descriptors;
 pub mod encode;
+pub mod events;
 pub mod fill;
 pub mod gateway;
 mod gather;

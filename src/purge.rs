@@ -6,6 +6,7 @@
 use crate::policy::{Apis, BadTarget, Mounted, Place, Scope, canonical_host, canonical_path, is_second_key};
 use crate::store::{Held, Severity, Standing, Store};
 use http::Method;
+use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,6 +21,32 @@ pub struct Selector {
     pub soft: bool,
     /// `"dry_run"`: count by scanning, change nothing.
     pub dry_run: bool,
+}
+
+impl Selector {
+    /// As its JSON says it.
+    pub fn json(&self) -> Value {
+        let Selector { target, api, soft, dry_run } = self;
+        let mut said = match target {
+            Target::All => json!({ "all": true }),
+            Target::Api(api) => json!({ "api": api }),
+            Target::Path { host: None, path } => json!({ "path": path }),
+            Target::Path { host, path } => json!({ "path": path, "host": host }),
+            Target::Prefix { host: None, path } => json!({ "prefix": path }),
+            Target::Prefix { host, path } => json!({ "prefix": path, "host": host }),
+            Target::Tag(tag) => json!({ "tag": tag }),
+            Target::User(user) => json!({ "user": user }),
+        };
+        if let Some(api) = api {
+            said["api"] = json!(api);
+        }
+        for (name, set) in [("soft", soft), ("dry_run", dry_run)] {
+            if *set {
+                said[name] = json!(true);
+            }
+        }
+        said
+    }
 }
 
 /// What is meant by a [`Selector`]. Paths are public ones; `host` narrows to APIs of that host.

@@ -64,6 +64,8 @@ bounds! {
     BackgroundRefreshes = "background_refreshes",
     /// `limits.compressions`: a content was given as it is.
     Compressions = "compressions",
+    /// `events.duplicates.count`: an event was forgotten before its time.
+    EventDuplicates = "event_duplicates",
     /// Connections of the admin port: accepting had to wait.
     AdminConnections = "admin_connections",
     /// Wrong tokens from one address: 429.

@@ -56,3 +56,8 @@ fn requests() {
 fn targets_and_keys() {
     feed("targets_and_keys", targets::targets_and_keys);
 }
+
+#[test]
+fn events() {
+    feed("events", targets::events);
+}

@@ -1,11 +1,13 @@
 //! What the admin port sees of the rest of the house.
 
+use crate::events::{Refused, Told};
 use crate::purge::{BadSelector, Purged, Selector};
+use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 
 /// The running gateway as the admin port sees it. None of these waits; only [`House::purge`] may take long, and only
-/// for a dry run, which scans, and [`House::reload`].
+/// for a dry run, which scans, [`House::events`] and [`House::reload`].
 pub trait House: Send + Sync + 'static {
     /// Every API, in the order of the file.
     fn apis(&self) -> Vec<ApiView>;
@@ -19,6 +21,16 @@ pub trait House: Send + Sync + 'static {
     /// # Errors
     /// When the selector names nothing that this gateway has.
     fn purge(&self, selector: &Selector) -> Result<Purged, BadSelector>;
+
+    /// Bytes that a request with events may have.
+    fn event_body(&self) -> u64;
+
+    /// Acts on the events of a request; all that they mean is invalidated when it returns, or nothing. With many events and rules it may
+    /// take a while; the admin port runs it on a thread where that is fine.
+    ///
+    /// # Errors
+    /// Why nothing was done.
+    fn events(&self, fields: &HeaderMap, body: &[u8]) -> Result<Vec<Told>, Refused>;
 
     /// Whether requests may be sent here.
     ///

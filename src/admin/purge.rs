@@ -1,5 +1,6 @@
 //! The calls that purge, each with its line in the audit.
 
+use super::body;
 use super::guard::Peer;
 use super::house::House;
 use super::problem::Problem;
@@ -8,21 +9,16 @@ use super::selector;
 use super::settings::Role;
 use super::tokens::Caller;
 use crate::purge::{BadSelector, Purged, Selector, Target};
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Bytes of a request's body.
 const BODY_LIMIT: usize = 64 << 10;
-/// How long a body may take to come.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Scans run one at a time, also those whose client has left.
 static SCANS: Semaphore = Semaphore::const_new(1);
 
@@ -51,7 +47,7 @@ pub(super) async fn selected(
 ) -> Answer {
     let (head, body) = request.into_parts();
     must_be_json(&head.headers)?;
-    let selector = selector::parsed(&read(body).await?).map_err(Problem::bad_request)?;
+    let selector = selector::parsed(&body::read(body, BODY_LIMIT).await?).map_err(Problem::bad_request)?;
     if selector.target == Target::All {
         by.needs(Role::Administrator)?;
     }
@@ -67,21 +63,6 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
     }
     let detail = "Content-Type must be application/json";
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body must be JSON", detail))
-}
-
-async fn read(body: Body) -> Result<bytes::Bytes, Problem> {
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let detail = format!("a body may have {BODY_LIMIT} bytes");
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", detail))
-        }
-        Ok(Err(_)) => Err(Problem::bad_request("the body broke off")),
-        Err(_) => {
-            let detail = format!("the body took longer than {} s", BODY_TIMEOUT.as_secs());
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly", detail))
-        }
-    }
 }
 
 /// Who purges, from where.
@@ -112,7 +93,7 @@ async fn scanned(house: Arc<dyn House>, by: By, selector: Selector) -> Result<Re
 
 fn purged(house: &dyn House, By(caller, peer): &By, selector: &Selector) -> Result<Purged, BadSelector> {
     let purged = house.purge(selector);
-    let (token, selector) = (&caller.name, selector::Said(selector));
+    let (token, selector) = (&caller.name, selector.json());
     match &purged {
         Ok(Purged { invalidated, epoch }) => {
             tracing::info!(target: "audit", token, %peer, %selector, epoch, invalidated, "purge");

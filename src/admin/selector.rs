@@ -1,10 +1,9 @@
-//! A selector as JSON says it: read from the body of `POST /v1/purge`, written into the audit.
+//! A selector as JSON says it, read from the body of `POST /v1/purge`.
 
 use crate::purge::{Selector, Target};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::json;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -92,32 +91,4 @@ fn not_empty(member: &str, value: Option<&str>) -> Result<(), String> {
 
 fn public(member: &str, path: String) -> Result<String, String> {
     if path.starts_with('/') { Ok(path) } else { Err(format!("`{member}` must begin with /")) }
-}
-
-/// A selector as its JSON says it.
-pub(super) struct Said<'a>(pub(super) &'a Selector);
-
-impl fmt::Display for Said<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Selector { target, api, soft, dry_run } = self.0;
-        let mut said = match target {
-            Target::All => json!({ "all": true }),
-            Target::Api(api) => json!({ "api": api }),
-            Target::Path { host: None, path } => json!({ "path": path }),
-            Target::Path { host, path } => json!({ "path": path, "host": host }),
-            Target::Prefix { host: None, path } => json!({ "prefix": path }),
-            Target::Prefix { host, path } => json!({ "prefix": path, "host": host }),
-            Target::Tag(tag) => json!({ "tag": tag }),
-            Target::User(user) => json!({ "user": user }),
-        };
-        if let Some(api) = api {
-            said["api"] = json!(api);
-        }
-        for (name, set) in [("soft", soft), ("dry_run", dry_run)] {
-            if *set {
-                said[name] = json!(true);
-            }
-        }
-        said.fmt(f)
-    }
 }

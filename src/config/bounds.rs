@@ -102,6 +102,14 @@ pub(super) const RETRIES: Counts = 0..=10;
 pub(super) const BACKOFF: Durations = Duration::ZERO..=MINUTE;
 pub(super) const RETRY_BODY: Sizes = 0..=MIB;
 
+// [events]
+pub(super) const DUPLICATES_WINDOW: Durations = Duration::ZERO..=times(DAY, 7);
+pub(super) const DUPLICATES_COUNT: Counts = 1..=1_000_000;
+pub(super) const EVENT_BATCH: Counts = 1..=1000;
+pub(super) const EVENT_BODY: Sizes = KIB..=64 * MIB;
+pub(super) const EVENT_RULES: usize = 1000;
+pub(super) const EVENT_ACTIONS: usize = 64;
+
 // [objects]
 pub(super) const NAMESPACES: usize = 1000;
 pub(super) const NAMESPACE_SIZE: Sizes = 64 * KIB..=1024 * GIB;

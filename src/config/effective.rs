@@ -6,6 +6,7 @@
 
 use super::Config;
 use super::auth::NAME_FROM;
+use super::events;
 use super::tls::CLIENT_AUTH;
 use super::words::{self, word};
 use crate::auth;
@@ -32,6 +33,7 @@ pub fn effective(config: &Config) -> Value {
         file.insert("objects".into(), object_cache(objects));
     }
     file.insert("log".into(), log(&config.log));
+    file.insert("events".into(), events::shown(&config.events));
     file.insert("api".into(), config.apis.iter().map(api).collect());
     Value::Object(file)
 }

@@ -17,6 +17,7 @@ mod bounds;
 mod cache;
 mod compress;
 mod effective;
+mod events;
 mod fault;
 mod key;
 mod log;
@@ -82,6 +83,8 @@ pub struct Config {
     pub objects: Option<objects_cache::Settings>,
     /// `[log]`.
     pub log: telemetry::Settings,
+    /// `[events]`.
+    pub events: crate::events::Settings,
     /// Every `[[api]]`, in the order of the file.
     pub apis: Vec<policy::Api>,
 }
@@ -191,6 +194,14 @@ fn config(root: Table<'_>) -> Config {
     }
     let (cache, mut log) = (cache::cache(&root), log::log(&root));
     let apis = api::apis(&root);
+    let spaces = objects.iter().flat_map(|objects| &objects.namespaces);
+    let namespaces: Vec<String> = spaces.map(|space| space.api.version.clone()).collect();
+    // JOIN: the channels of [[events.source]].
+    let known = events::Known { apis: &apis, namespaces: &namespaces, channels: &[] };
+    let events = events::events(&root, &known);
+    if !events.rules.is_empty() && admin.listen.is_none() && known.channels.is_empty() {
+        root.place_of("events").warn("no event can come: there is no [admin], which takes them");
+    }
     hide_keys(&mut log.redact_query, &apis);
     let asked = server.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     if !asked && apis.iter().any(|api| asks(api, |auth| matches!(auth, callers::Settings::ClientCertificate(_)))) {
@@ -213,7 +224,7 @@ fn config(root: Table<'_>) -> Config {
         }
     }
     root.finish();
-    Config { server, cache, admin, objects, log, apis }
+    Config { server, cache, admin, objects, log, events, apis }
 }
 
 /// Whether an endpoint is what is reached at this address of our own.

@@ -52,6 +52,8 @@ fn complete_toml_has_the_defaults_of_the_code() {
     assert_eq!((examples.routes.len(), examples.purges.len()), (2, 1));
     examples.routes.clear();
     examples.purges.clear();
+    assert_eq!(complete.config.events.rules.len(), 1);
+    complete.config.events.rules.clear();
     assert_eq!(complete.config, bare.config);
     assert_eq!(*bare.config.apis[0].rules, policy::Rules::default());
     assert_eq!(bare.config.server, listener::Settings::default());
@@ -173,6 +175,7 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         server = { listen = ["[::1]:0", "127.0.0.1:0"], trusted_proxies = ["10.0.0.0/8", "::1"], purge_method = true, handover = "h.sock", limits = { request_body = "3KB" } }
         cache = { max_size = 4194304, eviction = "tinylfu", snapshot = "s" }
         log = { format = "pretty", level = "debug", access = false, sample = 0.25, redact_query = [] }
+        events = { batch = 7, body = 4096, duplicates = { window = 0, count = 3 }, rule = [{ when = { type = "t" }, purge = { path = "/{id}", soft = true } }] }
         [admin]
         listen = "0.0.0.0:9090"
         insecure = true

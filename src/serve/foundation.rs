@@ -7,6 +7,7 @@ use crate::auth::Outside;
 use crate::clock::{Clock, millis};
 use crate::config::{self, Config};
 use crate::descriptors;
+use crate::events::Engine;
 use crate::fill::{self, Fills};
 use crate::gateway::{self, Gateway, Served, Succession};
 use crate::listener::{self, Gate};
@@ -40,6 +41,8 @@ pub(super) struct Foundation {
     pub(super) succession: Arc<Succession>,
     /// Milliseconds that a write may take at the most, under any configuration since the start.
     pub(super) longest_write: Arc<AtomicU64>,
+    /// Acts on events.
+    pub(super) events: Arc<Engine>,
     /// What was found of the snapshot; known once it is loaded, or found wanting.
     pub(super) snapshot: OnceLock<Counts>,
 }
@@ -74,6 +77,7 @@ impl Foundation {
             clients: Tasks::default(),
             succession: Arc::new(Succession::new(apis.clone())),
             longest_write: Arc::default(),
+            events: Arc::new(Engine::new(&config.events.duplicates, clock.clone(), Arc::clone(&reached))),
             snapshot: OnceLock::new(),
             outside: Outside {
                 tls: TlsClient::system(),

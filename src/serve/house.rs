@@ -3,12 +3,14 @@
 use super::foundation::Foundation;
 use super::in_force::{Current, InForce};
 use super::reload::Reloader;
-use super::report::Refused;
+use super::report;
 use crate::admin::{ApiView, House, NotReloaded};
+use crate::events::{Hands, Refused, Tell, Told, Via};
 use crate::policy::Mounted;
 use crate::purge::{self, BadSelector, Purged, Selector, Target};
 use crate::telemetry::Gauges;
 use crate::tls;
+use http::HeaderMap;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,6 +61,47 @@ impl Rooms {
             origin_ms_saved: counted.origin_ms_saved,
         }
     }
+
+    /// Applies a selector to what is in force.
+    fn purged(&self, in_force: &InForce, selector: &Selector) -> Result<Purged, BadSelector> {
+        // A purge that comes before a reload, and ends after it, has the names of before. What was asked under the new ones was asked after
+        // the purge came, and what was stored under the old ones, and is still in force, is covered.
+        let stored = |mounted: &Mounted| in_force.served[mounted.number].tally.entries();
+        let purged = purge::apply(&in_force.apis, &self.foundation.store, selector, &stored)?;
+        if !selector.dry_run {
+            let api = match &selector.target {
+                Target::Api(api) => Some(api.as_str()),
+                Target::All | Target::Path { .. } | Target::Prefix { .. } | Target::Tag(_) | Target::User(_) => {
+                    selector.api.as_deref()
+                }
+            };
+            self.foundation.telemetry.invalidated(api);
+        }
+        Ok(purged)
+    }
+
+    /// What acts on events under the configuration in force.
+    fn with_hands<T>(&self, in_force: &InForce, act: impl FnOnce(&Hands<'_>) -> T) -> T {
+        let objects = |namespace: &str| {
+            self.foundation.telemetry.invalidated(Some(&format!("objects/{namespace}")));
+            in_force.objects.as_ref().ok_or("there is no [objects]")
+        };
+        act(&Hands {
+            purge: &|selector| self.purged(in_force, selector),
+            drop: &|namespace, key| objects(namespace)?.drop_one(namespace, key).map(drop),
+            refresh: &|namespace, key| objects(namespace)?.refresh(namespace, key),
+        })
+    }
+
+    /// Takes the news of a source of this kind that listens to these channels.
+    pub(super) fn tell(self: &Arc<Self>, via: Via, channels: Vec<String>) -> Tell {
+        let rooms = Arc::clone(self);
+        Arc::new(move |news| {
+            let in_force = rooms.current.load_full();
+            let events = &rooms.foundation.events;
+            rooms.with_hands(&in_force, |hands| events.hear(&in_force.config.events, (via, &channels), news, hands));
+        })
+    }
 }
 
 impl House for Rooms {
@@ -72,22 +115,18 @@ impl House for Rooms {
         in_force.apis.get(&format!("{name}/{version}")).map(|mounted| self.view(&in_force, mounted))
     }
 
-    fn purge(&self, selector: &Selector) -> Result<Purged, BadSelector> {
-        // A purge that comes before a reload, and ends after it, has the names of before. What was asked under the new ones was asked after
-        // the purge came, and what was stored under the old ones, and is still in force, is covered.
+    fn event_body(&self) -> u64 {
+        self.current.load().config.events.body
+    }
+
+    fn events(&self, fields: &HeaderMap, body: &[u8]) -> Result<Vec<Told>, Refused> {
         let in_force = self.current.load_full();
-        let stored = |mounted: &Mounted| in_force.served[mounted.number].tally.entries();
-        let purged = purge::apply(&in_force.apis, &self.foundation.store, selector, &stored)?;
-        if !selector.dry_run {
-            let api = match &selector.target {
-                Target::Api(api) => Some(api.as_str()),
-                Target::All | Target::Path { .. } | Target::Prefix { .. } | Target::Tag(_) | Target::User(_) => {
-                    selector.api.as_deref()
-                }
-            };
-            self.foundation.telemetry.invalidated(api);
-        }
-        Ok(purged)
+        let events = &self.foundation.events;
+        self.with_hands(&in_force, |hands| events.ask(&in_force.config.events, (fields, body), hands))
+    }
+
+    fn purge(&self, selector: &Selector) -> Result<Purged, BadSelector> {
+        self.purged(&self.current.load_full(), selector)
     }
 
     fn ready(&self) -> Result<(), Vec<String>> {
@@ -109,7 +148,9 @@ impl House for Rooms {
     fn reload(&self) -> Result<Value, NotReloaded> {
         match self.reloader.reload("admin") {
             Ok(report) => Ok(report.json()),
-            Err(refused @ (Refused::NoFile | Refused::Stopping)) => Err(NotReloaded::Never(refused.to_string())),
+            Err(refused @ (report::Refused::NoFile | report::Refused::Stopping)) => {
+                Err(NotReloaded::Never(refused.to_string()))
+            }
             Err(refused) => Err(NotReloaded::Faults { number: refused.count(), told: refused.faults() }),
         }
     }
@@ -154,8 +195,30 @@ impl Rooms {
         }
     }
 
+    /// What became of events.
+    fn measure_events(&self, gauges: &mut Gauges) {
+        let (events, counts) = (&self.foundation.events, self.foundation.events.counts());
+        for (via, result, count) in counts.events() {
+            let help = "Events, by how they came and what became of them; a request that is refused counts once.";
+            gauges.count("freshgate_events_total", help, &[("via", via), ("result", result)], count);
+        }
+        for (via, count) in counts.gaps() {
+            let help = "How often messages of a source may have been lost, and all that they could have meant was invalidated.";
+            gauges.count("freshgate_event_gaps_total", help, &[("via", via)], count);
+        }
+        for (result, count) in counts.actions() {
+            let help = "What rules had to do for events, by whether they could.";
+            gauges.count("freshgate_event_actions_total", help, &[("result", result)], count);
+        }
+        let help = "How often a rule was for an event.";
+        gauges.count("freshgate_event_rules_total", help, &[], counts.rules());
+        let help = "Events that are remembered, to know them when they come again.";
+        gauges.put("freshgate_events_remembered", help, &[], events.remembered() as f64);
+    }
+
     fn measure(&self, gauges: &mut Gauges) {
         self.measure_origins(gauges);
+        self.measure_events(gauges);
         let as_f64 = |n: u64| n as f64;
         let Foundation { store, fills, budget, gate, reached, .. } = &*self.foundation;
         let in_force = self.current.load_full();

@@ -35,6 +35,7 @@ pub use start_error::StartError;
 use crate::admin;
 use crate::clock::{Clock, millis};
 use crate::config::Config;
+use crate::events::{Tell, Via};
 use crate::policy::Apis;
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -240,6 +241,12 @@ impl Running {
     /// what is due of fetches. The configuration itself is taken over when two looks have found the same.
     pub fn look_at_files(&self) {
         self.watch.look();
+    }
+
+    /// Takes the news of a source of events that listens to these channels; what they mean under the configuration in force is invalidated
+    /// when it returns.
+    pub fn tell(&self, via: Via, channels: Vec<String>) -> Tell {
+        self.rooms.tell(via, channels)
     }
 
     /// Resolves once another process has taken over (`server.handover`); then there is nothing left to do but to stop.

@@ -161,6 +161,7 @@ impl Reloader {
         let (next, foundation) = (Arc::new(next), &*self.foundation);
         let ids = |apis: &Apis| apis.iter().map(|m| Arc::clone(&m.id)).collect::<Vec<_>>();
         foundation.guard.change(&next.config.admin.tokens);
+        foundation.events.change(&next.config.events.duplicates);
         foundation.objects.guard().change(object_tokens(&next.config));
         foundation.store.arrange(&shelves(&next.config));
         foundation.telemetry.set_apis(ids(&before.apis).into_iter().chain(ids(&next.apis)));

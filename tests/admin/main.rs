@@ -4,6 +4,7 @@
 
 mod browsers;
 mod cli;
+mod events;
 mod guard;
 mod purge;
 mod read;

@@ -2,9 +2,11 @@
 
 use freshgate::admin::{self, ApiView, Guard, House, NotReloaded, Proof, Role, Token};
 use freshgate::clock::Clock;
+use freshgate::events::{self, Fired, Refused, Told};
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::reached::Reached;
 use freshgate::tasks::Tasks;
+use http::HeaderMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
@@ -27,6 +29,8 @@ pub(crate) struct Double {
     pub(crate) scan: Mutex<Option<mpsc::Receiver<()>>>,
     /// Dry runs under way, and the most there were at once.
     pub(crate) scans: (AtomicUsize, AtomicUsize),
+    /// The subjects of events that were acted on.
+    pub(crate) events: Mutex<Vec<Option<String>>>,
     /// How often the one line of the metrics comes after the first.
     pub(crate) more_metrics: AtomicUsize,
 }
@@ -77,6 +81,26 @@ impl House for Double {
                 Ok(Purged { invalidated: None, epoch: purges.len() as u64 })
             }
         }
+    }
+
+    fn event_body(&self) -> u64 {
+        4_096
+    }
+
+    fn events(&self, fields: &HeaderMap, body: &[u8]) -> Result<Vec<Told>, Refused> {
+        let events = events::read(fields, body, 3)?;
+        if let Some(index) = events.iter().position(|event| event.kind.as_deref() == Some("nobody")) {
+            return Err(Refused::NoRule { index: (events.len() > 1).then_some(index) });
+        }
+        let told = |event: &events::Event| Told {
+            id: event.id.clone(),
+            source: event.source.clone(),
+            duplicate: false,
+            rules: vec![Fired { rule: 0, did: vec![json!({ "refresh": event.subject })] }],
+        };
+        let all = events.iter().map(told).collect();
+        self.events.lock().unwrap().extend(events.into_iter().map(|event| event.subject));
+        Ok(all)
     }
 
     fn ready(&self) -> Result<(), Vec<String>> {
