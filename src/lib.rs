@@ -30,6 +30,7 @@ pub mod config;
 mod counted;
 mod descriptors;
 pub mod encode;
+pub mod events;
 pub mod fill;
 pub mod gateway;
 mod gather;

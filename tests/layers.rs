@@ -28,13 +28,14 @@ use std::path::Path;
 /// makes one for each request. `alarm` is a timeout that costs little and that both rims use, `listener` and `upstream`.
 /// `policy` stands above `auth` and `upstream`, since an API names its endpoints and how its callers are told apart; `auth` above
 /// `upstream`, since an issuer and a judge of callers are asked over connections of the same kind.
-const ORDER: [&str; 32] = [
+const ORDER: [&str; 33] = [
     "main",
     "cli",
     "serve",
     "config",
     "listener",
     "admin",
+    "events",
     "telemetry",
     "gateway",
     "purge",

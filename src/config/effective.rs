@@ -11,6 +11,7 @@ use super::values::{show_duration, show_size};
 use super::words::{self, word};
 use crate::auth;
 use crate::encode;
+use crate::events;
 use crate::limit::{Limiter, Quota};
 use crate::policy::{Api, FieldPattern, HostHeader, KeyRules, Names, PurgeRule, QueryKey, Route, Rules, Share, Ttl};
 use crate::upstream::{self, Endpoint};
@@ -29,6 +30,9 @@ pub fn effective(config: &Config) -> Value {
         file.insert("admin".into(), admin);
     }
     file.insert("log".into(), log(&config.log));
+    if !config.sources.is_empty() {
+        file.insert("events".into(), json!({ "source": config.sources.iter().map(source).collect::<Vec<_>>() }));
+    }
     file.insert("api".into(), config.apis.iter().map(api).collect());
     Value::Object(file)
 }
@@ -154,16 +158,7 @@ fn origin(table: &mut Value, o: &upstream::Settings) {
         "streams": pool.streams,
     });
     if let Some(tls) = &pool.tls {
-        let (files, shown) = (tls.files(), |path: &std::path::PathBuf| json!(path.display().to_string()));
-        let identity = files.identity.as_ref();
-        let all = [
-            ("ca", files.ca.as_ref().map(shown)),
-            ("name", files.name.as_ref().map(|name| json!(name))),
-            ("cert", identity.map(|(cert, _)| shown(cert))),
-            ("key", identity.map(|(_, key)| shown(key))),
-        ];
-        let all = all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-        table["pool"]["tls"] = Value::Object(all.collect());
+        table["pool"]["tls"] = trust(tls);
     }
     table["health"] = json!({
         "failures": health.failures,
@@ -194,6 +189,43 @@ fn origin(table: &mut Value, o: &upstream::Settings) {
             "trials": breaker.trials,
         });
     }
+}
+
+/// Whom we trust at the other end, and what we show there.
+fn trust(tls: &upstream::TlsClient) -> Value {
+    let (files, shown) = (tls.files(), |path: &std::path::PathBuf| json!(path.display().to_string()));
+    let identity = files.identity.as_ref();
+    let all = [
+        ("ca", files.ca.as_ref().map(shown)),
+        ("name", files.name.as_ref().map(|name| json!(name))),
+        ("cert", identity.map(|(cert, _)| shown(cert))),
+        ("key", identity.map(|(_, key)| shown(key))),
+    ];
+    let all = all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    Value::Object(all.collect())
+}
+
+/// Its address may hold a password, and isn't shown.
+fn source(s: &events::Source) -> Value {
+    let mut table = json!({
+        "name": &*s.name,
+        "kind": s.kind.name(),
+        "url": REDACTED,
+        "connect_timeout": show_duration(s.connect_timeout),
+        "backoff": show_duration(s.backoff),
+        "max_backoff": show_duration(s.max_backoff),
+        "keepalive": show_duration(s.keepalive),
+    });
+    match &s.kind {
+        events::Kind::Postgres(postgres) => table["channels"] = json!(postgres.channels),
+        events::Kind::Redis(redis) => {
+            table["streams"] = json!(redis.streams);
+            table["block"] = json!(show_duration(redis.block));
+            table["count"] = json!(redis.count);
+        }
+    }
+    s.tls.iter().for_each(|tls| table["tls"] = trust(tls));
+    table
 }
 
 fn retry(r: &upstream::Retry) -> Value {

@@ -27,6 +27,7 @@ mod route;
 mod rules;
 mod secret;
 mod server;
+mod sources;
 mod surroundings;
 mod table;
 #[cfg(test)]
@@ -41,7 +42,7 @@ pub use fault::{Fault, Faults};
 pub use surroundings::Surroundings;
 
 use crate::upstream::Endpoint;
-use crate::{admin as admin_port, auth as callers, listener, policy, store, telemetry};
+use crate::{admin as admin_port, auth as callers, events, listener, policy, store, telemetry};
 use reader::{Notes, Reader};
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
@@ -80,6 +81,8 @@ pub struct Config {
     pub admin: admin_port::Settings,
     /// `[log]`.
     pub log: telemetry::Settings,
+    /// Every `[[events.source]]`, in the order of the file.
+    pub sources: Vec<events::Source>,
     /// Every `[[api]]`, in the order of the file.
     pub apis: Vec<policy::Api>,
 }
@@ -179,6 +182,11 @@ fn config(root: Table<'_>) -> Config {
         root.place_of("server").warn("purge_method = true lets nobody purge: there are no [[admin.tokens]]");
     }
     let (cache, mut log) = (cache::cache(&root), log::log(&root));
+    let sources = root.table("events").map(|events| {
+        let sources = sources::sources(&events);
+        events.finish();
+        sources
+    });
     let apis = api::apis(&root);
     hide_keys(&mut log.redact_query, &apis);
     let asked = server.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
@@ -197,7 +205,7 @@ fn config(root: Table<'_>) -> Config {
         }
     }
     root.finish();
-    Config { server, cache, admin, log, apis }
+    Config { server, cache, admin, log, sources: sources.unwrap_or_default(), apis }
 }
 
 /// Whether an endpoint is what is reached at this address of our own.

@@ -24,7 +24,11 @@ const BARE: &str = r#"
 
 fn around() -> Surroundings<'static> {
     Surroundings {
-        env: &|name| (name == "FRESHGATE_ADMIN_TOKEN").then(|| "correct horse battery staple".into()),
+        env: &|name| match name {
+            "FRESHGATE_ADMIN_TOKEN" => Some("correct horse battery staple".into()),
+            "FRESHGATE_DATABASE" => Some("host=db.example.org user=me password=secret sslmode=require\n".into()),
+            _ => None,
+        },
         memory_limit: None,
     }
 }
@@ -41,11 +45,28 @@ fn complete_toml_has_the_defaults_of_the_code() {
     assert_eq!((examples.routes.len(), examples.purges.len()), (2, 1));
     examples.routes.clear();
     examples.purges.clear();
+    let sources = std::mem::take(&mut complete.config.sources);
+    assert_eq!(sources.iter().map(|source| &*source.name).collect::<Vec<_>>(), ["postgres", "redis"]);
+    assert_eq!(sources, sources_by_default());
     assert_eq!(complete.config, bare.config);
     assert_eq!(*bare.config.apis[0].rules, policy::Rules::default());
     assert_eq!(bare.config.server, listener::Settings::default());
     assert_eq!(bare.config.cache, store::Settings::default());
     assert_eq!(bare.config.log, telemetry::Settings::default());
+}
+
+/// The sources of the complete file, with nothing said that has a default.
+fn sources_by_default() -> Vec<crate::events::Source> {
+    read(
+        r#"
+        events.source = [
+            { kind = "postgres", url = "postgres://freshgate@127.0.0.1:5432/reference?sslmode=disable", channels = ["codes_changed"] },
+            { kind = "redis", url = "redis://127.0.0.1:6379/0", streams = ["codes"] },
+        ]
+    "#,
+    )
+    .config
+    .sources
 }
 
 /// The keys that were asked for while the complete file was read.
@@ -140,6 +161,12 @@ fn written_back(config: &Config) -> String {
             shown["sha256"] = sha256.iter().map(|b| format!("{b:02x}")).collect::<String>().into();
         }
     }
+    if let Some(sources) = shown.pointer_mut("/events/source").and_then(Value::as_array_mut) {
+        for (shown, source) in sources.iter_mut().zip(&config.sources) {
+            assert_eq!(shown["url"], "redacted");
+            shown["url"] = source.url.secret().into();
+        }
+    }
     toml::to_string(&shown).unwrap()
 }
 
@@ -154,6 +181,21 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         insecure = true
         probe_listen = "127.0.0.1:9091"
         tokens = [{ name = "a", role = "viewer", token_env = "FRESHGATE_ADMIN_TOKEN" }]
+        [[events.source]]
+        kind = "redis"
+        url = "rediss://me:secret@[::1]:7000/3"
+        streams = ["a", "b c"]
+        block = "1s"
+        count = 7
+        keepalive = "1m"
+        [[events.source]]
+        name = "db"
+        kind = "postgres"
+        url_env = "FRESHGATE_DATABASE"
+        channels = ["ä \"b\""]
+        connect_timeout = "2s"
+        backoff = "1s"
+        max_backoff = "2s"
         [[api]]
         name = "a"
         version = "1"

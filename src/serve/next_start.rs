@@ -10,7 +10,7 @@ use crate::{admin, store, telemetry};
 
 /// Puts what `running` has of these settings into `new`; the keys of those that differ.
 pub(super) fn keep(running: &Config, new: &mut Config) -> Vec<&'static str> {
-    let Config { server, cache, admin, log, apis: _ } = running;
+    let Config { server, cache, admin, log, sources: _, apis: _ } = running;
     let mut later = Later(Vec::new());
     keep_server(server, &mut new.server, &mut later);
     keep_cache(cache, &mut new.cache, &mut later);
