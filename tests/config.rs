@@ -86,7 +86,11 @@ const SOURCE: &str = "[[events.source]]\nkind = \"postgres\"\n";
 const STREAM: &str = "[[events.source]]\nkind = \"redis\"\n";
 
 const POSTGRES: &[Case] = &[
-    ("channels = [\"c\"]", "1:1: events.source[0]", "doesn't say where it is, expected one of url, url_env and url_file"),
+    (
+        "channels = [\"c\"]",
+        "1:1: events.source[0]",
+        "doesn't say where it is, expected one of url, url_env and url_file",
+    ),
     ("url = \"postgres://a@h\"", "1:1: events.source[0].channels", "is missing"),
     ("url = \"postgres://a@h?sslmode=require\"\nchannels = []", "4:12: events.source[0].channels", "at least one"),
     ("url = \"postgres://a@h\"\nchannels = [\"c\", \"c\"]", "4:18: events.source[0].channels[1]", "stands twice"),
@@ -118,7 +122,11 @@ const REDIS: &[Case] = &[
     ("url = \"redis://h\"", "1:1: events.source[0].streams", "is missing"),
     ("url = \"redis://h\"\nstreams = [\"s\"]\ncount = 0", "5:9: events.source[0].count", "from 1 to 10000"),
     ("url = \"redis://h\"\nstreams = [\"s\"]\nblock = 0", "5:9: events.source[0].block", "from 100ms to 1m"),
-    ("url = \"redis://h\"\nchannels = [\"s\"]\nstreams = [\"s\"]", "4:12: events.source[0].channels", "its key is streams"),
+    (
+        "url = \"redis://h\"\nchannels = [\"s\"]\nstreams = [\"s\"]",
+        "4:12: events.source[0].channels",
+        "its key is streams",
+    ),
     ("url = \"rediss://h/#insecure\"\nstreams = [\"s\"]", "3:7: events.source[0].url", "expected redis://"),
 ];
 
@@ -129,7 +137,11 @@ fn sources_of_events() {
     each(
         "",
         &[
-            ("[[events.source]]\nkind = \"mysql\"\nurl = \"x\"", "2:8: events.source[0].kind", "\"postgres\" or \"redis\""),
+            (
+                "[[events.source]]\nkind = \"mysql\"\nurl = \"x\"",
+                "2:8: events.source[0].kind",
+                "\"postgres\" or \"redis\"",
+            ),
             ("[events.source]\nkind = \"redis\"", "1:1: events.source", "write [[events.source]]"),
             ("[events]\nsources = 1", "2:1: events.sources", "did you mean `source`?"),
         ],

@@ -40,7 +40,8 @@ pub(super) fn sources(events: &Table<'_>) -> Vec<Source> {
 fn source(t: &Table<'_>) -> Option<Source> {
     let word = t.need("kind", "\"postgres\" or \"redis\"", |v| v.word(KINDS));
     let name = t.get("name", |v| v.parsed(name));
-    let mut times = [Duration::from_secs(5), Duration::from_millis(250), Duration::from_secs(30), Duration::from_secs(30)];
+    let mut times =
+        [Duration::from_secs(5), Duration::from_millis(250), Duration::from_secs(30), Duration::from_secs(30)];
     let keys = [
         ("connect_timeout", &bounds::CONNECT),
         ("backoff", &bounds::SOURCE_BACKOFF),
@@ -122,7 +123,9 @@ fn url(t: &Table<'_>, word: Option<Word>) -> Option<Url> {
             url.postgres().is_some(),
             "expected postgres://USER:PASSWORD@HOST:5432/DATABASE, with ?sslmode=disable, prefer, require or verify-full",
         ),
-        Word::Redis => (url.redis().is_some(), "expected redis://HOST:6379/0, rediss://USER:PASSWORD@HOST or redis+unix:///PATH"),
+        Word::Redis => {
+            (url.redis().is_some(), "expected redis://HOST:6379/0, rediss://USER:PASSWORD@HOST or redis+unix:///PATH")
+        }
     };
     if !understood {
         value.at.fault(format!("what was found isn't shown, as it may hold a password; {expected}"));
@@ -137,7 +140,9 @@ fn warn(value: &Value<'_>, url: &Url, word: Word) {
         value.at.warn("holds a password; with url_env or url_file this file needn't be a secret");
     }
     let (in_the_clear, mend) = match word {
-        Word::Postgres => (url.is_postgres_in_the_clear(), "sslmode=verify-full encrypts it, and is sure whom it talks to"),
+        Word::Postgres => {
+            (url.is_postgres_in_the_clear(), "sslmode=verify-full encrypts it, and is sure whom it talks to")
+        }
         Word::Redis => (url.is_redis_in_the_clear(), "rediss:// encrypts it"),
     };
     if in_the_clear {

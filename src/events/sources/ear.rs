@@ -59,14 +59,17 @@ struct Condition {
 impl Ear {
     pub(super) fn new(name: &Arc<str>, tell: Tell, clock: Clock) -> Self {
         let since = clock.now().unix;
-        let condition =
-            Condition { connected: false, since, begun: clock.uptime(), trouble: None, complained: false };
+        let condition = Condition { connected: false, since, begun: clock.uptime(), trouble: None, complained: false };
         let (connections, messages, gaps, unusable) = Default::default();
         Ear { name: Arc::clone(name), tell, clock, connections, messages, gaps, unusable, condition: condition.into() }
     }
 
-    /// A message came.
+    /// A message came. One without a word says that something has changed, and not what: nobody can do with it as with a key, and a gap
+    /// covers it.
     pub(super) fn message(&self, channel: &str, payload: Bytes) {
+        if payload.trim_ascii().is_empty() {
+            return self.gap();
+        }
         (self.tell)(News::Message { channel: channel.to_owned(), payload });
         self.messages.fetch_add(1, Relaxed);
     }

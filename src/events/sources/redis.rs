@@ -22,7 +22,10 @@ use super::settings::{Redis, Source};
 use super::stream::{Id, Info, Position};
 use crate::upstream::TlsClient;
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, RedisError, RedisResult, Value, cmd, pipe};
+use ::redis::{
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, RedisError, RedisResult, Value,
+    cmd, pipe,
+};
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use std::convert::Infallible;

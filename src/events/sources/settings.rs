@@ -102,7 +102,8 @@ impl Url {
     /// server's name and chain, so that libpq's `verify-ca` and `verify-full` are the same as `require`.
     pub fn postgres(&self) -> Option<tokio_postgres::Config> {
         let (before, after) = self.0.rsplit_once('?').unwrap_or(("", &self.0));
-        let after = after.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
+        let after =
+            after.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
         let text = if before.is_empty() { after } else { format!("{before}?{after}") };
         let config: tokio_postgres::Config = text.parse().ok()?;
         let somewhere = !config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty();

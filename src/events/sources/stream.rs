@@ -145,11 +145,7 @@ mod tests {
         }
 
         fn info(&self) -> Info {
-            Info {
-                last: self.last,
-                added: (!self.old).then_some(self.added),
-                first: self.entries.front().copied(),
-            }
+            Info { last: self.last, added: (!self.old).then_some(self.added), first: self.entries.front().copied() }
         }
 
         /// Reads to the end; what was read, and whether something was lost.
