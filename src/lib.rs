@@ -14,6 +14,7 @@
 //! 5. [`fill`] asks an origin once for all who wait, over [`upstream`]'s connections.
 //! 6. [`admin`] looks and purges from a port of its own; [`purge`] turns a selector into scopes,
 //!    [`snapshot`] takes what is stored over a restart.
+//!    [`events`] hears of changes that go past the gateway.
 //! 7. [`config`] reads the file into the settings that each part owns; [`cli`] has the commands.
 //!
 //! Below everything: [`body`] (what flows through), [`client`] (who asks), [`clock`] and [`tasks`] (the only readers of

@@ -4,7 +4,7 @@ use crate::link::Link;
 use crate::listening::{Listening, message};
 use crate::redis_server::Redis;
 use crate::support::Authority;
-use freshgate::events::News;
+use freshgate::events::{News, Shown};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -221,6 +221,37 @@ async fn a_wrong_password_is_a_fault_of_the_configuration() {
     }
     let url = server.url().replace("redis://", "redis://:a5ecret@");
     Listening::to(&Redis::source(&url, &["codes"], "")).gap().await;
+}
+
+/// The rights that docs/sources.md names.
+#[tokio::test]
+async fn a_user_needs_few_rights() {
+    let Some(server) = Redis::start().await else { return };
+    let rights = ["~codes", "+xread", "+xinfo|stream", "+multi", "+exec", "+info"];
+    server.say(&[&["ACL", "SETUSER", "me", "on", ">a5ecret"][..], &rights].concat());
+    server.add("codes", "before");
+    let link = Link::to(server.addr).await;
+    let url = server.url_at(link.addr).replace("redis://", "redis://me:a5ecret@");
+    let mut listening = Listening::to(&Redis::source(&url, &["codes"], ""));
+    listening.gap().await;
+    server.add("codes", "K1");
+    listening.messages(&[("codes", "K1")]).await;
+    listening.connected().await;
+    server.say(&["ACL", "SETUSER", "me", "-info"]);
+    for _ in 0..2 {
+        link.cut().await;
+        link.mend();
+        // Nobody says whether it is the server that it was.
+        listening.gap().await;
+        listening.connected().await;
+    }
+    server.say(&["ACL", "SETUSER", "me", "-xinfo"]);
+    link.cut().await;
+    listening.is("the loss", |shown| !shown.connected).await;
+    link.mend();
+    let other = |shown: &Shown| shown.trouble.as_ref().is_some_and(|why| !why.contains("closed"));
+    let trouble = listening.is("the refusal", other).await.trouble.unwrap();
+    assert!(trouble.contains("no permissions to run"), "{trouble}");
 }
 
 #[tokio::test]

@@ -23,8 +23,8 @@ use super::stream::{Id, Info, Position};
 use crate::upstream::TlsClient;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{
-    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, RedisError, RedisResult, Value,
-    cmd, pipe,
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, ProtocolVersion, RedisError,
+    RedisResult, Value, cmd, pipe,
 };
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
@@ -210,45 +210,37 @@ fn entries(value: Value) -> Option<Vec<(Id, Fields)>> {
     if value == Value::Nil {
         return Some(Vec::new());
     }
-    // Either a map, or an array of pairs.
-    let all = match value {
-        Value::Map(mut streams) => streams.pop()?.1,
-        Value::Array(mut streams) => {
-            let Value::Array(mut stream) = streams.pop()? else { return None };
-            stream.pop()?
-        }
-        _ => return None,
-    };
-    let Value::Array(all) = all else { return None };
-    all.into_iter().map(entry).collect()
+    // A list of pairs, each of a stream's key and its entries.
+    let stream = array(value)?.pop()?;
+    array(array(stream)?.pop()?)?.into_iter().map(entry).collect()
 }
 
 fn entry(value: Value) -> Option<(Id, Fields)> {
-    let Value::Array(parts) = value else { return None };
-    let [id, fields] = <[Value; 2]>::try_from(parts).ok()?;
+    let [id, fields] = <[Value; 2]>::try_from(array(value)?).ok()?;
     let bytes = |value| Vec::<u8>::from_redis_value(value).ok();
     let fields = pairs(fields)?.into_iter().map(|(name, value)| Some((bytes(name)?, bytes(value)?)));
     Some((Id::read(&String::from_redis_value(id).ok()?)?, fields.collect::<Option<Fields>>()?))
 }
 
-/// What comes two by two, in either version of the protocol.
+fn array(value: Value) -> Option<Vec<Value>> {
+    if let Value::Array(values) = value { Some(values) } else { None }
+}
+
+/// What comes two by two, in one flat array.
 fn pairs(value: Value) -> Option<Vec<(Value, Value)>> {
-    match value {
-        Value::Map(pairs) => Some(pairs),
-        Value::Array(flat) if flat.len() % 2 == 0 => {
-            let mut flat = flat.into_iter();
-            Some(std::iter::from_fn(|| flat.next().zip(flat.next())).collect())
-        }
-        Value::Nil => Some(Vec::new()),
-        _ => None,
-    }
+    let flat = array(value)?;
+    let even = flat.len().is_multiple_of(2);
+    let mut flat = flat.into_iter();
+    even.then(|| std::iter::from_fn(|| flat.next().zip(flat.next())).collect())
 }
 
 async fn open(info: &ConnectionInfo, source: &Source, tls: Option<&TlsClient>) -> Result<Opened, Failure> {
     let stream = dial(info.addr(), source.keepalive, tls).await.map_err(|error| Failure::of(&error))?;
     // What is asked has deadlines of its own: they differ.
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
-    let opened = MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await;
+    // Whatever the url says: the answers are read in the older form.
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+    let opened = MultiplexedConnection::new_with_config(&settings, stream, config).await;
     opened.map(|(connection, driver)| (connection, Box::pin(driver) as Driver)).map_err(failure)
 }
 
@@ -298,9 +290,10 @@ fn not_understood() -> Failure {
     Failure::lasting("the server's answer isn't one of Redis")
 }
 
-/// Refusals that only a person can mend: of who we are, of what we may, of a key that is no stream.
+/// Refusals that only a person can mend: of who we are, of what we may, of a key that is no stream. (Not EXECABORT: a server that still loads says that
+/// as well.)
 fn failure(error: RedisError) -> Failure {
-    const CODES: [&str; 5] = ["NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "EXECABORT"];
+    const CODES: [&str; 4] = ["NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE"];
     let lasting = matches!(error.kind(), ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig)
         || error.code().is_some_and(|code| CODES.contains(&code));
     if lasting { Failure::lasting(error.to_string()) } else { Failure::of(&error) }
