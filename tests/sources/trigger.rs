@@ -53,7 +53,7 @@ async fn what_has_no_key_is_a_gap() {
         server.sql(change);
         listening.gap().await;
     }
-    server.sql(&format!("INSERT INTO codes VALUES (repeat('ä', 3999) || 'x', 'north')"));
+    server.sql("INSERT INTO codes VALUES (repeat('ä', 3999) || 'x', 'north')");
     listening.messages(&[("codes_changed", &("ä".repeat(3999) + "x"))]).await;
     assert_eq!(listening.shown().gaps, 5);
 }
