@@ -28,12 +28,13 @@ use std::path::Path;
 /// makes one for each request. `alarm` is a timeout that costs little and that both rims use, `listener` and `upstream`.
 /// `policy` stands above `auth` and `upstream`, since an API names its endpoints and how its callers are told apart; `auth` above
 /// `upstream`, since an issuer and a judge of callers are asked over connections of the same kind.
-const ORDER: [&str; 33] = [
+const ORDER: [&str; 35] = [
     "main",
     "cli",
     "serve",
     "config",
     "listener",
+    "objects",
     "admin",
     "events",
     "telemetry",
@@ -56,6 +57,7 @@ const ORDER: [&str; 33] = [
     "counted",
     "descriptors",
     "tasks",
+    "units",
     "alarm",
     "gather",
     "body",
@@ -65,7 +67,7 @@ const ORDER: [&str; 33] = [
 ];
 
 /// What children may name of their own `mod.rs`: folder, name, why.
-const SPREAD: [(&str, &str, &str); 9] = [
+const SPREAD: [(&str, &str, &str); 10] = [
     ("cli", "CANNOT", "the exit codes are one short list for all commands"),
     ("cli", "complain", "all commands complain in one voice"),
     ("cli::demo::bookstore", "Bookstore", "the subject of the folder"),
@@ -75,6 +77,7 @@ const SPREAD: [(&str, &str, &str); 9] = [
     ("gateway", "Gateway", "impl Gateway: each way of a request is a file of its own"),
     ("gateway", "Settings", "a part of Gateway"),
     ("gateway", "Served", "a part of Gateway"),
+    ("objects", "Objects", "impl Objects: each kind of request is a file of its own"),
 ];
 
 const PURE: [&str; 3] = ["rfc9110", "rfc9111", "policy"];

@@ -52,6 +52,19 @@ pub struct Guard {
     reached: Arc<Reached>,
 }
 
+/// Why nobody is known by what a request shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unheard {
+    /// Too many wrong tokens came from there; for how many seconds nobody is listened to.
+    Locked(u64),
+    /// There is no token.
+    Missing,
+    /// There are several, or what is there is none.
+    Malformed,
+    /// It is nobody's.
+    Unknown,
+}
+
 impl Guard {
     /// Nobody has guessed yet. Who has to wait is counted in `reached`.
     pub fn new(tokens: &[Token], clock: Clock, reached: Arc<Reached>) -> Guard {
@@ -92,6 +105,20 @@ impl Guard {
         Ok(self.known(secret, address).is_some_and(|caller| caller.role >= Role::Operator))
     }
 
+    /// The name and the role of the token that these fields show.
+    ///
+    /// # Errors
+    /// Why nobody is known by them.
+    pub fn whose(&self, fields: &HeaderMap, address: IpAddr) -> Result<(String, Role), Unheard> {
+        self.listens_to(address).map_err(Unheard::Locked)?;
+        let caller = match tokens::shown(fields) {
+            Shown::Nothing => return Err(Unheard::Missing),
+            Shown::Malformed => return Err(Unheard::Malformed),
+            Shown::Token(secret) => self.known(secret, address).ok_or(Unheard::Unknown)?,
+        };
+        Ok((caller.name, caller.role))
+    }
+
     fn listens_to(&self, address: IpAddr) -> Result<(), u64> {
         match self.lockout.locked(address, self.clock.now()) {
             Some(seconds) => {
@@ -114,7 +141,7 @@ impl Guard {
 
 /// Whether a page that isn't ours has made this request. Browsers show a certificate to whoever asks for it, as they do with cookies, and
 /// say who has asked (Fetch Metadata; RFC 6454 §7.3 where they are older).
-fn is_of_another_site(headers: &HeaderMap) -> bool {
+pub fn is_of_another_site(headers: &HeaderMap) -> bool {
     match headers.get("sec-fetch-site") {
         Some(site) => !matches!(site.as_bytes(), b"same-origin" | b"none"),
         None => headers.contains_key(header::ORIGIN),

@@ -17,7 +17,7 @@ mod server;
 mod settings;
 mod tokens;
 
-pub use guard::Guard;
+pub use guard::{Guard, Unheard, is_of_another_site};
 pub use house::{ApiView, House, NotReloaded};
 pub use settings::{Proof, Role, Settings, Token};
 

@@ -73,7 +73,13 @@ fn announce(running: &Running) {
     let list =
         |addresses: &[std::net::SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let or_none = |address: Option<std::net::SocketAddr>| address.map_or_else(|| "none".into(), |a| a.to_string());
-    tracing::info!(data = list(&running.data), admin = or_none(running.admin), probe = or_none(running.probe), "ready");
+    tracing::info!(
+        data = list(&running.data),
+        admin = or_none(running.admin),
+        probe = or_none(running.probe),
+        objects = or_none(running.objects),
+        "ready"
+    );
 }
 
 /// The signals that are listened to, from the first moment on: what nobody listens to ends a process, and a SIGHUP for the process that runs

@@ -34,16 +34,16 @@ pub(super) fn admin<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Setting
     table.set("metrics_public", &mut settings.metrics_public, Value::bool);
     let certificates = settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     settings.tokens = tokens(&table, certificates);
+    if table.find("tokens").is_none_or(|tokens| tokens.value.as_array().is_some_and(|all| all.is_empty())) {
+        table.at.warn("no tokens: only health answers, everything else is refused");
+    }
     table.finish();
     settings
 }
 
 /// `certificates`: whether clients are asked for theirs.
-fn tokens(admin: &Table<'_>, certificates: bool) -> Vec<Token> {
-    let tables = admin.tables("tokens", bounds::TOKENS);
-    if tables.is_empty() {
-        admin.at.warn("no tokens: only health answers, everything else is refused");
-    }
+pub(super) fn tokens(of: &Table<'_>, certificates: bool) -> Vec<Token> {
+    let tables = of.tables("tokens", bounds::TOKENS);
     let mut names = Vec::new();
     let mut tokens = Vec::new();
     for table in tables {

@@ -49,11 +49,11 @@ fn api(t: Table<'_>) -> Option<Api> {
     t.finish();
     let rules = Arc::new(rules);
     let (name, version, host, path, upstream) = (name?, version?, host?, path?, upstream?);
-    Some(Api { name, version, host, path, upstream, origin, rules, routes, purges })
+    Some(Api { name, version, host, path, upstream, origin, rules, routes, purges, namespace: None })
 }
 
 /// A name or version: it is part of URLs of the admin API and of metrics.
-fn label(text: &str) -> Result<String, &'static str> {
+pub(super) fn label(text: &str) -> Result<String, &'static str> {
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     let fits = plain && (1..=64).contains(&text.len()) && !matches!(text, "." | "..");
     fits.then(|| text.into()).ok_or("expected 1 to 64 letters, digits, `-`, `_` or `.`")

@@ -109,3 +109,10 @@ pub(super) const BREAKER_TIME: Durations = times(MS, 100)..=HOUR;
 pub(super) const RETRIES: Counts = 0..=10;
 pub(super) const BACKOFF: Durations = Duration::ZERO..=MINUTE;
 pub(super) const RETRY_BODY: Sizes = 0..=MIB;
+
+// [objects]
+pub(super) const NAMESPACES: usize = 1000;
+pub(super) const NAMESPACE_SIZE: Sizes = 64 * KIB..=1024 * GIB;
+pub(super) const NAMESPACE_ENTRIES: Counts = 1..=1_000_000_000;
+pub(super) const OBJECT_BATCH: Counts = 1..=10_000;
+pub(super) const OBJECT_REFRESHES: Counts = 1..=1_000_000;

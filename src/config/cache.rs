@@ -3,9 +3,9 @@
 use super::bounds;
 use super::table::Table;
 use super::tls::path_to_be;
-use super::values::show_size;
 use super::words::EVICTION;
 use crate::store::Settings;
+use crate::units::show_size;
 
 /// Reads `[cache]`.
 pub(super) fn cache(root: &Table<'_>) -> Settings {

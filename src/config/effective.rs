@@ -7,15 +7,15 @@
 use super::Config;
 use super::auth::NAME_FROM;
 use super::tls::CLIENT_AUTH;
-use super::values::{show_duration, show_size};
 use super::words::{self, word};
 use crate::auth;
 use crate::encode;
 use crate::events;
 use crate::limit::{Limiter, Quota};
 use crate::policy::{Api, FieldPattern, HostHeader, KeyRules, Names, PurgeRule, QueryKey, Route, Rules, Share, Ttl};
+use crate::units::{show_duration, show_size};
 use crate::upstream::{self, Endpoint};
-use crate::{admin, listener, store, telemetry, tls};
+use crate::{admin, listener, objects, store, telemetry, tls};
 use serde_json::{Map, Value, json};
 
 /// What stands in the place of a secret or its digest.
@@ -28,6 +28,9 @@ pub fn effective(config: &Config) -> Value {
     file.insert("cache".into(), cache(&config.cache));
     if let Some(admin) = admin_port(&config.admin) {
         file.insert("admin".into(), admin);
+    }
+    if let Some(objects) = &config.objects {
+        file.insert("objects".into(), object_cache(objects));
     }
     file.insert("log".into(), log(&config.log));
     if !config.sources.is_empty() {
@@ -100,13 +103,6 @@ fn cache(s: &store::Settings) -> Value {
 
 fn admin_port(s: &admin::Settings) -> Option<Value> {
     let listen = s.listen?;
-    let token = |t: &admin::Token| {
-        let (key, value) = match &t.proof {
-            admin::Proof::Secret(_) => ("sha256", REDACTED),
-            admin::Proof::Certificate(name) => ("certificate", name.as_str()),
-        };
-        json!({ "name": t.name, "role": word(words::ROLE, &t.role), key: value })
-    };
     let mut section = json!({
         "listen": listen,
         "insecure": !listen.ip().is_loopback() && s.tls.is_none(),
@@ -120,6 +116,52 @@ fn admin_port(s: &admin::Settings) -> Option<Value> {
         section["tls"] = tls(s);
     }
     Some(section)
+}
+
+fn token(t: &admin::Token) -> Value {
+    let (key, value) = match &t.proof {
+        admin::Proof::Secret(_) => ("sha256", REDACTED),
+        admin::Proof::Certificate(name) => ("certificate", name.as_str()),
+    };
+    json!({ "name": t.name, "role": word(words::ROLE, &t.role), key: value })
+}
+
+fn object_cache(s: &objects::Settings) -> Value {
+    let mut section = json!({
+        "listen": s.listen,
+        "insecure": !s.listen.ip().is_loopback() && s.tls.is_none(),
+        "tokens": s.tokens.iter().map(token).collect::<Vec<_>>(),
+        "batch": s.batch,
+        "refreshes": s.refreshes,
+        "namespace": s.namespaces.iter().map(namespace).collect::<Vec<_>>(),
+    });
+    if let Some(s) = &s.tls {
+        section["tls"] = tls(s);
+    }
+    section
+}
+
+fn namespace(n: &objects::Namespace) -> Value {
+    let rules = &n.api.rules;
+    let mut table = json!({
+        "name": n.api.version,
+        "ttl": rules.ttl.map(ttl),
+        "max_ttl": n.max_ttl.map_or("none".into(), show_duration),
+        "max_size": show_size(n.bounds.bytes),
+        "max_entries": n.bounds.keys.map_or(json!("none"), |keys| json!(keys)),
+    });
+    let (Some(source), Some(at)) = (n.api.source(), n.api.upstream.first()) else { return table };
+    let scheme = if at.tls { "https" } else { "http" };
+    let query = source.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+    table["source"] = json!(format!("{scheme}://{}{}{query}", at.authority(), source.path));
+    let field = |name: &http::HeaderName| json!({ "name": name.as_str(), "value": REDACTED });
+    table["headers"] = source.fields.keys().map(field).collect();
+    table["negative_ttl"] = json!(rules.ttl_by_status.get(&404).map_or("none".into(), |negative| ttl(*negative)));
+    table["keep_on_error"] = json!(show_duration(rules.keep_on_error));
+    table["timeouts"] = timeouts(&rules.timeouts);
+    table["retry"] = retry(&rules.retry);
+    origin(&mut table, &n.api.origin);
+    table
 }
 
 fn log(s: &telemetry::Settings) -> Value {
@@ -228,6 +270,15 @@ fn source(s: &events::Source) -> Value {
     table
 }
 
+fn timeouts(t: &upstream::Timeouts) -> Value {
+    json!({
+        "connect": show_duration(t.connect),
+        "first_byte": show_duration(t.first_byte),
+        "between_bytes": show_duration(t.between_bytes),
+        "total": t.total.map_or("none".into(), show_duration),
+    })
+}
+
 fn retry(r: &upstream::Retry) -> Value {
     let mut table = json!({
         "try_timeout": r.try_timeout.map_or("none".into(), show_duration),
@@ -291,12 +342,7 @@ fn rules(r: &Rules) -> Value {
         "unique_etags": r.unique_etags,
         "invalidate": word(words::INVALIDATE, &r.invalidate),
         "write_settle": show_duration(r.write_settle),
-        "timeouts": {
-            "connect": show_duration(r.timeouts.connect),
-            "first_byte": show_duration(r.timeouts.first_byte),
-            "between_bytes": show_duration(r.timeouts.between_bytes),
-            "total": r.timeouts.total.map_or("none".into(), show_duration),
-        },
+        "timeouts": timeouts(&r.timeouts),
         "retry": retry(&r.retry),
         "key": key(&r.key),
         "auth": auth(&r.auth),

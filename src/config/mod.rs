@@ -20,6 +20,7 @@ mod effective;
 mod fault;
 mod key;
 mod log;
+mod objects;
 mod origin;
 mod read;
 mod reader;
@@ -34,7 +35,6 @@ mod table;
 mod tests;
 mod tls;
 mod unavailable;
-mod values;
 mod words;
 
 pub use effective::effective;
@@ -42,7 +42,9 @@ pub use fault::{Fault, Faults};
 pub use surroundings::Surroundings;
 
 use crate::upstream::Endpoint;
-use crate::{admin as admin_port, auth as callers, events, listener, policy, store, telemetry};
+use crate::{
+    admin as admin_port, auth as callers, events, listener, objects as objects_cache, policy, store, telemetry,
+};
 use reader::{Notes, Reader};
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
@@ -79,12 +81,22 @@ pub struct Config {
     pub cache: store::Settings,
     /// `[admin]`.
     pub admin: admin_port::Settings,
+    /// `[objects]`; `None` is no object cache.
+    pub objects: Option<objects_cache::Settings>,
     /// `[log]`.
     pub log: telemetry::Settings,
     /// Every `[[events.source]]`, in the order of the file.
     pub sources: Vec<events::Source>,
     /// Every `[[api]]`, in the order of the file.
     pub apis: Vec<policy::Api>,
+}
+
+impl Config {
+    /// Every API, those included that are namespaces of objects.
+    pub fn all_apis(&self) -> Vec<policy::Api> {
+        let namespaces = self.objects.iter().flat_map(|objects| &objects.namespaces);
+        self.apis.iter().cloned().chain(namespaces.map(|namespace| namespace.api.clone())).collect()
+    }
 }
 
 /// A configuration, and what its reader should know of it.
@@ -150,7 +162,7 @@ fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
     let too_long = bytes.len() as u64 > LONGEST_FILE;
-    let limit = || std::io::Error::other(format!("it has more than {}", values::show_size(LONGEST_FILE)));
+    let limit = || std::io::Error::other(format!("it has more than {}", crate::units::show_size(LONGEST_FILE)));
     if too_long { Err(limit()) } else { Ok(bytes) }
 }
 
@@ -177,6 +189,7 @@ fn config(root: Table<'_>) -> Config {
     let mut bound = Vec::new();
     let server = server::server(&root, &mut bound);
     let admin = admin::admin(&root, &mut bound);
+    let objects = objects::objects(&root, &mut bound);
     server::no_clash(&bound);
     if server.purge_method && admin.tokens.is_empty() {
         root.place_of("server").warn("purge_method = true lets nobody purge: there are no [[admin.tokens]]");
@@ -204,8 +217,13 @@ fn config(root: Table<'_>) -> Config {
             root.place_of("api").warn(format!("an upstream of {} is the address of this gateway itself", api.id()));
         }
     }
+    for space in objects.iter().flat_map(|objects| &objects.namespaces) {
+        if apis.iter().any(|api| api.id() == space.api.id()) {
+            root.place_of("api").fault(format!("`{}` is the name of a namespace of [objects]", space.api.id()));
+        }
+    }
     root.finish();
-    Config { server, cache, admin, log, sources: sources.unwrap_or_default(), apis }
+    Config { server, cache, admin, objects, log, sources: sources.unwrap_or_default(), apis }
 }
 
 /// Whether an endpoint is what is reached at this address of our own.

@@ -3,8 +3,8 @@
 
 use super::reader::Place;
 use super::table::{Table, Value};
-use super::values::{duration, show_duration, show_size, size};
 use super::words::{Words, listed};
+use crate::units::{duration, show_duration, show_size, size};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;

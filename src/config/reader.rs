@@ -44,7 +44,7 @@ struct Stray {
 }
 
 /// So many keys of a table can be told in a line.
-const FEW: usize = 6;
+const FEW: usize = 8;
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str, file: &str, around: &'a Surroundings<'a>) -> Self {

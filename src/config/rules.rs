@@ -66,7 +66,7 @@ pub(super) fn rules(t: &Table<'_>, base: &Rules) -> Rules {
     r
 }
 
-fn timeouts(t: &Table<'_>, timeouts: &mut Timeouts) {
+pub(super) fn timeouts(t: &Table<'_>, timeouts: &mut Timeouts) {
     let Some(t) = t.table("timeouts") else { return };
     t.set("connect", &mut timeouts.connect, |v| v.duration(&bounds::CONNECT));
     t.set("first_byte", &mut timeouts.first_byte, |v| v.duration(&bounds::FIRST_BYTE));
@@ -154,7 +154,7 @@ fn login(text: &str) -> Result<String, String> {
 }
 
 /// Reads a cache interval; zero, in whatever unit, means for ever.
-fn ttl(value: &Value<'_>) -> Option<Ttl> {
+pub(super) fn ttl(value: &Value<'_>) -> Option<Ttl> {
     let zero = value.any_duration().is_some_and(|d| d.is_zero());
     if zero || value.value.as_str() == Some("forever") {
         value.at.remark("answers whose origin states no lifetime are kept until they are purged or evicted");

@@ -21,6 +21,7 @@ pub use ask::{Again, Question, Shared};
 pub use candidates::Candidates;
 pub use flight::{Comer, Flight, Flights, Turn, may_take};
 pub use part::{Wanted, can_be_completed, span};
+pub use put::generated_etag;
 pub use recording::{Recording, Room};
 
 use crate::body::Body;

@@ -67,7 +67,7 @@ impl Fills {
             return; // an end that isn't as long as it said
         }
         let generate = question.routed.rules.generate_etag && entry.etag().is_none();
-        let etag = generate.then(|| generated_etag(&body)).flatten();
+        let etag = generate.then(|| generated_etag(&body, question.routed.mounted.api.namespace.is_some())).flatten();
         let may_be = question.routed.rules.may_encode(entry.fields.get(&CONTENT_TYPE), body.len());
         let encoded = may_be.then(Arc::default);
         drop(entry.content.set(Content::new(body, Extra { trailers, etag, encoded })));
@@ -103,9 +103,11 @@ impl Fills {
     }
 }
 
-/// A weak entity tag made of the content: the same bytes have the same tag.
-fn generated_etag(body: &[u8]) -> Option<HeaderValue> {
+/// An entity tag made of the content: the same bytes have the same tag. It is weak, since there may be other ways to what is at the URL; to an
+/// object there are none.
+pub fn generated_etag(body: &[u8], strong: bool) -> Option<HeaderValue> {
     let digest = Sha256::digest(body);
     let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::try_from(format!("W/\"{hex}\"")).ok()
+    let weak = if strong { "" } else { "W/" };
+    HeaderValue::try_from(format!("{weak}\"{hex}\"")).ok()
 }

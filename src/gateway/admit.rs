@@ -145,7 +145,7 @@ fn is_miswritten(method: &Method) -> bool {
 
 /// Gateways in a row are fine, a ring of them isn't: a request that has been through so many comes back for ever.
 /// Otherwise how many there were.
-fn hops(fields: &HeaderMap) -> Result<u8, Problem> {
+pub(super) fn hops(fields: &HeaderMap) -> Result<u8, Problem> {
     const MOST: u8 = 8;
     if !has_any(fields, &[VIA]) {
         return Ok(0);
@@ -160,7 +160,7 @@ fn hops(fields: &HeaderMap) -> Result<u8, Problem> {
 }
 
 /// Exactly one valid Host, which agrees with the authority of an absolute-form target (RFC 9112 §3.2).
-fn host(uri: &Uri, fields: &HeaderMap) -> Result<String, Problem> {
+pub(super) fn host(uri: &Uri, fields: &HeaderMap) -> Result<String, Problem> {
     use crate::policy::BadTarget::{BadHost, HostMismatch, Malformed};
     let mut lines = fields.get_all(HOST).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return Err(Problem::bad_target(BadHost)) };
@@ -183,7 +183,7 @@ const ONCE: [HeaderName; 6] = [AUTHORIZATION, CONTENT_TYPE, IF_RANGE, MAX_FORWAR
 
 /// No field that may have one line only has several (RFC 9110 §5.3). Those that matter to caches alone are read strictly where
 /// they are read.
-fn repeated(fields: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn repeated(fields: &HeaderMap) -> Result<(), Problem> {
     if fields.len() == fields.keys_len() {
         return Ok(());
     }
@@ -213,7 +213,7 @@ fn one_cookie_line(fields: &mut HeaderMap) {
 }
 
 /// One way to tell where the body ends (RFC 9112 §6.3), and not beyond the limit.
-fn framing(fields: &mut HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
+pub(super) fn framing(fields: &mut HeaderMap, body_limit: Option<u64>) -> Result<(), Problem> {
     if !has_any(fields, &[CONTENT_LENGTH, TRANSFER_ENCODING]) {
         return Ok(());
     }

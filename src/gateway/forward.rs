@@ -39,6 +39,12 @@ pub(super) fn drop_ignored_cookies(admitted: &mut Admitted) {
 
 /// The fields that the origin is sent, without Host, made of the client's.
 pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client, trusted: bool) -> HeaderMap {
+    if let Some(source) = admitted.routed.mounted.api.source() {
+        // Nobody's question in particular: the object will be everybody's.
+        fields = source.fields.clone();
+        fields.append(VIA, VIA_VALUE);
+        return fields;
+    }
     remove_all(&mut fields, &[HOST, EXPECT]); // the latter is answered here: hyper says 100 when the body is first read
     drop_overrides(&mut fields);
     if !trusted {
@@ -285,6 +291,11 @@ fn put_member(fields: &mut HeaderMap, name: HeaderName, believed: bool, member: 
 
 /// Path and query at the origin: on cacheable requests the query as it is keyed, else as written.
 pub(super) fn uri(admitted: &Admitted, cacheable: bool) -> Option<Uri> {
+    if let Some(source) = admitted.routed.mounted.api.source() {
+        let path = admitted.routed.sent();
+        let key = admitted.routed.relative().trim_start_matches('/');
+        return source.query(key).map_or_else(|| path.parse().ok(), |query| format!("{path}?{query}").parse().ok());
+    }
     let written = admitted.uri.query();
     let query = if cacheable { canonical_query(&admitted.routed.rules.key, written) } else { written.map(Into::into) };
     let path = admitted.routed.sent();

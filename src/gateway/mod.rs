@@ -9,6 +9,7 @@ mod compress;
 mod deliver;
 mod find;
 mod forward;
+mod object;
 mod outcome;
 mod payer;
 mod problem;
@@ -21,7 +22,9 @@ mod succession;
 mod tunnel;
 mod write;
 
+pub use object::{Object, check};
 pub use outcome::{Answered, Kind, Outcome, Step, Whose};
+pub use problem::Problem;
 pub use succession::Succession;
 
 use crate::auth::{Checked, Found};
@@ -40,7 +43,6 @@ use admit::{Admitted, admit, is_query};
 use asked::Asked;
 use authenticate::{accept, authenticate, within_rate};
 use http::{Method, Request, StatusCode};
-use problem::Problem;
 use status::{Fwd, Status};
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -13,6 +13,9 @@ pub(super) fn payer(
     peer: IpAddr,
     trusts: impl Fn(IpAddr) -> bool,
 ) -> Option<Payer> {
+    if admitted.routed.mounted.api.namespace.is_some() {
+        return None; // a namespace has bounds of its own
+    }
     if let Some(user) = &admitted.shown {
         return Some(accounts.payer(&(&*admitted.routed.mounted.id, &**user)));
     }

@@ -3,10 +3,10 @@
 //! The `type` is `urn:freshgate:problem:NAME` with the name that logs and metrics use. Texts say whose fault it is and
 //! never hold an address or name from behind the gateway.
 
-use super::outcome::{Kind, Outcome};
+use super::outcome::{Answered, Kind, Outcome};
 use super::status::{Status, VIA_VALUE};
 use crate::auth::Denied;
-use crate::body::Body;
+use crate::body::{Body, BodyError};
 use crate::limit::{Exceeded, Share};
 use crate::policy::BadTarget;
 use crate::upstream::{AskError, AskErrorKind, Whose};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// A refusal or a failure of our own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub struct Problem {
     pub(super) status: StatusCode,
     pub(super) name: &'static str,
     pub(super) detail: String,
@@ -28,12 +28,26 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, name: &'static str, detail: impl Into<String>) -> Self {
+    /// `name` is the last part of its type, `detail` says whose fault it is and what was expected.
+    pub fn new(status: StatusCode, name: &'static str, detail: impl Into<String>) -> Self {
         Problem { status, name, detail: detail.into(), close: false, retry_after: None, fields: Vec::new() }
     }
 
-    pub(super) fn closing(self) -> Self {
+    /// The connection ends with it.
+    pub fn closing(self) -> Self {
         Problem { close: true, ..self }
+    }
+
+    /// With one more field.
+    #[must_use]
+    pub fn field(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.fields.push((name, value));
+        self
+    }
+
+    /// The answer, and what became of a request to `api` that gets it.
+    pub fn told(self, api: Option<Arc<str>>) -> Answered {
+        (self.response(Status::default()), self.outcome(Kind::Refused, api))
     }
 
     pub(super) fn bad_target(why: BadTarget) -> Self {
@@ -112,8 +126,25 @@ impl Problem {
         Problem::new(StatusCode::GATEWAY_TIMEOUT, "only-if-cached", detail)
     }
 
+    /// It isn't there, and there is nobody to ask for it.
+    pub(super) fn no_object() -> Self {
+        Problem::new(StatusCode::NOT_FOUND, "no-object", "there is no object with this key")
+    }
+
     pub(super) fn broken(name: &'static str) -> Self {
         Problem::new(StatusCode::BAD_GATEWAY, name, "the origin could not be reached or broke its answer")
+    }
+
+    /// What a client hears of its own body that broke off, or is too much.
+    pub fn of_body(error: BodyError) -> Self {
+        let too_large = error == BodyError::TooLarge;
+        let status = if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+        Problem::new(status, error.name(), "the request's body broke off, was too slow or too large").closing()
+    }
+
+    /// What is wrong, in words.
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// What a client hears of a question that got no answer.
@@ -134,11 +165,10 @@ impl Problem {
             return Problem { retry_after: Some(seconds), ..problem };
         }
         match error.kind.whose() {
-            Whose::Client => {
-                let too_large = name == crate::body::BodyError::TooLarge.name();
-                let status = if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
-                Problem::new(status, name, "the request's body broke off, was too slow or too large").closing()
-            }
+            Whose::Client => match error.kind {
+                AskErrorKind::ClientBody(error) => Problem::of_body(error),
+                _ => Problem::new(StatusCode::BAD_REQUEST, name, "the request could not be sent on"),
+            },
             Whose::Origin if error.kind.is_timeout() => {
                 Problem::new(StatusCode::GATEWAY_TIMEOUT, name, "the origin took too long to answer")
             }
@@ -173,7 +203,7 @@ impl Problem {
         for (name, value) in &self.fields {
             fields.append(name, value.clone());
         }
-        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+        if self.status == StatusCode::METHOD_NOT_ALLOWED && !fields.contains_key(ALLOW) {
             fields.insert(ALLOW, HeaderValue::from_static("GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         response

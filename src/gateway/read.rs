@@ -96,8 +96,11 @@ impl Gateway {
                 if let FoundPart::Within(entry) = part {
                     return Step::Now(reading.hit(&entry, Kind::Hit, None, now));
                 }
-                if wishes.only_if_cached {
-                    let (problem, api) = (Problem::not_cached(), Some(reading.api()));
+                let api = &admitted.routed.mounted.api;
+                let nowhere = api.namespace.is_some() && api.source().is_none();
+                if wishes.only_if_cached || nowhere {
+                    let problem = if nowhere { Problem::no_object() } else { Problem::not_cached() };
+                    let api = Some(reading.api());
                     return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
                 }
                 let fwd = if matches!(part, FoundPart::Nothing) { fwd } else { Fwd::Partial };

@@ -13,11 +13,13 @@
 
 use super::change::{Effect, effect};
 use super::heritage::inherit;
+use super::namespace;
 use super::scope::{Place, Standing, blurred};
 use super::settings::{Api, Rules};
 use super::target::without_port;
 use crate::auth::{self, Sender};
 use http::{HeaderName, Method};
+use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -76,6 +78,8 @@ pub struct Mounted {
     pub generation: u64,
     /// The name of its origin in scopes: the same for all APIs that have an endpoint in common.
     pub origin: Arc<str>,
+    /// The same of a namespace's source.
+    pub source: Arc<str>,
     /// The fields by which its origin is told who is calling, on whatever route, and who may send them.
     pub told: Vec<(HeaderName, Sender)>,
     /// The parameters of the query that are a credential, on whatever route.
@@ -106,9 +110,12 @@ impl Routed {
         self.mounted.sent(&self.rules, &self.path)
     }
 
-    /// The same as scopes name it, base included.
+    /// The same as scopes name it, base included; of an object its place among objects.
     pub fn place(&self) -> Place {
-        self.mounted.place(&self.sent())
+        match &self.mounted.api.namespace {
+            Some(_) => own_place(&self.mounted.api, &self.path),
+            None => self.mounted.place(&self.sent()),
+        }
     }
 
     /// Where the request stands among the scopes.
@@ -116,8 +123,22 @@ impl Routed {
         let m = &*self.mounted;
         let root = &m.roots[usize::from(self.rules.strip_prefix)];
         let place = self.place();
-        Standing { api: &m.api, id: &m.id, origin: &m.origin, root, place, relative: self.relative() }
+        let source = m.api.source().filter(|source| source.is_named_by_path());
+        let source = source.map(|_| (&*m.source, m.place(&self.sent())));
+        Standing { api: &m.api, id: &m.id, origin: &m.origin, root, place, relative: self.relative(), source }
     }
+}
+
+/// The key in a path of a namespace; still encoded.
+fn key_in<'a>(api: &Api, path: &'a str) -> &'a str {
+    path.get(api.path.len() + 1..).unwrap_or_default()
+}
+
+/// The place of an object among objects, or of its namespace.
+fn own_place(api: &Api, path: &str) -> Place {
+    let key = percent_decode_str(key_in(api, path)).decode_utf8_lossy().into_owned();
+    let key = Some(key).filter(|key| !key.is_empty());
+    Place::exactly(std::iter::once(api.version.clone()).chain(key).collect())
 }
 
 impl Mounted {
@@ -133,7 +154,10 @@ impl Mounted {
     }
 
     /// The path at the origin of a public path of this API, without the endpoint's base.
-    pub fn sent<'a>(&self, rules: &Rules, path: &'a str) -> Cow<'a, str> {
+    pub fn sent<'a>(&'a self, rules: &Rules, path: &'a str) -> Cow<'a, str> {
+        if let Some(source) = self.api.source() {
+            return source.path(key_in(&self.api, path));
+        }
         let rest = if rules.strip_prefix { &path[self.api.path.len()..] } else { path };
         if rest.starts_with('/') { Cow::Borrowed(rest) } else { Cow::Owned(format!("/{rest}")) }
     }
@@ -189,7 +213,7 @@ impl Apis {
                 continue;
             };
             inherit(&before.api, &mut api);
-            let same_cells = before.origin == origin;
+            let same_cells = before.source == origin;
             let effect = if same_cells { effect(&before.api, &api) } else { Effect::Hard };
             let fate = if before.api == api { Fate::Unchanged(effect) } else { Fate::Changed(effect) };
             let generation = if effect == Effect::Hard { next(&mut last) } else { before.generation };
@@ -271,7 +295,12 @@ fn mount(number: usize, api: Api, origin: Arc<str>, generation: u64) -> Arc<Moun
     let id = api.id().into();
     let base = api.upstream.first().map_or("", |e| e.base.as_str());
     let roots = [Place::new(&format!("{base}{}", api.path)), Place::new(base)];
-    let mut mounted = Mounted { number, id, generation, origin, told: Vec::new(), parameters: Vec::new(), roots, api };
+    // What is put there is at no origin; by that name its scopes are its own.
+    let own = api.namespace.is_some().then(|| namespace::ORIGIN.into());
+    let source = Arc::clone(&origin);
+    let origin = own.unwrap_or(origin);
+    let mut mounted =
+        Mounted { number, id, generation, origin, source, told: Vec::new(), parameters: Vec::new(), roots, api };
     mounted.told = told(&mounted);
     mounted.parameters = mounted.auths().filter_map(auth::Settings::parameter).map(String::from).collect();
     Arc::new(mounted)

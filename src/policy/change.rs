@@ -22,13 +22,17 @@ pub enum Effect {
 
 /// What the change from `old` to `new`, an API of the same name and version, means.
 pub fn effect(old: &Api, new: &Api) -> Effect {
-    let Api { name, version, host, path, upstream, origin, rules, routes, purges } = old;
+    let Api { name, version, host, path, upstream, origin, rules, routes, purges, namespace } = old;
     let same_place =
         (name, version, host, path, upstream) == (&new.name, &new.version, &new.host, &new.path, &new.upstream);
     let same_routes = routes.len() == new.routes.len() && routes.iter().zip(&new.routes).all(|(a, b)| takes_same(a, b));
     let same_purges =
         purges.len() == new.purges.len() && purges.iter().zip(&new.purges).all(|(a, b)| purges_same(a, b));
-    if !(same_place && is_same_origin(origin, &new.origin) && same_routes && same_purges) {
+    if namespace.is_some() && old.source().is_none() && (same_place, namespace) == (true, &new.namespace) {
+        return Effect::Nothing; // an application has put what is there, and has said for how long
+    }
+    if !(same_place && namespace == &new.namespace && is_same_origin(origin, &new.origin) && same_routes && same_purges)
+    {
         return Effect::Hard;
     }
     let of_routes = routes.iter().zip(&new.routes).map(|(old, new)| of_rules(&old.rules, &new.rules));

@@ -5,6 +5,7 @@ mod change;
 mod heritage;
 mod keep;
 mod key;
+pub mod namespace;
 mod pattern;
 mod scope;
 mod settings;

@@ -60,6 +60,11 @@ impl Place {
         Place { segments: bare.filter(|s| !s.is_empty()).map(String::from).collect() }
     }
 
+    /// A place that is named letter for letter.
+    pub(super) fn exactly(segments: Vec<String>) -> Self {
+        Place { segments }
+    }
+
     /// Whether nothing at this path can be stored.
     pub fn is_too_deep(&self) -> bool {
         self.segments.len() > MAX_DEPTH
@@ -127,6 +132,8 @@ pub struct Standing<'a> {
     pub place: Place,
     /// The path relative to the API, for `[[api.purge]]`.
     pub relative: &'a str,
+    /// Of an object of the cache that has a source: its place there, by the name of that origin.
+    pub source: Option<(&'a str, Place)>,
 }
 
 impl Standing<'_> {
@@ -134,6 +141,13 @@ impl Standing<'_> {
     pub fn known<'s>(&'s self, user: Option<&'s str>) -> Vec<Scope<'s>> {
         let mut scopes = vec![Scope::Everything, Scope::Api(self.id), self.place.path(self.origin)];
         scopes.extend(self.place.within(self.origin));
+        if self.api.source().is_some() {
+            scopes.push(self.place.below(self.origin)); // there is nothing below an object: it is for what was asked of its source
+        }
+        if let Some((origin, place)) = &self.source {
+            scopes.push(place.path(origin));
+            scopes.extend(place.within(origin));
+        }
         scopes.extend(user.map(|user| Scope::Caller(self.id, user)));
         for pattern in self.api.purges.iter().flat_map(|rule| &rule.paths).filter(|p| p.is_open()) {
             for spelling in spellings(self.relative) {

@@ -1,5 +1,6 @@
 //! What an operator says about an API: the checked form of `[[api]]`, `[api.key]`, `[[api.route]]` and `[[api.purge]]`.
 
+use super::namespace::{Namespace, Source};
 use super::pattern::{Methods, Pattern, Template};
 use crate::auth;
 use crate::encode;
@@ -31,9 +32,16 @@ pub struct Api {
     pub routes: Vec<Route>,
     /// `[[api.purge]]`.
     pub purges: Vec<PurgeRule>,
+    /// What it has as a namespace of the object cache, if it is one.
+    pub namespace: Option<Arc<Namespace>>,
 }
 
 impl Api {
+    /// Its source, if it is a namespace that has one.
+    pub fn source(&self) -> Option<&Source> {
+        self.namespace.as_ref()?.source.as_ref()
+    }
+
     /// `name/version`, as the admin API writes it.
     pub fn id(&self) -> String {
         format!("{}/{}", self.name, self.version)

@@ -10,6 +10,7 @@ use crate::descriptors;
 use crate::fill::{self, Fills};
 use crate::gateway::{self, Gateway, Served, Succession};
 use crate::listener::{self, Gate};
+use crate::objects::{self, Objects};
 use crate::policy::{Api, Apis, Mounted};
 use crate::reached::{Bound, Reached};
 use crate::snapshot::Counts;
@@ -31,6 +32,8 @@ pub(super) struct Foundation {
     /// What origins are asked.
     pub(super) budget: Arc<Budget>,
     pub(super) guard: Arc<admin::Guard>,
+    /// What the object cache has of its own.
+    pub(super) objects: Arc<objects::Lasting>,
     pub(super) gate: Arc<Gate>,
     /// Connections of clients, and writes; a stop waits for them.
     pub(super) clients: Tasks,
@@ -52,6 +55,7 @@ impl Foundation {
         let tasks = Tasks::default();
         let budget = |most, bound| Budget::new(most, bound, Arc::clone(&reached));
         let store = Arc::new(Store::new(&config.cache, store_limits(limits), Arc::clone(&reached)));
+        store.arrange(&shelves(config));
         let settings = fill_settings(&config.cache, limits);
         let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone(), Arc::clone(&reached));
         let ids = apis.iter().map(|m| Arc::clone(&m.id));
@@ -61,6 +65,11 @@ impl Foundation {
             telemetry: Arc::new(Telemetry::new(&config.log, ids, lines, clock.clone())),
             budget: budget(limits.origin_requests, Bound::OriginRequests),
             guard: Arc::new(admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached))),
+            objects: Arc::new(objects::Lasting::new(
+                admin::Guard::new(object_tokens(config), clock.clone(), Arc::clone(&reached)),
+                config.objects.as_ref(),
+                limits.background_refreshes,
+            )),
             gate: Gate::new(limits, Arc::clone(&reached)),
             clients: Tasks::default(),
             succession: Arc::new(Succession::new(apis.clone())),
@@ -121,8 +130,21 @@ impl Foundation {
             self.clock().clone(),
             self.clients.clone(),
         );
-        let (shown, texts) = (config::effective(&config), Texts::of(&config.log));
-        InForce { shown, texts, apis, served, gateway: Arc::new(gateway), tls, config }
+        let (shown, texts, gateway) = (config::effective(&config), Texts::of(&config.log), Arc::new(gateway));
+        let objects = config.objects.as_ref().map(|settings| self.objects(settings, &config, &gateway));
+        InForce { shown, texts, apis, served, gateway, objects, tls, config }
+    }
+
+    fn objects(&self, settings: &objects::Settings, config: &Config, gateway: &Arc<Gateway>) -> Arc<Objects> {
+        let around = objects::Around {
+            gateway: Arc::clone(gateway),
+            store: Arc::clone(&self.store),
+            lasting: Arc::clone(&self.objects),
+            clock: self.clock().clone(),
+            tasks: self.outside.tasks.clone(),
+            max_object_size: config.cache.max_object_size,
+        };
+        Objects::new(settings, around)
     }
 
     fn settings(&self, server: &listener::Settings) -> gateway::Settings {
@@ -149,6 +171,17 @@ impl Foundation {
 /// Whether everything is the same that [`Foundation::origin`] makes an origin of.
 fn is_asked_alike(old: &Api, new: &Api) -> bool {
     (&old.upstream, &old.origin) == (&new.upstream, &new.origin)
+}
+
+/// Who may use the object cache.
+pub(super) fn object_tokens(config: &Config) -> &[admin::Token] {
+    config.objects.as_ref().map_or(&[], |objects| &objects.tokens)
+}
+
+/// The shelves that it wants.
+pub(super) fn shelves(config: &Config) -> Vec<(String, store::Bounds)> {
+    let namespaces = config.objects.iter().flat_map(|objects| &objects.namespaces);
+    namespaces.map(|namespace| (namespace.api.version.clone(), namespace.bounds)).collect()
 }
 
 fn store_limits(limits: &listener::Limits) -> store::Limits {

@@ -37,8 +37,18 @@ impl Drop for Cut {
 #[derive(Clone)]
 pub(super) struct Front(Arc<Parts>);
 
+/// Where requests come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// The data port.
+    Data,
+    /// The object cache.
+    Objects,
+}
+
 struct Parts {
     current: Current,
+    door: Door,
     telemetry: Arc<Telemetry>,
     clock: Clock,
     /// Whether a stop cuts what is left.
@@ -46,8 +56,8 @@ struct Parts {
 }
 
 impl Front {
-    pub(super) fn new(current: Current, telemetry: Arc<Telemetry>, clock: Clock) -> Self {
-        Front(Arc::new(Parts { current, telemetry, clock, cutting: AtomicBool::new(false) }))
+    pub(super) fn new(current: Current, door: Door, telemetry: Arc<Telemetry>, clock: Clock) -> Self {
+        Front(Arc::new(Parts { current, door, telemetry, clock, cutting: AtomicBool::new(false) }))
     }
 }
 
@@ -68,7 +78,11 @@ impl Handler for Front {
         let (outcome, status) = (Outcome::default(), CLIENT_LEFT);
         let mut record =
             Record { outcome, method, host, target, version, status, peer, bytes_out: 0, took, user_agent, referer };
-        let (mut record, (response, outcome)) = match in_force.gateway.handle(request, &client, now) {
+        let step = match (parts.door, &in_force.objects) {
+            (Door::Objects, Some(objects)) => objects.handle(request, &client, now),
+            (Door::Data, _) | (Door::Objects, None) => in_force.gateway.handle(request, &client, now),
+        };
+        let (mut record, (response, outcome)) = match step {
             Step::Now(answered) => (record, answered),
             Step::Later(rest, Whose { api, user }) => {
                 record.outcome = Outcome { api, user: user.clone(), kind: Kind::Failed, ..Outcome::default() };

@@ -37,8 +37,16 @@ impl Rooms {
         let tally = &in_force.served[mounted.number].tally;
         let counted = self.foundation.telemetry.api(&mounted.id);
         let (name, version) = (&mounted.api.name, &mounted.api.version);
-        let all = in_force.shown.get("api").and_then(Value::as_array);
-        let own = |api: &&Value| api["name"] == name.as_str() && api["version"] == version.as_str();
+        let shown = &in_force.shown;
+        let (all, of) = match &mounted.api.namespace {
+            None => (shown.get("api"), Some(name)),
+            Some(_) => (shown.get("objects").and_then(|objects| objects.get("namespace")), None),
+        };
+        let all = all.and_then(Value::as_array);
+        let own = |api: &&Value| match of {
+            Some(name) => api["name"] == name.as_str() && api["version"] == version.as_str(),
+            None => api["name"] == version.as_str(),
+        };
         ApiView {
             name: name.clone(),
             version: version.clone(),
@@ -155,6 +163,11 @@ impl Rooms {
             let (labels, tally) = ([("api", &*mounted.id)], &in_force.served[mounted.number].tally);
             gauges.put("freshgate_stored_entries", "Answers in the store, by API.", &labels, as_f64(tally.entries()));
             gauges.put("freshgate_stored_bytes", "Bytes that they take, by API.", &labels, as_f64(tally.bytes()));
+            if mounted.api.namespace.is_some() {
+                let help = "Objects that had to go for want of room in their namespace.";
+                let evicted = store.evicted_of(&mounted.api.version);
+                gauges.count("freshgate_objects_evicted_total", help, &labels, evicted);
+            }
         }
         let (running, scopes) = (fills.running() as u64, store.scopes.len() as u64);
         gauges.put("freshgate_fills", "Answers that are being recorded.", &[], as_f64(running));

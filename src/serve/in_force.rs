@@ -4,6 +4,7 @@
 
 use crate::config::Config;
 use crate::gateway::{Gateway, Served};
+use crate::objects::Objects;
 use crate::policy::Apis;
 use crate::telemetry::{Format, Settings};
 use crate::tls;
@@ -23,6 +24,8 @@ pub(super) struct InForce {
     /// In the order of the APIs.
     pub(super) served: Vec<Served>,
     pub(super) gateway: Arc<Gateway>,
+    /// The object cache, if there is one.
+    pub(super) objects: Option<Arc<Objects>>,
     pub(super) texts: Texts,
     /// What the data port shows of itself.
     pub(super) tls: Option<Arc<tls::Server>>,

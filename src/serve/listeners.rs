@@ -1,4 +1,4 @@
-//! The sockets of `server.listen`, and how they follow a list that changes.
+//! The sockets of `server.listen`, and how they follow a list that changes; and that of `objects.listen`, which stays.
 //!
 //! Sockets whose address stays are not touched. New ones are bound before anything else happens, since that may fail. Those that aren't in
 //! the list any more accept nothing, and what was accepted goes on to the end of its answer.
@@ -18,10 +18,11 @@ use tokio::net::TcpListener;
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// All listeners of the data port. Dropping them cuts every connection.
+/// All listeners of the data port, and that of the object cache. Dropping them cuts every connection.
 #[derive(Default)]
 pub(super) struct Listeners {
     list: Vec<Listening>,
+    objects: Option<Listening>,
     /// Those that aren't in the list any more; each until its last connection has ended.
     leaving: Vec<Stopper>,
     draining: bool,
@@ -40,6 +41,14 @@ struct Listening {
 
 /// A list that can be followed: everything is bound.
 pub(super) struct Plan(Vec<Place>);
+
+/// A socket that is bound, and not served yet.
+pub(super) struct Opened {
+    wanted: SocketAddr,
+    local: SocketAddr,
+    listener: TcpListener,
+    shared: Option<Socket>,
+}
 
 enum Place {
     /// The one with this number stays.
@@ -112,6 +121,27 @@ impl Listeners {
         moved
     }
 
+    /// The same for the object cache, once; where it is.
+    ///
+    /// # Errors
+    /// When the address can't be bound.
+    pub(super) fn bind_objects(&self, address: SocketAddr, found: &mut Found) -> Result<Opened, StartError> {
+        let failed = |cause| StartError::Address { key: Kind::Objects.key(), address, cause };
+        let listener = open(Kind::Objects, address, found)?;
+        let local = listener.local_addr().map_err(failed)?;
+        let shared = self.shares.then(|| again(&listener)).transpose().map_err(failed)?;
+        Ok(Opened { wanted: address, local, listener, shared })
+    }
+
+    /// Serves what was bound for it.
+    pub(super) fn serve_objects(&mut self, opened: Opened, serving: &Arc<Serving<Front>>, tasks: &Tasks) -> SocketAddr {
+        let Opened { wanted, local, listener, shared } = opened;
+        let (stopper, stop) = listener::stop();
+        tasks.spawn(listener::run(listener, Arc::clone(serving), stop));
+        self.objects = Some(Listening { wanted, local, stopper, shared });
+        local
+    }
+
     /// Where clients connect, in the order of the list.
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         self.list.iter().map(|listening| listening.local).collect()
@@ -119,8 +149,10 @@ impl Listeners {
 
     /// The sockets once more, to be handed on.
     pub(super) fn shared(&self) -> io::Result<Vec<(Kind, Socket)>> {
-        let shared = self.list.iter().filter_map(|listening| listening.shared.as_ref());
-        shared.map(|socket| Ok((Kind::Data, socket.try_clone()?))).collect()
+        let data = self.list.iter().map(|listening| (Kind::Data, listening));
+        let all = data.chain(self.objects.iter().map(|listening| (Kind::Objects, listening)));
+        let shared = all.filter_map(|(kind, listening)| Some((kind, listening.shared.as_ref()?)));
+        shared.map(|(kind, socket)| Ok((kind, socket.try_clone()?))).collect()
     }
 
     /// Every connection is to end with its next answer. Nothing is bound any more.
@@ -138,7 +170,7 @@ impl Listeners {
     /// Nothing is accepted any more, and nothing is bound.
     pub(super) fn drain(&mut self) {
         self.draining = true;
-        self.list.iter_mut().for_each(|listening| listening.shared = None);
+        self.list.iter_mut().chain(&mut self.objects).for_each(|listening| listening.shared = None);
         self.stoppers().for_each(Stopper::drain);
     }
 
@@ -153,7 +185,7 @@ impl Listeners {
     }
 
     fn stoppers(&self) -> impl Iterator<Item = &Stopper> {
-        self.list.iter().map(|listening| &listening.stopper).chain(&self.leaving)
+        self.list.iter().chain(&self.objects).map(|listening| &listening.stopper).chain(&self.leaving)
     }
 }
 

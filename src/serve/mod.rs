@@ -34,19 +34,20 @@ pub use start_error::StartError;
 use crate::admin;
 use crate::clock::{Clock, millis};
 use crate::config::Config;
-use crate::listener::Serving;
+use crate::listener::{Gate, Serving};
 use crate::policy::Apis;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Lines;
+use crate::tls;
 use arc_swap::ArcSwap;
 use changeover::{Changeover, Coming};
 use foundation::Foundation;
-use front::{Cut, Front};
+use front::{Cut, Door, Front};
 use house::Rooms;
 use in_force::Current;
-use listeners::{Listeners, again, open};
-use reload::{Reloader, data_tls, load, looks};
+use listeners::{Listeners, Opened, again, open};
+use reload::{ObjectDoor, Reloader, data_tls, load, looks};
 use sockets::{Found, Kind};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,13 +67,15 @@ const CUT: Duration = Duration::from_millis(200);
 
 /// A running gateway. Dropping it without [`Running::stop`] cuts every connection.
 pub struct Running {
-    cut: Option<Cut>,
+    cut: Vec<Cut>,
     /// Where clients connect at the start, in the order of `server.listen`, with the ports that were free.
     pub data: Vec<SocketAddr>,
     /// The admin port.
     pub admin: Option<SocketAddr>,
     /// The probe port.
     pub probe: Option<SocketAddr>,
+    /// The object cache.
+    pub objects: Option<SocketAddr>,
     rooms: Arc<Rooms>,
     reloader: Arc<Reloader>,
     current: Current,
@@ -111,19 +114,27 @@ pub async fn start_from(
     let mut found = Found::assign(&config, inherited)?;
     let mut listeners = Listeners::new(config.server.handover.is_some());
     let plan = listeners.plan(&config.server.listen, &mut found)?;
+    let objects = ObjectPort::open(&config, &listeners, &mut found)?;
     let admin = AdminPorts::open(&config.admin, &mut found)?;
-    let apis = Apis::new(config.apis.clone());
+    let apis = Apis::new(config.all_apis());
     let foundation = Foundation::lay(&config, &apis, clock.clone(), lines);
     let served = foundation.served(&apis, None);
     let in_force = Arc::new(foundation.build(config, apis, served, tls.clone()));
     let (changeover, arrival, alone) = coming.arrive(&foundation.store, &clock).await?;
-    let looks = Looks::new(looks(&in_force, admin_tls.as_ref()));
+    let object_tls = objects.as_ref().and_then(|port| port.tls.as_ref());
+    let looks = Looks::new(looks(&in_force, [admin_tls.as_ref(), object_tls]));
     let current: Current = Arc::new(ArcSwap::new(Arc::clone(&in_force)));
-    let front = Front::new(Arc::clone(&current), Arc::clone(&foundation.telemetry), clock.clone());
+    let front = |door| Front::new(Arc::clone(&current), door, Arc::clone(&foundation.telemetry), clock.clone());
+    let (front, second) = (front(Door::Data), front(Door::Objects));
     let (gate, clients) = (Arc::clone(&foundation.gate), foundation.clients.clone());
-    let cut = Some(Cut(front.clone()));
+    let cut = vec![Cut(front.clone()), Cut(second.clone())];
+    let second = objects.map(|port| port.serving(&in_force.config, second, &gate, &clients));
     let serving = Serving::new(&in_force.config.server, tls, front, gate, clients.clone());
     let data = listeners.follow(plan, &serving, &foundation.clients).opened;
+    let (opened, door) = second.unzip();
+    let objects = opened
+        .zip(door.as_ref())
+        .map(|(opened, door)| listeners.serve_objects(opened, &door.serving, &foundation.clients));
     let listeners = Arc::new(Mutex::new(listeners));
     let reloader = Arc::new(Reloader {
         foundation: Arc::clone(&foundation),
@@ -132,6 +143,7 @@ pub async fn start_from(
         listeners: Arc::downgrade(&listeners),
         looks: Arc::clone(&looks),
         admin_tls,
+        objects: door,
         file: Mutex::new(file),
         history: Default::default(),
     });
@@ -150,6 +162,7 @@ pub async fn start_from(
         data,
         admin,
         probe,
+        objects,
         _sweeper: Sweeper::start(Arc::clone(&foundation.store), clock, || first.map_or((), |first| first())),
         warm,
         changeover,
@@ -161,6 +174,25 @@ pub async fn start_from(
         listeners,
         admin_stop,
     })
+}
+
+/// The socket of `[objects]`, bound, with its certificate.
+struct ObjectPort {
+    opened: Opened,
+    tls: Option<Arc<tls::Server>>,
+}
+
+impl ObjectPort {
+    fn open(config: &Config, listeners: &Listeners, found: &mut Found) -> Result<Option<Self>, StartError> {
+        let Some(settings) = &config.objects else { return Ok(None) };
+        let tls = load("objects.tls", settings.tls.as_ref(), &["h2", "http/1.1"])?;
+        Ok(Some(ObjectPort { opened: listeners.bind_objects(settings.listen, found)?, tls }))
+    }
+
+    fn serving(self, config: &Config, front: Front, gate: &Arc<Gate>, tasks: &Tasks) -> (Opened, ObjectDoor) {
+        let serving = Serving::new(&config.server, self.tls.clone(), front, Arc::clone(gate), tasks.clone());
+        (self.opened, ObjectDoor { serving, tls: self.tls })
+    }
 }
 
 /// The sockets of `[admin]`, bound.
@@ -280,7 +312,7 @@ impl Running {
                 "drain deadline reached; cutting what is left"
             );
         }
-        self.cut = None;
+        self.cut.clear();
         self.listeners().close();
         if !ended {
             // What was cut is still to be logged. Writes go on, and have had their time.

@@ -6,15 +6,16 @@
 
 use crate::config::Config;
 use crate::listener::{Limits, Settings};
-use crate::{admin, store, telemetry};
+use crate::{admin, objects, store, telemetry};
 
 /// Puts what `running` has of these settings into `new`; the keys of those that differ.
 pub(super) fn keep(running: &Config, new: &mut Config) -> Vec<&'static str> {
-    let Config { server, cache, admin, log, sources: _, apis: _ } = running;
+    let Config { server, cache, admin, objects, log, sources: _, apis: _ } = running;
     let mut later = Later(Vec::new());
     keep_server(server, &mut new.server, &mut later);
     keep_cache(cache, &mut new.cache, &mut later);
     keep_admin(admin, &mut new.admin, &mut later);
+    keep_objects(objects.as_ref(), &mut new.objects, &mut later);
     keep_log(log, &mut new.log, &mut later);
     later.0
 }
@@ -94,6 +95,27 @@ fn keep_admin(running: &admin::Settings, new: &mut admin::Settings, later: &mut 
     later.keep("admin.tls", tls, &mut new.tls);
     later.keep("admin.probe_listen", probe_listen, &mut new.probe_listen);
     later.keep("admin.metrics_public", metrics_public, &mut new.metrics_public);
+}
+
+/// A listener that isn't there can't begin, and one that is can't end.
+fn keep_objects(running: Option<&objects::Settings>, new: &mut Option<objects::Settings>, later: &mut Later) {
+    match (running, new.as_mut()) {
+        (None, None) => {}
+        (None, Some(_)) | (Some(_), None) => {
+            new.clone_from(&running.cloned());
+            later.0.push("objects");
+        }
+        (Some(running), Some(new)) => {
+            let objects::Settings { listen, tls, tokens: _, batch: _, refreshes, namespaces: _ } = running;
+            later.keep("objects.listen", listen, &mut new.listen);
+            later.keep("objects.tls", tls, &mut new.tls);
+            later.keep("objects.refreshes", refreshes, &mut new.refreshes);
+            // Who asks for no token is for this machine alone; what else there is to check has been checked for that address.
+            if running.tokens.is_empty() != new.tokens.is_empty() && !running.listen.ip().is_loopback() {
+                later.keep("objects.tokens", &running.tokens, &mut new.tokens);
+            }
+        }
+    }
 }
 
 fn keep_log(running: &telemetry::Settings, new: &mut telemetry::Settings, later: &mut Later) {

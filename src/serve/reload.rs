@@ -20,7 +20,7 @@
 //! One reload runs at a time; others wait for it. It runs on a thread that may block, to its end, whether or not anybody still listens.
 
 use super::file::File;
-use super::foundation::Foundation;
+use super::foundation::{Foundation, object_tokens, shelves};
 use super::front::Front;
 use super::history::History;
 use super::in_force::{Current, InForce};
@@ -38,6 +38,12 @@ use crate::store::Severity;
 use crate::{telemetry, tls};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+/// How the object cache is served; which socket and which certificate it has stays.
+pub(super) struct ObjectDoor {
+    pub(super) serving: Arc<Serving<Front>>,
+    pub(super) tls: Option<Arc<tls::Server>>,
+}
+
 /// Brings another configuration into force.
 pub(super) struct Reloader {
     pub(super) foundation: Arc<Foundation>,
@@ -47,6 +53,8 @@ pub(super) struct Reloader {
     pub(super) listeners: Weak<Mutex<Listeners>>,
     pub(super) looks: Arc<Looks>,
     pub(super) admin_tls: Option<Arc<tls::Server>>,
+    /// The object cache's listener, if there is one.
+    pub(super) objects: Option<ObjectDoor>,
     /// Whoever has this lock reloads.
     pub(super) file: Mutex<Option<File>>,
     pub(super) history: History,
@@ -123,24 +131,29 @@ impl Reloader {
         if config == before.config {
             drop(listeners);
             self.looks.round();
-            let apis = before.config.apis.iter().map(|api| api.id().into());
+            let apis = before.config.all_apis().into_iter().map(|api| api.id().into());
             let apis = apis.map(|id| Change { id, fate: Fate::Unchanged(Effect::Nothing) }).collect();
             let (generation, listeners) = (self.history.generation(), Moved::default());
             return Ok(Report { applied: false, generation, apis, listeners, next_start, warnings });
         }
         let plan = listeners.plan(&config.server.listen, &mut Found::default())?;
         let tls = data_tls(&config, Some(&before))?;
-        let (apis, changes) = before.apis.after(config.apis.clone());
+        let (apis, changes) = before.apis.after(config.all_apis());
         let served = self.foundation.served(&apis, Some(&before));
         let next = self.foundation.build(config, apis, served, tls);
         // Nothing fails from here on.
         let next = self.change(&before, next, &changes);
         let moved = listeners.follow(plan, &self.serving, &self.foundation.clients);
         drop(listeners);
-        self.looks.set(looks(&next, self.admin_tls.as_ref()));
+        self.looks.set(looks(&next, self.fixed_tls()));
         self.looks.round();
         let generation = self.history.next_generation();
         Ok(Report { applied: true, generation, apis: changes, listeners: moved, next_start, warnings })
+    }
+
+    /// Certificates that no reload replaces by others.
+    fn fixed_tls(&self) -> [Option<&Arc<tls::Server>>; 2] {
+        [self.admin_tls.as_ref(), self.objects.as_ref().and_then(|objects| objects.tls.as_ref())]
     }
 
     /// The change itself.
@@ -148,6 +161,8 @@ impl Reloader {
         let (next, foundation) = (Arc::new(next), &*self.foundation);
         let ids = |apis: &Apis| apis.iter().map(|m| Arc::clone(&m.id)).collect::<Vec<_>>();
         foundation.guard.change(&next.config.admin.tokens);
+        foundation.objects.guard().change(object_tokens(&next.config));
+        foundation.store.arrange(&shelves(&next.config));
         foundation.telemetry.set_apis(ids(&before.apis).into_iter().chain(ids(&next.apis)));
         foundation.telemetry.change(&hiding_both(&before.config.log, &next.config.log));
         match (&before.tls, &next.tls) {
@@ -159,6 +174,9 @@ impl Reloader {
         foundation.succession.publish(&next.apis, scopes, foundation.clock().mono());
         self.current.store(Arc::clone(&next));
         self.serving.change(&next.config.server, next.tls.clone());
+        if let Some(ObjectDoor { serving, tls }) = &self.objects {
+            serving.change(&next.config.server, tls.clone());
+        }
         for Change { id, fate } in changes {
             let severity = match fate.effect() {
                 Effect::Nothing => continue,
@@ -203,14 +221,14 @@ pub(super) fn load(
 }
 
 /// Everything that has to be looked at from time to time: keys of callers, our certificates.
-pub(super) fn looks(in_force: &InForce, admin_tls: Option<&Arc<tls::Server>>) -> Vec<Look> {
+pub(super) fn looks(in_force: &InForce, fixed: [Option<&Arc<tls::Server>>; 2]) -> Vec<Look> {
     let mut auths: Vec<&auth::Settings> = Vec::new();
     for auth in in_force.apis.iter().flat_map(|mounted| mounted.auths()) {
         if !auths.iter().any(|known| known.is(auth)) {
             auths.push(auth);
         }
     }
-    let certificates = in_force.tls.iter().chain(admin_tls).cloned();
+    let certificates = in_force.tls.iter().chain(fixed.into_iter().flatten()).cloned();
     let certificates = certificates.map(|tls| Box::new(move || tls.look()) as Look);
     auths.into_iter().filter_map(auth::Settings::look).chain(certificates).collect()
 }

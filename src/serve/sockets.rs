@@ -16,10 +16,11 @@ pub(super) enum Kind {
     Data,
     Admin,
     Probe,
+    Objects,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 3] = [Kind::Data, Kind::Admin, Kind::Probe];
+    pub(super) const ALL: [Kind; 4] = [Kind::Data, Kind::Admin, Kind::Probe, Kind::Objects];
 
     /// The key of the configuration.
     pub(super) fn key(self) -> &'static str {
@@ -27,6 +28,7 @@ impl Kind {
             Kind::Data => "server.listen",
             Kind::Admin => "admin.listen",
             Kind::Probe => "admin.probe_listen",
+            Kind::Objects => "objects.listen",
         }
     }
 
@@ -36,6 +38,7 @@ impl Kind {
             Kind::Data => "data",
             Kind::Admin => "admin",
             Kind::Probe => "probe",
+            Kind::Objects => "objects",
         }
     }
 }
@@ -111,7 +114,9 @@ impl Found {
 fn wanted(config: &Config) -> Vec<(Kind, SocketAddr)> {
     let data = config.server.listen.iter().map(|address| (Kind::Data, *address));
     let admin = config.admin.listen.map(|address| (Kind::Admin, address));
-    data.chain(admin).chain(config.admin.probe_listen.map(|address| (Kind::Probe, address))).collect()
+    let objects = config.objects.as_ref().map(|objects| (Kind::Objects, objects.listen));
+    let probe = config.admin.probe_listen.map(|address| (Kind::Probe, address));
+    data.chain(admin).chain(probe).chain(objects).collect()
 }
 
 #[cfg(test)]

@@ -112,10 +112,9 @@ impl Overlap {
 
 /// The longest that a write which was cut short may take to be applied.
 pub(super) fn longest_write(config: &Config) -> Duration {
-    let rules = config
-        .apis
-        .iter()
-        .flat_map(|api| std::iter::once(&api.rules).chain(api.routes.iter().map(|route| &route.rules)));
+    let apis = config.all_apis();
+    let rules =
+        apis.iter().flat_map(|api| std::iter::once(&api.rules).chain(api.routes.iter().map(|route| &route.rules)));
     // A try that was given up and another one, each of which may be under way.
     rules.map(|rules| rules.write_settle.max(rules.timeouts.first_byte * 2)).max().unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 
 use super::judge::{Prints, is_worth_it, routed};
 use super::{file, format::Writer, record};
+use crate::policy::namespace::is_object_key;
 use crate::policy::{Apis, of_generation, query_of};
 use crate::store::{Entry, Store};
 use std::io::{self, Write};
@@ -29,6 +30,9 @@ pub fn save(path: &Path, store: &Store, apis: &Apis, hides: &dyn Fn(&str) -> boo
         let mut saving = Saving { writer, saved: Saved::default(), prints: Prints::default(), head: Vec::new() };
         let mut outcome = Ok(());
         let open = |key: &[u8]| {
+            if is_object_key(key) {
+                return false;
+            }
             let query = query_of(key).map(String::from_utf8_lossy);
             query.is_none_or(|query| !hides(&query))
         };

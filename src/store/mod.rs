@@ -10,6 +10,8 @@ mod entry;
 mod fields;
 mod scopes;
 mod settings;
+mod shelf;
+mod weight;
 
 pub use accounts::{Accounts, Charge, Payer};
 pub use encodings::{Encoding, Encodings};
@@ -17,27 +19,25 @@ pub use entry::{Content, Entry, Extra, Tallied, Tally};
 pub use fields::{Fields, Names};
 pub use scopes::{Asked, Epoch, Held, Scopes, Severity, Standing};
 pub use settings::{Eviction, Settings};
+pub use shelf::Bounds;
+pub use weight::Variants;
 
 use crate::clock::Now;
 use crate::reached::{Bound, Reached};
+use arc_swap::ArcSwap;
 use http::HeaderMap;
-use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
+use shelf::{Kept, Shelf, Shelves, arranged, shelf_of};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-
-/// The answers under one key, the youngest question first.
-pub type Variants = Arc<[Arc<Entry>]>;
-
-/// What moka needs for one key beside the key and the value: its node, its place in the map and in the queues, two reference counts.
-const BOOKKEEPING: usize = 264;
+use weight::{BOOKKEEPING, weight};
 
 /// Stored responses and the scopes they belong to.
 #[derive(Debug)]
 pub struct Store {
-    kept: Cache<Box<[u8]>, Variants>,
+    answers: Shelf,
+    objects: ArcSwap<Shelves>,
+    eviction: Eviction,
     /// What can be invalidated.
     pub scopes: Scopes,
     /// The names of fields that entries share.
@@ -49,7 +49,6 @@ pub struct Store {
     swept_at: AtomicU64,
     rare: AtomicU8,
     rests: AtomicBool,
-    evicted: Arc<AtomicU64>,
 }
 
 /// How much of the store one path, or one caller, may take.
@@ -77,29 +76,18 @@ pub enum NotKept {
     OlderThanStored,
     /// Invalidated while it was on its way.
     Invalidated,
+    /// Its namespace has gone.
+    NoShelf,
 }
 
 impl Store {
     /// An empty store. Which of its bounds are reached is counted in `reached`.
     pub fn new(settings: &Settings, limits: Limits, reached: Arc<Reached>) -> Self {
-        let policy = match settings.eviction {
-            Eviction::Lru => EvictionPolicy::lru(),
-            Eviction::TinyLfu => EvictionPolicy::tiny_lfu(),
-        };
-        let evicted = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&evicted);
-        let kept = Cache::<Box<[u8]>, Variants>::builder()
-            .max_capacity(settings.max_size)
-            .eviction_policy(policy)
-            .weigher(|key, variants| weight(key, variants))
-            .eviction_listener(move |_, _, cause| {
-                if cause == RemovalCause::Size {
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-            .build();
+        let bounds = Bounds { bytes: settings.max_size, keys: None };
         Store {
-            kept,
+            answers: Shelf::new(bounds, settings.eviction),
+            objects: ArcSwap::default(),
+            eviction: settings.eviction,
             scopes: Scopes::default(),
             names: Names::default(),
             accounts: Accounts::new(limits.keys_per_caller),
@@ -108,13 +96,30 @@ impl Store {
             swept_at: AtomicU64::new(0),
             rare: AtomicU8::new(0),
             rests: AtomicBool::new(false),
-            evicted,
         }
+    }
+
+    /// From now on there are shelves for these namespaces. What lay on one that goes, or whose bounds are others now, is gone.
+    pub fn arrange(&self, namespaces: &[(String, Bounds)]) {
+        self.objects.store(Arc::new(arranged(&self.objects.load(), namespaces, self.eviction)));
+    }
+
+    /// What `then` does with the shelf that `key` belongs to; `None` where there is none, as for a namespace that has gone.
+    fn at<R>(&self, key: &[u8], then: impl FnOnce(&Kept) -> R) -> Option<R> {
+        match shelf_of(key) {
+            None => Some(then(&self.answers.kept)),
+            Some(namespace) => self.objects.load().get(namespace).map(|shelf| then(&shelf.kept)),
+        }
+    }
+
+    fn each_shelf(&self, mut look: impl FnMut(&Shelf)) {
+        look(&self.answers);
+        self.objects.load().values().for_each(|shelf| look(shelf));
     }
 
     /// The answers under `key`.
     pub fn find(&self, key: &[u8]) -> Option<Variants> {
-        if self.rests.load(Ordering::SeqCst) { None } else { self.kept.get(key) }
+        if self.rests.load(Ordering::SeqCst) { None } else { self.at(key, |kept| kept.get(key))? }
     }
 
     /// While it rests nothing is found, though everything stays: another process answers as well and may carry writes that nobody here
@@ -126,7 +131,7 @@ impl Store {
     /// Puts complete entries under a key where there is nothing; returns whether they were put.
     pub fn put_absent(&self, key: &[u8], variants: Vec<Arc<Entry>>) -> bool {
         let mut put = false;
-        self.kept.entry(key.into()).and_compute_with(|old| {
+        self.compute(key, |old| {
             put = old.is_none();
             if !put {
                 return Op::Nop;
@@ -135,6 +140,12 @@ impl Store {
             Op::Put(variants.into())
         });
         put
+    }
+
+    /// One step under `key` that nobody else's comes between.
+    fn compute(&self, key: &[u8], step: impl FnOnce(Option<Variants>) -> Op<Variants>) {
+        let step = |old: Option<moka::Entry<Box<[u8]>, Variants>>| step(old.map(moka::Entry::into_value));
+        self.at(key, |kept| drop(kept.entry(key.into()).and_compute_with(step)));
     }
 
     /// What `variants` under `key` weigh in `max_size`, and each is counted with.
@@ -148,18 +159,15 @@ impl Store {
         if entry.standing() == Standing::Invalidated {
             return Err(NotKept::Invalidated);
         }
-        let mut kept = Ok(false);
-        self.kept.entry(key.into()).and_compute_with(|old| {
-            let old = old.map(moka::Entry::into_value);
-            match joined(old.as_deref().unwrap_or_default(), entry, request, self.max_variants) {
-                Some((variants, pushed_out)) => {
-                    kept = Ok(pushed_out);
-                    Op::Put(variants)
-                }
-                None => {
-                    kept = Err(NotKept::OlderThanStored);
-                    Op::Nop
-                }
+        let mut kept = Err(NotKept::NoShelf);
+        self.compute(key, |old| match joined(old.as_deref().unwrap_or_default(), entry, request, self.max_variants) {
+            Some((variants, pushed_out)) => {
+                kept = Ok(pushed_out);
+                Op::Put(variants)
+            }
+            None => {
+                kept = Err(NotKept::OlderThanStored);
+                Op::Nop
             }
         });
         if kept? {
@@ -185,8 +193,8 @@ impl Store {
     /// Puts `new` in the place of `old` under `key`, if that is still there.
     pub fn replace(&self, key: &[u8], old: &Arc<Entry>, new: &Arc<Entry>) {
         let is_old = |entry: &Arc<Entry>| Arc::ptr_eq(entry, old);
-        self.kept.entry(key.into()).and_compute_with(|found| {
-            let found = found.map(moka::Entry::into_value).filter(|variants| variants.iter().any(is_old));
+        self.compute(key, |found| {
+            let found = found.filter(|variants| variants.iter().any(is_old));
             let Some(variants) = found else { return Op::Nop };
             new.tally.count(new.size() + key.len() + BOOKKEEPING);
             Op::Put(variants.iter().map(|entry| Arc::clone(if is_old(entry) { new } else { entry })).collect())
@@ -195,8 +203,8 @@ impl Store {
 
     /// Weighs what is under `key` again: some of it takes more room than when it was put in.
     pub fn reweigh(&self, key: &[u8]) {
-        self.kept.entry(key.into()).and_compute_with(|found| {
-            let Some(variants) = found.map(moka::Entry::into_value) else { return Op::Nop };
+        self.compute(key, |found| {
+            let Some(variants) = found else { return Op::Nop };
             for entry in variants.iter() {
                 entry.tally.recount(entry.size() + key.len() + BOOKKEEPING);
             }
@@ -206,7 +214,7 @@ impl Store {
 
     /// Takes out what is under `key`.
     pub fn forget(&self, key: &[u8]) {
-        self.kept.invalidate(key);
+        self.at(key, |kept| kept.invalidate(key));
     }
 
     /// Something rare is about to be put in.
@@ -221,7 +229,7 @@ impl Store {
 
     /// How many keys there are.
     pub fn len(&self) -> u64 {
-        self.kept.entry_count()
+        self.sum(|shelf| shelf.kept.entry_count())
     }
 
     /// Whether nothing is stored.
@@ -231,19 +239,34 @@ impl Store {
 
     /// Bytes taken by what is stored.
     pub fn bytes(&self) -> u64 {
-        self.kept.weighted_size()
+        self.sum(|shelf| shelf.kept.weighted_size())
     }
 
     /// How many keys had to go for want of room.
     pub fn evicted(&self) -> u64 {
-        self.evicted.load(Ordering::Relaxed)
+        self.sum(Shelf::evicted)
+    }
+
+    fn sum(&self, of: impl Fn(&Shelf) -> u64) -> u64 {
+        let mut sum = 0;
+        self.each_shelf(|shelf| sum += of(shelf));
+        sum
+    }
+
+    /// How many objects of a namespace had to go for want of room.
+    pub fn evicted_of(&self, namespace: &str) -> u64 {
+        self.objects.load().get(namespace.as_bytes()).map_or(0, |shelf| shelf.evicted())
     }
 
     /// Looks at every stored answer: `look` gets the key and the answers under it.
     pub fn scan(&self, mut look: impl FnMut(&[u8], &[Arc<Entry>])) {
-        for (key, variants) in &self.kept {
-            look(&key, &variants);
-        }
+        self.each_shelf(|shelf| shelf.scan(&mut look));
+    }
+
+    /// The same for one namespace.
+    pub fn scan_namespace(&self, namespace: &str, mut look: impl FnMut(&[u8], &[Arc<Entry>])) {
+        let shelf = self.objects.load().get(namespace.as_bytes()).cloned();
+        shelf.iter().for_each(|shelf| shelf.scan(&mut look));
     }
 
     /// Takes out what is dead and drops the cells that nobody holds; returns how many keys went. It reads every entry,
@@ -251,17 +274,7 @@ impl Store {
     pub fn sweep(&self, now: Now) -> usize {
         self.swept_at.store(self.scopes.epoch(), Ordering::Relaxed);
         let mut gone = 0;
-        for (key, variants) in &self.kept {
-            if variants.iter().all(|entry| entry.is_dead(now)) {
-                // An answer that came under this key since it was looked at goes with the dead ones, and is fetched again.
-                self.kept.invalidate(&*key);
-                gone += 1;
-                if gone % 256 == 0 {
-                    self.kept.run_pending_tasks();
-                }
-            }
-        }
-        self.kept.run_pending_tasks();
+        self.each_shelf(|shelf| gone += sweep(&shelf.kept, now));
         self.scopes.sweep();
         gone
     }
@@ -270,6 +283,26 @@ impl Store {
     pub fn wants_sweep(&self) -> bool {
         self.swept_at.load(Ordering::Relaxed) != self.scopes.epoch()
     }
+}
+
+/// Takes out what is dead, unless something else has come in its place since it was looked at.
+fn sweep(kept: &Kept, now: Now) -> usize {
+    let mut gone = 0;
+    let is_dead = |variants: &Variants| variants.iter().all(|entry| entry.is_dead(now));
+    for (key, variants) in kept {
+        if is_dead(&variants) {
+            kept.entry_by_ref(&*key).and_compute_with(|old| match old {
+                Some(old) if is_dead(old.value()) => Op::Remove,
+                Some(_) | None => Op::Nop,
+            });
+            gone += 1;
+            if gone % 256 == 0 {
+                kept.run_pending_tasks();
+            }
+        }
+    }
+    kept.run_pending_tasks();
+    gone
 }
 
 /// The variants with `entry` among them, and whether another one had to go for that; `None` when the store already has an answer to
@@ -295,11 +328,6 @@ fn joined(old: &[Arc<Entry>], entry: &Arc<Entry>, request: &HeaderMap, most: usi
     let pushed_out = variants.len() > most;
     variants.truncate(most);
     Some((variants.into(), pushed_out))
-}
-
-fn weight(key: &[u8], variants: &[Arc<Entry>]) -> u32 {
-    let entries: usize = variants.iter().map(|e| e.size() + size_of::<usize>()).sum();
-    u32::try_from(key.len() + entries + BOOKKEEPING).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

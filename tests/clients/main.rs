@@ -12,3 +12,4 @@ mod world;
 
 mod chromium;
 mod libraries;
+mod objects;

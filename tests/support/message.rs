@@ -7,6 +7,11 @@ use std::ops::Deref;
 pub struct Fields(pub Vec<(String, String)>);
 
 impl Fields {
+    /// The value of a field that must be there, once.
+    pub fn one(&self, name: &str) -> &str {
+        self.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.0))
+    }
+
     /// The value of a field; more than one line of it is a failure.
     pub fn get(&self, name: &str) -> Option<&str> {
         let all = self.all(name);

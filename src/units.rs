@@ -1,4 +1,4 @@
-//! Durations and sizes: how the file writes them, and how we write them back.
+//! Durations and sizes: how files and requests write them, and how we write them back.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const SIZES: [(&str, u64); 7] = [
 ];
 
 /// Reads `"250ms" "10s" "5m" "1h" "100d"`, and `"0"`, which needs no unit.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }
@@ -25,7 +25,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// Reads `"512B" "64KiB" "8MiB" "1GB"`, and `"0"`.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     if text == "0" { Some(0) } else { with_unit(text, &SIZES) }
 }
 
@@ -37,14 +37,14 @@ fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 /// The shortest way to write a duration of whole milliseconds.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(crate) fn show_duration(duration: Duration) -> String {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (unit, factor) = TIMES.into_iter().find(|(_, f)| ms >= *f && ms.is_multiple_of(*f)).unwrap_or(("s", 1000));
     format!("{}{unit}", ms / factor)
 }
 
 /// The shortest way to write a size in binary units.
-pub(super) fn show_size(bytes: u64) -> String {
+pub(crate) fn show_size(bytes: u64) -> String {
     let binary = SIZES.into_iter().filter(|(unit, _)| unit.len() != 2);
     let (unit, factor) = binary.into_iter().find(|(_, f)| bytes >= *f && bytes.is_multiple_of(*f)).unwrap_or(("B", 1));
     format!("{}{unit}", bytes / factor)

@@ -1,0 +1,128 @@
+//! What there is: all namespaces, and what is in one of them, page by page.
+//!
+//! The store has no order. A page is made by one look at everything in the namespace, of which the least keys after the cursor are kept: so an
+//! object that stays is on exactly one page, whatever comes and goes meanwhile. One look at a time, on a thread where it holds nobody up.
+
+use super::batch::told_as_json;
+use super::problems::bad_query;
+use super::query::pairs;
+use super::space::Space;
+use super::write::etag_of;
+use super::{Objects, problems, target};
+use crate::body::Body;
+use crate::clock::Now;
+use crate::gateway::{Answered, Kind, Outcome, Problem};
+use crate::store::{Entry, Standing, Store};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Objects on one page, where nothing is said, and the most.
+const PAGE: usize = 100;
+const LARGEST_PAGE: usize = 1000;
+
+/// Which of them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    prefix: String,
+    after: String,
+    limit: usize,
+}
+
+impl Wanted {
+    pub(super) fn of(query: Option<&str>) -> Result<Wanted, Problem> {
+        let mut wanted = Wanted { prefix: String::new(), after: String::new(), limit: PAGE };
+        for (name, value) in pairs(query)? {
+            match name.as_str() {
+                "prefix" => wanted.prefix = value,
+                "cursor" => wanted.after = value,
+                "limit" => {
+                    let limit = value.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit));
+                    let found = value.chars().take(40).collect::<String>();
+                    wanted.limit = limit
+                        .ok_or_else(|| bad_query(format!("`limit` is `{found}`, expected 1 to {LARGEST_PAGE}")))?;
+                }
+                _ => return Err(bad_query(format!("found `{name}`, expected prefix, limit or cursor"))),
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+impl Objects {
+    /// The namespaces.
+    pub(super) fn everything(&self) -> Answered {
+        let shown = |space: &Space| {
+            let tally = self.around.gateway.tally_of(&space.mounted);
+            json!({ "name": space.mounted.api.version, "objects": tally.entries(), "bytes": tally.bytes() })
+        };
+        let mut all: Vec<(&String, Value)> = self.spaces.iter().map(|(name, space)| (name, shown(space))).collect();
+        all.sort_by_key(|(name, _)| *name);
+        let all: Vec<Value> = all.into_iter().map(|(_, shown)| shown).collect();
+        (as_json(&json!({ "namespaces": all })), Outcome { kind: Kind::Pass, ..Outcome::default() })
+    }
+
+    /// A page of a namespace.
+    pub(super) async fn list(&self, space: &Space, wanted: Wanted, now: Now) -> Result<Answered, Problem> {
+        let (mounted, store) = (Arc::clone(&space.mounted), Arc::clone(&self.around.store));
+        let Ok(_one) = self.around.lasting.listing.acquire().await else { return Err(problems::no_object()) };
+        let look = move || page(&store, &mounted.api.version, mounted.generation, &wanted, now);
+        let shown = tokio::task::spawn_blocking(look).await.unwrap_or_default();
+        let api = Some(Arc::clone(&space.mounted.id));
+        Ok((as_json(&shown), Outcome { api, kind: Kind::Pass, ..Outcome::default() }))
+    }
+}
+
+fn page(store: &Store, namespace: &str, generation: u64, wanted: &Wanted, now: Now) -> Value {
+    let mut least: BTreeMap<String, Arc<Entry>> = BTreeMap::new();
+    let mut more = false;
+    store.scan_namespace(namespace, |key, variants| {
+        let Some(entry) = variants.first().filter(|entry| is_there(entry, now)) else { return };
+        let Some(key) = key_of(key, generation) else { return };
+        if key <= wanted.after || !key.starts_with(&wanted.prefix) {
+            return;
+        }
+        least.insert(key, Arc::clone(entry));
+        if least.len() > wanted.limit {
+            more = true;
+            least.pop_last();
+        }
+    });
+    let cursor = least.last_key_value().filter(|_| more).map(|(key, _)| key.clone());
+    let objects: Vec<Value> = least.iter().map(|(key, entry)| shown(key, entry, now)).collect();
+    json!({ "objects": objects, "cursor": cursor })
+}
+
+fn is_there(entry: &Entry, now: Now) -> bool {
+    entry.status.is_success() && entry.standing() == Standing::Current && entry.facts.is_fresh(now)
+}
+
+/// The key of an object of this generation, from what it lies under.
+fn key_of(key: &[u8], generation: u64) -> Option<String> {
+    let own = crate::policy::of_generation(key, generation)?;
+    let path = own.strip_prefix(b"\0")?.split(|byte| *byte == 0).next()?;
+    target::key_of(std::str::from_utf8(path).ok()?)
+}
+
+fn shown(key: &str, entry: &Entry, now: Now) -> Value {
+    let left = entry.facts.fresh_for(now);
+    let etag = etag_of(entry).and_then(|etag| etag.to_str().map(String::from).ok());
+    let media_type = entry.fields.get(&CONTENT_TYPE).map(String::from_utf8_lossy);
+    json!({
+        "key": key,
+        "bytes": entry.content.get().map_or(0, |content| content.body.len()),
+        "ttl": (left != i64::MAX).then_some(left / 1000),
+        "etag": etag,
+        "content_type": media_type,
+    })
+}
+
+fn as_json(value: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::full(value.to_string()));
+    told_as_json(response.headers_mut());
+    let length = HeaderValue::from(value.to_string().len());
+    response.headers_mut().insert(http::header::CONTENT_LENGTH, length);
+    response
+}

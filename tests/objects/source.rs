@@ -1,0 +1,201 @@
+//! Read-through: what isn't there is asked for.
+
+use super::support::{Client, Gate, Gateway, Origin, Reply, Request, within};
+use super::{cache, codes};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use tokio::task::JoinSet;
+
+/// Answers each request with its number and target, or with a status.
+async fn counting(status: Arc<AtomicU16>) -> Origin {
+    let count = Arc::new(AtomicUsize::new(0));
+    Origin::start(move |request: Request| {
+        let n = count.fetch_add(1, Ordering::SeqCst) + 1;
+        let status = status.load(Ordering::SeqCst);
+        async move { Reply::status(status).body(format!("{n} {}", request.target)) }
+    })
+    .await
+}
+
+fn status(status: u16) -> Arc<AtomicU16> {
+    Arc::new(AtomicU16::new(status))
+}
+
+fn from(origin: &Origin, source: &str, more: &str) -> String {
+    codes(&format!("source = \"{}{source}\"\n{more}", origin.url()))
+}
+
+#[tokio::test]
+async fn a_miss_reads_through_once_and_lives_as_long_as_the_namespace_says() {
+    let origin = Origin::start(|request: Request| async move {
+        Reply::ok(format!("of {}", request.target)).field("Cache-Control", "max-age=5").field("Content-Type", "a/b")
+    })
+    .await;
+    let (gateway, mut client) = cache(&from(&origin, "/codes/{key}.json?full=1", "")).await;
+    let first = client.get("/codes/AT").await;
+    assert_eq!((first.status, first.text()), (200, "of /codes/AT.json?full=1"));
+    assert!(first.cache_says("fwd=uri-miss") && first.cache_says("stored"));
+    let second = client.get("/codes/AT").await;
+    assert!(second.cache_says("hit"));
+    assert_eq!((second.text(), second.fields.one("content-type")), (first.text(), "a/b"));
+    assert_eq!(first.fields.one("etag"), second.fields.one("etag"), "each answer has it");
+    assert!(first.fields.one("etag").starts_with('"'), "and it is a strong one");
+    gateway.step(99 * 86_400);
+    assert!(client.get("/codes/AT").await.cache_says("hit"), "the operator's ttl, not the source's");
+    gateway.step(2 * 86_400);
+    assert!(!client.get("/codes/AT").await.cache_says("hit"));
+    assert_eq!(origin.count(), 2);
+    let key = client.get("/codes/a%2Fb%3F").await;
+    assert_eq!(key.text(), "of /codes/a%2Fb%3F.json?full=1", "the key is one segment");
+}
+
+#[tokio::test]
+async fn the_key_may_be_in_the_query_and_the_source_be_shown_fields() {
+    let origin = Origin::start(|request: Request| async move {
+        let key = request.fields.get("authorization").unwrap_or("-").to_owned();
+        let others = ["cookie", "x-mine", "host"].map(|name| request.fields.get(name).unwrap_or("-").to_owned());
+        Reply::ok(format!("{} {key} {}", request.target, others[..2].join(" ")))
+    })
+    .await;
+    let fields = "headers = [{ name = \"Authorization\", value = \"Bearer source\" }]";
+    let (_gateway, mut client) = cache(&from(&origin, "/codes?code={key}", fields)).await;
+    let mine = [("authorization", "Bearer mine"), ("cookie", "a=b"), ("x-mine", "x")];
+    let got = client.get_with("/codes/A%26T", &mine).await;
+    assert_eq!(got.text(), "/codes?code=A%26T Bearer source - -", "nobody's own fields");
+    assert_eq!(client.get("/codes/CH").await.text(), "/codes?code=CH Bearer source - -");
+    client.put("/codes/CH", "mine").await;
+    assert!(client.get("/codes/A%26T").await.cache_says("hit"), "one object's change is not another's");
+}
+
+#[tokio::test]
+async fn a_crowd_costs_one_question() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let origin = Origin::start(move |_| {
+        let gate = held.clone();
+        async move {
+            gate.pass().await;
+            Reply::ok("20")
+        }
+    })
+    .await;
+    let (gateway, _) = cache(&from(&origin, "/{key}", "")).await;
+    let addr = gateway.running.objects.unwrap();
+    let mut crowd = JoinSet::new();
+    for _ in 0..50 {
+        crowd.spawn(async move { Client::connect(addr).await.get("/codes/AT").await });
+    }
+    gate.arrived(1).await;
+    waiting(&gateway, 49).await;
+    gate.open();
+    assert!(crowd.join_all().await.iter().all(|answer| (answer.status, answer.text()) == (200, "20")));
+    assert_eq!(origin.count(), 1);
+}
+
+async fn waiting(gateway: &Gateway, n: usize) {
+    let metric = format!("freshgate_waiting_requests {n}\n");
+    within("everybody to wait", async {
+        while !gateway.admin("GET", "/metrics", "").await.text().contains(&metric) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn that_there_is_none_is_remembered_for_a_while() {
+    let says = status(404);
+    let origin = counting(Arc::clone(&says)).await;
+    let (gateway, mut client) = cache(&from(&origin, "/{key}", "negative_ttl = \"10s\"")).await;
+    for _ in 0..3 {
+        let none = client.get("/codes/AT").await;
+        assert_eq!((none.status, none.json()["type"].as_str()), (404, Some("urn:freshgate:problem:no-object")));
+    }
+    assert_eq!(origin.count(), 1);
+    says.store(200, Ordering::SeqCst);
+    assert_eq!(client.post("/codes/CH", "8").await.status, 201);
+    assert_eq!(client.post("/codes/AT", "20").await.status, 201, "what is remembered as missing isn't there");
+    assert_eq!(client.get("/codes/AT").await.text(), "20");
+    says.store(404, Ordering::SeqCst);
+    client.get("/codes/DE").await;
+    gateway.step(11);
+    says.store(200, Ordering::SeqCst);
+    assert_eq!(client.get("/codes/DE").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_source_in_trouble() {
+    let says = status(200);
+    let origin = counting(Arc::clone(&says)).await;
+    let (gateway, mut client) = cache(&from(&origin, "/{key}", "keep_on_error = \"1d\"")).await;
+    assert_eq!(client.get("/codes/AT").await.text(), "1 /AT");
+    says.store(500, Ordering::SeqCst);
+    gateway.step(100 * 86_400 + 60);
+    let old = client.get("/codes/AT").await;
+    assert_eq!((old.status, old.text()), (200, "1 /AT"), "the old object, for a day");
+    let never = client.get("/codes/CH").await;
+    assert_eq!((never.status, never.json()["type"].as_str()), (502, Some("urn:freshgate:problem:source-answered")));
+    says.store(302, Ordering::SeqCst);
+    assert_eq!(client.get("/codes/CH").await.status, 502, "a redirect is no object");
+    gateway.step(86_400);
+    says.store(503, Ordering::SeqCst);
+    assert_eq!(client.get("/codes/AT").await.status, 502);
+    drop(origin);
+    assert_eq!(client.get("/codes/AT").await.status, 502);
+}
+
+#[tokio::test]
+async fn a_source_that_says_nothing_is_504() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let origin = Origin::start(move |_| {
+        let gate = held.clone();
+        async move {
+            gate.pass().await;
+            Reply::ok("late")
+        }
+    })
+    .await;
+    let (_gateway, mut client) = cache(&from(&origin, "/{key}", "timeouts.first_byte = \"50ms\"")).await;
+    assert_eq!(client.get("/codes/AT").await.status, 504);
+}
+
+/// What an application puts or removes while the source is being asked is never overtaken by that question's answer.
+#[tokio::test]
+async fn a_question_under_way_is_older_than_what_is_put() {
+    let (asked, gate) = (Gate::closed(), Gate::closed());
+    let (held, came) = (gate.clone(), asked.clone());
+    let origin = Origin::start(move |_| {
+        let (gate, came) = (held.clone(), came.clone());
+        async move {
+            came.open();
+            gate.pass().await;
+            Reply::ok("of the source")
+        }
+    })
+    .await;
+    let (gateway, mut client) = cache(&from(&origin, "/{key}", "")).await;
+    let addr = gateway.running.objects.unwrap();
+    let mut readers = JoinSet::new();
+    readers.spawn(async move { Client::connect(addr).await.get("/codes/AT").await });
+    asked.pass().await;
+    assert_eq!(client.put("/codes/AT", "mine").await.status, 201);
+    assert_eq!(client.get("/codes/AT").await.text(), "mine", "nobody joins what is older");
+    gate.open();
+    let first = readers.join_next().await.unwrap().unwrap();
+    assert_eq!(first.text(), "of the source", "its reader asked before");
+    gateway.settled().await;
+    assert_eq!(client.get("/codes/AT").await.text(), "mine");
+    client.delete("/codes/AT").await;
+    assert_eq!(client.get("/codes/AT").await.text(), "of the source", "it is only a cache");
+}
+
+#[tokio::test]
+async fn head_of_what_isnt_there_reads_through() {
+    let origin = Origin::always(Reply::ok("20")).await;
+    let (_gateway, mut client) = cache(&from(&origin, "/{key}", "")).await;
+    let head = client.request("HEAD", "/codes/AT", &[], "").await;
+    assert_eq!((head.status, head.fields.one("content-length")), (200, "2"));
+    assert!(client.get("/codes/AT").await.cache_says("hit"));
+    assert_eq!(origin.requests()[0].method, "GET");
+}
