@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 # Debian packages that building and testing need, and a command that each one brings.
-packages=(gcc libc6-dev curl chromium chromium-driver)
-commands=(cc /usr/include/stdlib.h curl chromium chromedriver)
+packages=(gcc libc6-dev curl chromium chromium-driver postgresql redis-server redis-tools)
+commands=(cc /usr/include/stdlib.h curl chromium chromedriver pg_createcluster redis-server redis-cli)
 
 passed=() skipped=() stage=set-up
 trap 'code=$?; ((code == 0)) || printf "\nFAILED: %s (passed before: %s)\n" "$stage" "${passed[*]:-none}" >&2' EXIT
@@ -63,6 +63,11 @@ set_up() {
             return 1
         fi
         "${as_root[@]}" apt-get update -q
+        # The tests start servers of their own; those that the packages would set up and start aren't wanted.
+        if [[ " ${missing[*]} " == *" postgresql "* && ! -e /etc/postgresql-common/createcluster.conf ]]; then
+            "${as_root[@]}" mkdir -p /etc/postgresql-common
+            echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
+        fi
         "${as_root[@]}" apt-get install -qy --no-install-recommends "${missing[@]}"
     fi
     if ! there cargo; then
@@ -94,8 +99,8 @@ if cargo deny --version >/dev/null 2>&1; then
 else
     skip deny "cargo-deny isn't installed: cargo install --locked cargo-deny"
 fi
-# Last, so that its own summary stays in sight. Documentation's examples are among them, and tests/clients, which is
-# skipped without that word.
-run test env FRESHGATE_CLIENTS=required cargo test --locked --no-fail-fast
+# Last, so that its own summary stays in sight. Documentation's examples are among them, and tests/clients and tests/sources, which are
+# skipped without those words.
+run test env FRESHGATE_CLIENTS=required FRESHGATE_SERVERS=required cargo test --locked --no-fail-fast
 
 printf '\nPASSED: %s%s\n' "${passed[*]}" "${skipped[*]:+; skipped: ${skipped[*]}}"

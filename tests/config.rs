@@ -82,6 +82,114 @@ const SERVER_CACHE_LOG: &[Case] = &[
     ("log.redact_query = [1]", "1:21: log.redact_query[0]", "a text in quotes"),
 ];
 
+const SOURCE: &str = "[[events.source]]\nkind = \"postgres\"\n";
+const STREAM: &str = "[[events.source]]\nkind = \"redis\"\n";
+
+const POSTGRES: &[Case] = &[
+    (
+        "channels = [\"c\"]",
+        "1:1: events.source[0]",
+        "doesn't say where it is, expected one of url, url_env and url_file",
+    ),
+    ("url = \"postgres://a@h\"", "1:1: events.source[0].channels", "is missing"),
+    ("url = \"postgres://a@h?sslmode=require\"\nchannels = []", "4:12: events.source[0].channels", "at least one"),
+    ("url = \"postgres://a@h\"\nchannels = [\"c\", \"c\"]", "4:18: events.source[0].channels[1]", "stands twice"),
+    ("url = \"postgres://a@h\"\nchannels = [\"\"]", "4:13: events.source[0].channels[0]", "1 to 63 bytes"),
+    (
+        "url = \"postgres://a@h\"\nchannels = [\"c\"]\nstreams = [\"s\"]",
+        "5:11: events.source[0].streams",
+        "says nothing with kind = \"postgres\"",
+    ),
+    (
+        "url = \"postgres://a@h\"\nchannels = [\"c\"]\nbackoff = \"2s\"\nmax_backoff = \"1s\"",
+        "6:15: events.source[0].max_backoff",
+        "is shorter than backoff",
+    ),
+    (
+        "url = \"postgres://a@h\"\nchannels = [\"c\"]\nconect_timeout = \"2s\"",
+        "5:1: events.source[0].conect_timeout",
+        "did you mean `connect_timeout`?",
+    ),
+    ("url_env = \"NONE\"\nchannels = [\"c\"]", "3:11: events.source[0].url_env", "no such environment variable"),
+    (
+        "url = \"postgres://a@h\"\nurl_env = \"SECRET\"\nchannels = [\"c\"]",
+        "1:1: events.source[0]",
+        "says more than once where it is",
+    ),
+];
+
+const REDIS: &[Case] = &[
+    ("url = \"redis://h\"", "1:1: events.source[0].streams", "is missing"),
+    ("url = \"redis://h\"\nstreams = [\"s\"]\ncount = 0", "5:9: events.source[0].count", "from 1 to 10000"),
+    ("url = \"redis://h\"\nstreams = [\"s\"]\nblock = 0", "5:9: events.source[0].block", "from 100ms to 1m"),
+    (
+        "url = \"redis://h\"\nchannels = [\"s\"]\nstreams = [\"s\"]",
+        "4:12: events.source[0].channels",
+        "its key is streams",
+    ),
+    ("url = \"rediss://h/#insecure\"\nstreams = [\"s\"]", "3:7: events.source[0].url", "expected redis://"),
+];
+
+#[test]
+fn sources_of_events() {
+    each(SOURCE, POSTGRES);
+    each(STREAM, REDIS);
+    each(
+        "",
+        &[
+            (
+                "[[events.source]]\nkind = \"mysql\"\nurl = \"x\"",
+                "2:8: events.source[0].kind",
+                "\"postgres\" or \"redis\"",
+            ),
+            ("[events.source]\nkind = \"redis\"", "1:1: events.source", "write [[events.source]]"),
+            ("[events]\nsources = 1", "2:1: events.sources", "did you mean `source`?"),
+        ],
+    );
+    let two = format!("{STREAM}url = \"redis://h\"\nstreams = [\"s\"]\n").repeat(2);
+    assert_eq!(faults(&two), ["f.toml:5:1: events.source[1].name: stands twice; first in line 1"]);
+}
+
+/// A password may stand in any of these places, the right one and the wrong ones.
+#[test]
+fn no_fault_shows_the_address_of_a_source() {
+    let places = [
+        "url = \"postgres://me:hunter2@h:port/db\"",
+        "url = \"postgres://me@h/db?hunter2=b\"",
+        "url = \"host=h user=me pasword=hunter2\"",
+        "url = \"redis://:hunter2@h\"",
+        "url = \"hunter2\"",
+        "url_env = \"postgres://me:hunter2@h/db\"",
+        "url_file = \"postgres://me:hunter2@h/db\"",
+        "name = \"x\"\nurl = [\"postgres://me:hunter2@h/db\"]",
+    ];
+    for place in places {
+        let found = faults(&format!("{SOURCE}channels = [\"c\"]\n{place}")).join("\n");
+        assert!(found.contains("events.source[0].url") && !found.contains("hunter2"), "{place}: {found}");
+    }
+}
+
+#[test]
+fn what_is_probably_not_meant_of_a_source_is_said() {
+    let warned = |text: &str| {
+        let loaded = read(&format!("{text}\n{API}")).unwrap_or_else(|faults| panic!("{faults}"));
+        loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let postgres = |url: &str| warned(&format!("{SOURCE}channels = [\"c\"]\nurl = \"{url}\""));
+    let redis = |url: &str| warned(&format!("{STREAM}streams = [\"c\"]\nurl = \"{url}\""));
+    for fine in ["postgres://a@db/x?sslmode=verify-full", "postgres://a@127.0.0.1/x", "host=/run/postgresql user=a"] {
+        assert_eq!(postgres(fine), "", "{fine}");
+    }
+    for fine in ["redis://localhost", "redis://[::1]:1", "rediss://cache", "redis+unix:///run/redis.sock"] {
+        assert_eq!(redis(fine), "", "{fine}");
+    }
+    assert!(postgres("postgres://a@db/x").contains("in the clear"));
+    assert!(redis("redis://cache").contains("in the clear"));
+    for found in [postgres("postgres://a:hunter2@localhost/x"), redis("redis://:hunter2@localhost")] {
+        assert!(found.contains("holds a password") && !found.contains("hunter2"), "{found}");
+    }
+}
+
 const TOKEN: &str = "[[admin.tokens]]\nname = \"a\"\nrole = \"viewer\"\n";
 
 /// What gives the secret of [`TOKEN`].
@@ -314,7 +422,7 @@ fn two_apis_in_one_place() {
 
 #[test]
 fn what_isnt_built_yet_says_so() {
-    let top = ["admin.audit_file = \"x\"", "telemetry.otlp = \"x\"", "[[events.source]]", "[cluster]"];
+    let top = ["admin.audit_file = \"x\"", "telemetry.otlp = \"x\"", "[cluster]"];
     for text in top {
         let found = faults(text);
         assert!(found.len() == 1 && found[0].ends_with("not available in this version"), "{text}: {found:?}");

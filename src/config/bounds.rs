@@ -64,6 +64,14 @@ pub(super) const MAX_FILL_TIME: Durations = SECOND..=DAY;
 pub(super) const TOKENS: usize = 1000;
 pub(super) const REDACTED_NAMES: usize = 1000;
 
+// [[events.source]]
+pub(super) const SOURCES: usize = 64;
+pub(super) const CHANNELS: usize = 64;
+pub(super) const SOURCE_BACKOFF: Durations = times(MS, 10)..=HOUR;
+pub(super) const SOURCE_KEEPALIVE: Durations = SECOND..=HOUR;
+pub(super) const SOURCE_BLOCK: Durations = times(MS, 100)..=MINUTE;
+pub(super) const SOURCE_COUNT: Counts = 1..=10_000;
+
 // [[api]]
 pub(super) const APIS: usize = 10_000;
 pub(super) const ROUTES: usize = 1000;

@@ -7,6 +7,7 @@
 use super::Config;
 use super::auth::NAME_FROM;
 use super::events;
+use super::shown::{REDACTED, trust};
 use super::tls::CLIENT_AUTH;
 use super::words::{self, word};
 use crate::auth;
@@ -17,9 +18,6 @@ use crate::units::{show_duration, show_size};
 use crate::upstream::{self, Endpoint};
 use crate::{admin, listener, objects, store, telemetry, tls};
 use serde_json::{Map, Value, json};
-
-/// What stands in the place of a secret or its digest.
-const REDACTED: &str = "redacted";
 
 /// The configuration in force, with the file's key names, secrets redacted.
 pub fn effective(config: &Config) -> Value {
@@ -198,16 +196,7 @@ fn origin(table: &mut Value, o: &upstream::Settings) {
         "streams": pool.streams,
     });
     if let Some(tls) = &pool.tls {
-        let (files, shown) = (tls.files(), |path: &std::path::PathBuf| json!(path.display().to_string()));
-        let identity = files.identity.as_ref();
-        let all = [
-            ("ca", files.ca.as_ref().map(shown)),
-            ("name", files.name.as_ref().map(|name| json!(name))),
-            ("cert", identity.map(|(cert, _)| shown(cert))),
-            ("key", identity.map(|(_, key)| shown(key))),
-        ];
-        let all = all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-        table["pool"]["tls"] = Value::Object(all.collect());
+        table["pool"]["tls"] = trust(tls);
     }
     table["health"] = json!({
         "failures": health.failures,

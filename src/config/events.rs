@@ -2,6 +2,7 @@
 
 use super::address::path;
 use super::bounds;
+use super::sources::{shown_source, sources};
 use super::table::{Table, Value};
 use crate::events::{Dropped, Object, Purging, Rule, Settings, Template, When, Wildcard, Within};
 use crate::policy::Api;
@@ -15,7 +16,7 @@ pub(super) struct Known<'a> {
     pub(super) apis: &'a [Api],
     /// The names of `[[objects.namespace]]`.
     pub(super) namespaces: &'a [String],
-    /// All channels of `[[events.source]]`.
+    /// Channels that are known beside those of `[[events.source]]`.
     pub(super) channels: &'a [String],
 }
 
@@ -30,6 +31,10 @@ pub(super) fn events(root: &Table<'_>, known: &Known<'_>) -> Settings {
     }
     t.set("batch", &mut settings.batch, |v| v.count(bounds::EVENT_BATCH));
     t.set("body", &mut settings.body, |v| v.size(bounds::EVENT_BODY));
+    settings.sources = sources(&t);
+    let channels = settings.sources.iter().flat_map(|source| source.kind.channels());
+    let channels: Vec<String> = known.channels.iter().chain(channels).cloned().collect();
+    let known = &Known { channels: &channels, ..*known };
     settings.rules = t.tables("rule", bounds::EVENT_RULES).into_iter().filter_map(|t| rule(t, known)).collect();
     t.finish();
     settings
@@ -182,13 +187,16 @@ fn is_answered(within: &Within, api: Option<&str>, known: &Known<'_>) -> bool {
 
 /// `[events]` as the file writes it.
 pub(super) fn shown(settings: &Settings) -> serde_json::Value {
-    let Settings { duplicates, batch, body, rules } = settings;
+    let Settings { duplicates, batch, body, rules, sources } = settings;
     let mut section = json!({
         "duplicates": { "window": show_duration(duplicates.window), "count": duplicates.count },
         "batch": batch,
         "body": show_size(*body),
     });
     section["rule"] = rules.iter().map(shown_rule).collect();
+    if !sources.is_empty() {
+        section["source"] = sources.iter().map(shown_source).collect();
+    }
     section
 }
 

@@ -29,6 +29,8 @@ mod route;
 mod rules;
 mod secret;
 mod server;
+mod shown;
+mod sources;
 mod surroundings;
 mod table;
 #[cfg(test)]
@@ -196,11 +198,11 @@ fn config(root: Table<'_>) -> Config {
     let apis = api::apis(&root);
     let spaces = objects.iter().flat_map(|objects| &objects.namespaces);
     let namespaces: Vec<String> = spaces.map(|space| space.api.version.clone()).collect();
-    // JOIN: the channels of [[events.source]].
     let known = events::Known { apis: &apis, namespaces: &namespaces, channels: &[] };
     let events = events::events(&root, &known);
-    if !events.rules.is_empty() && admin.listen.is_none() && known.channels.is_empty() {
-        root.place_of("events").warn("no event can come: there is no [admin], which takes them");
+    if !events.rules.is_empty() && admin.listen.is_none() && events.sources.is_empty() {
+        root.place_of("events")
+            .warn("no event can come: there is neither [admin], which takes them, nor an [[events.source]]");
     }
     hide_keys(&mut log.redact_query, &apis);
     let asked = server.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());

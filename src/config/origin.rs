@@ -36,7 +36,8 @@ fn pool(t: Table<'_>) -> Pooling {
     p
 }
 
-fn tls(t: Table<'_>) -> Option<TlsClient> {
+/// Whom to trust at the other end, and what to show there.
+pub(super) fn tls(t: Table<'_>) -> Option<TlsClient> {
     let (ca, name) = (t.get("ca", path), t.get("name", |v| v.parsed(authority)));
     let identity = match (t.get("cert", path), t.get("key", path)) {
         (Some(cert), Some(key)) => Some((cert, key)),

@@ -135,7 +135,7 @@ fn may_be_shown(path: &str, text: &str) -> bool {
             short && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
         }
         "cert" | "key" | "client_ca" => short,
-        _ if name.ends_with("_file") => short && text.contains(['/', '.']),
+        _ if name.ends_with("_file") => short && text.contains(['/', '.']) && !text.contains("://"),
         _ => true,
     }
 }

@@ -35,7 +35,11 @@ const BARE: &str = r#"
 
 fn around() -> Surroundings<'static> {
     Surroundings {
-        env: &|name| (name == "FRESHGATE_ADMIN_TOKEN").then(|| "correct horse battery staple".into()),
+        env: &|name| match name {
+            "FRESHGATE_ADMIN_TOKEN" => Some("correct horse battery staple".into()),
+            "FRESHGATE_DATABASE" => Some("host=db.example.org user=me password=secret sslmode=require\n".into()),
+            _ => None,
+        },
         memory_limit: None,
     }
 }
@@ -54,11 +58,29 @@ fn complete_toml_has_the_defaults_of_the_code() {
     examples.purges.clear();
     assert_eq!(complete.config.events.rules.len(), 1);
     complete.config.events.rules.clear();
+    let sources = std::mem::take(&mut complete.config.events.sources);
+    assert_eq!(sources.iter().map(|source| &*source.name).collect::<Vec<_>>(), ["postgres", "redis"]);
+    assert_eq!(sources, sources_by_default());
     assert_eq!(complete.config, bare.config);
     assert_eq!(*bare.config.apis[0].rules, policy::Rules::default());
     assert_eq!(bare.config.server, listener::Settings::default());
     assert_eq!(bare.config.cache, store::Settings::default());
     assert_eq!(bare.config.log, telemetry::Settings::default());
+}
+
+/// The sources of the complete file, with nothing said that has a default.
+fn sources_by_default() -> Vec<crate::events::Source> {
+    read(
+        r#"
+        events.source = [
+            { kind = "postgres", url = "postgres://freshgate@127.0.0.1:5432/reference?sslmode=disable", channels = ["codes_changed"] },
+            { kind = "redis", url = "redis://127.0.0.1:6379/0", streams = ["codes"] },
+        ]
+    "#,
+    )
+    .config
+    .events
+    .sources
 }
 
 /// The keys that were asked for while the complete file was read.
@@ -159,6 +181,12 @@ fn written_back(config: &Config) -> String {
             shown["sha256"] = sha256.iter().map(|b| format!("{b:02x}")).collect::<String>().into();
         }
     }
+    if let Some(sources) = shown.pointer_mut("/events/source").and_then(Value::as_array_mut) {
+        for (shown, source) in sources.iter_mut().zip(&config.events.sources) {
+            assert_eq!(shown["url"], "redacted");
+            shown["url"] = source.url.secret().into();
+        }
+    }
     for (n, namespace) in objects.iter().flat_map(|objects| &objects.namespaces).enumerate() {
         for (m, value) in namespace.api.source().iter().flat_map(|source| source.fields.values()).enumerate() {
             let field = &mut shown["objects"]["namespace"][n]["headers"][m]["value"];
@@ -175,12 +203,31 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
         server = { listen = ["[::1]:0", "127.0.0.1:0"], trusted_proxies = ["10.0.0.0/8", "::1"], purge_method = true, handover = "h.sock", limits = { request_body = "3KB" } }
         cache = { max_size = 4194304, eviction = "tinylfu", snapshot = "s" }
         log = { format = "pretty", level = "debug", access = false, sample = 0.25, redact_query = [] }
-        events = { batch = 7, body = 4096, duplicates = { window = 0, count = 3 }, rule = [{ when = { type = "t" }, purge = { path = "/{id}", soft = true } }] }
         [admin]
         listen = "0.0.0.0:9090"
         insecure = true
         probe_listen = "127.0.0.1:9091"
         tokens = [{ name = "a", role = "viewer", token_env = "FRESHGATE_ADMIN_TOKEN" }]
+        [events]
+        batch = 7
+        body = 4096
+        duplicates = { window = 0, count = 3 }
+        rule = [{ when = { type = "t" }, purge = { path = "/{id}", soft = true } }]
+        [[events.source]]
+        kind = "redis"
+        url = "rediss://me:secret@[::1]:7000/3"
+        streams = ["a", "b c"]
+        block = "1s"
+        count = 7
+        keepalive = "1m"
+        [[events.source]]
+        name = "db"
+        kind = "postgres"
+        url_env = "FRESHGATE_DATABASE"
+        channels = ["ä \"b\""]
+        connect_timeout = "2s"
+        backoff = "1s"
+        max_backoff = "2s"
         [[api]]
         name = "a"
         version = "1"

@@ -14,6 +14,7 @@ mod rule;
 mod seen;
 mod settings;
 mod source;
+mod sources;
 mod template;
 mod wildcard;
 
@@ -25,5 +26,6 @@ pub use refused::Refused;
 pub use rule::{Dropped, Object, Purging, Rule, When, Within};
 pub use settings::{Duplicates, Settings};
 pub use source::{News, Tell};
+pub use sources::{Kind, Postgres, Redis, Shown, Source, Sources, Url};
 pub use template::Template;
 pub use wildcard::Wildcard;

@@ -1,6 +1,7 @@
 //! `[events]`: what may come, and what is done about it.
 
 use super::rule::Rule;
+use super::sources::Source;
 use std::time::Duration;
 
 /// The checked form of `[events]`.
@@ -14,6 +15,8 @@ pub struct Settings {
     pub body: u64,
     /// `[[events.rule]]`.
     pub rules: Vec<Rule>,
+    /// `[[events.source]]`.
+    pub sources: Vec<Source>,
 }
 
 /// `duplicates`: what is remembered of events that have been acted on.
@@ -27,7 +30,13 @@ pub struct Duplicates {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { duplicates: Duplicates::default(), batch: 100, body: 1 << 20, rules: Vec::new() }
+        Settings {
+            duplicates: Duplicates::default(),
+            batch: 100,
+            body: 1 << 20,
+            rules: Vec::new(),
+            sources: Vec::new(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::auth::Outside;
 use crate::clock::{Clock, millis};
 use crate::config::{self, Config};
 use crate::descriptors;
-use crate::events::Engine;
+use crate::events::{Engine, Sources};
 use crate::fill::{self, Fills};
 use crate::gateway::{self, Gateway, Served, Succession};
 use crate::listener::{self, Gate};
@@ -43,6 +43,8 @@ pub(super) struct Foundation {
     pub(super) longest_write: Arc<AtomicU64>,
     /// Acts on events.
     pub(super) events: Arc<Engine>,
+    /// Who says what has changed, beside those who say it by HTTP.
+    pub(super) sources: Sources,
     /// What was found of the snapshot; known once it is loaded, or found wanting.
     pub(super) snapshot: OnceLock<Counts>,
 }
@@ -77,6 +79,7 @@ impl Foundation {
             clients: Tasks::default(),
             succession: Arc::new(Succession::new(apis.clone())),
             longest_write: Arc::default(),
+            sources: Sources::new(tasks.clone(), clock.clone(), TlsClient::system()),
             events: Arc::new(Engine::new(&config.events.duplicates, clock.clone(), Arc::clone(&reached))),
             snapshot: OnceLock::new(),
             outside: Outside {

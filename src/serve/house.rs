@@ -5,7 +5,7 @@ use super::in_force::{Current, InForce};
 use super::reload::Reloader;
 use super::report;
 use crate::admin::{ApiView, House, NotReloaded};
-use crate::events::{Hands, Refused, Tell, Told, Via};
+use crate::events::{Hands, Kind, Refused, Tell, Told, Via};
 use crate::policy::Mounted;
 use crate::purge::{self, BadSelector, Purged, Selector, Target};
 use crate::telemetry::Gauges;
@@ -93,10 +93,31 @@ impl Rooms {
         })
     }
 
+    /// Listens to the sources of events, and to others once the file says so.
+    pub(super) fn begin_to_listen(self: &Arc<Self>) {
+        let rooms = Arc::downgrade(self);
+        let again = move || rooms.upgrade().iter().for_each(Rooms::listen);
+        let _ = self.reloader.listen.set(Box::new(again));
+        self.listen();
+    }
+
+    /// Listens to the sources of what is in force.
+    pub(super) fn listen(self: &Arc<Self>) {
+        let in_force = self.current.load_full();
+        self.foundation.sources.change(&in_force.config.events.sources, |source| {
+            let via = match source.kind {
+                Kind::Postgres(_) => Via::Postgres,
+                Kind::Redis(_) => Via::Redis,
+            };
+            self.tell(via, source.kind.channels().to_vec())
+        });
+    }
+
     /// Takes the news of a source of this kind that listens to these channels.
     pub(super) fn tell(self: &Arc<Self>, via: Via, channels: Vec<String>) -> Tell {
-        let rooms = Arc::clone(self);
+        let rooms = Arc::downgrade(self);
         Arc::new(move |news| {
+            let Some(rooms) = rooms.upgrade() else { return };
             let in_force = rooms.current.load_full();
             let events = &rooms.foundation.events;
             rooms.with_hands(&in_force, |hands| events.hear(&in_force.config.events, (via, &channels), news, hands));
@@ -216,8 +237,32 @@ impl Rooms {
         gauges.put("freshgate_events_remembered", help, &[], events.remembered() as f64);
     }
 
+    fn measure_sources(&self, gauges: &mut Gauges) {
+        for source in self.foundation.sources.shown() {
+            let labels = [("source", &*source.name), ("kind", source.kind)];
+            let help = "Whether a source of events is listened to.";
+            gauges.put("freshgate_event_source_connected", help, &labels, f64::from(u8::from(source.connected)));
+            let counts = [
+                (
+                    "freshgate_event_source_connections_total",
+                    "How often a source was connected to.",
+                    source.connections,
+                ),
+                ("freshgate_event_source_messages_total", "Messages of a source.", source.messages),
+                ("freshgate_event_source_gaps_total", "How often a source may have missed something.", source.gaps),
+                (
+                    "freshgate_event_source_unusable_total",
+                    "Messages that are neither a key nor an event.",
+                    source.unusable,
+                ),
+            ];
+            counts.iter().for_each(|(name, help, count)| gauges.count(name, help, &labels, *count));
+        }
+    }
+
     fn measure(&self, gauges: &mut Gauges) {
         self.measure_origins(gauges);
+        self.measure_sources(gauges);
         self.measure_events(gauges);
         let as_f64 = |n: u64| n as f64;
         let Foundation { store, fills, budget, gate, reached, .. } = &*self.foundation;

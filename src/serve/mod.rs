@@ -134,8 +134,10 @@ pub async fn start_from(
         objects: object_door,
         file: Mutex::new(file),
         history: Default::default(),
+        listen: Default::default(),
     });
     let rooms = Arc::new(Rooms::new(Arc::clone(&foundation), Arc::clone(&current), Arc::clone(&reloader)));
+    rooms.begin_to_listen();
     let admin_stop = CancellationToken::new();
     let house = if in_force.config.server.handover.is_some() { admin.shared()? } else { Vec::new() };
     let (admin, probe) = admin.serve(&foundation, &reloader, &rooms, in_force.config.admin.metrics_public, &admin_stop);
@@ -293,6 +295,7 @@ impl Running {
             // What was cut is still to be logged. Writes go on, and have had their time.
             drop(tokio::time::timeout(CUT, self.clients.ended()).await);
         }
+        self.reloader.foundation.sources.stop();
         if let Some(warm) = &self.warm {
             Arc::clone(warm).save().await;
         }

@@ -36,7 +36,7 @@ use crate::listener::{self, Serving};
 use crate::policy::{Apis, Change, Effect, Fate, Scope};
 use crate::store::Severity;
 use crate::{telemetry, tls};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// How the object cache is served; which socket and which certificate it has stays.
 pub(super) struct ObjectDoor {
@@ -58,6 +58,8 @@ pub(super) struct Reloader {
     /// Whoever has this lock reloads.
     pub(super) file: Mutex<Option<File>>,
     pub(super) history: History,
+    /// Listens to the sources of events of what is in force.
+    pub(super) listen: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Reloader {
@@ -145,6 +147,7 @@ impl Reloader {
         let next = self.change(&before, next, &changes);
         let moved = listeners.follow(plan, &self.serving, &self.foundation.clients);
         drop(listeners);
+        self.listen.get().into_iter().for_each(|listen| listen());
         self.looks.set(looks(&next, self.fixed_tls()));
         self.looks.round();
         let generation = self.history.next_generation();

@@ -39,6 +39,8 @@ struct Configs {
     either: Arc<ClientConfig>,
 }
 
+impl Eq for TlsClient {}
+
 /// The same files with the same content.
 impl PartialEq for TlsClient {
     fn eq(&self, other: &Self) -> bool {
@@ -104,6 +106,24 @@ impl TlsClient {
         self.loaded.get_or_init(|| configs(system_roots(), None));
     }
 
+    /// For another protocol than HTTP: the same trust and the same identity, with these names in the handshake (ALPN).
+    ///
+    /// # Errors
+    /// When nothing was [loaded](Self::load), or that failed.
+    pub(crate) fn offering(&self, protocols: &[&[u8]]) -> io::Result<ClientConfig> {
+        let mut config = ClientConfig::clone(&self.configs()?.http1);
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Ok(config)
+    }
+
+    fn configs(&self) -> io::Result<&Configs> {
+        match self.loaded.get() {
+            Some(Ok(configs)) => Ok(configs),
+            Some(Err(error)) => Err(io::Error::other(error.clone())),
+            None => Err(io::Error::other("no roots were loaded")),
+        }
+    }
+
     /// The handshake. `host` is a name or an address without brackets; with `http2` that is offered as well.
     pub(crate) async fn handshake(
         &self,
@@ -111,11 +131,7 @@ impl TlsClient {
         http2: bool,
         stream: TcpStream,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let configs = match self.loaded.get() {
-            Some(Ok(configs)) => configs,
-            Some(Err(error)) => return Err(io::Error::other(error.clone())),
-            None => return Err(io::Error::other("no roots were loaded")),
-        };
+        let configs = self.configs()?;
         let config = if http2 { &configs.either } else { &configs.http1 };
         let host = self.files.name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
