@@ -7,6 +7,7 @@ mod calls;
 mod conditions;
 mod invalidated;
 mod listing;
+mod refreshed;
 mod refused;
 mod source;
 #[path = "../support/mod.rs"]

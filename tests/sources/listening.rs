@@ -20,7 +20,7 @@ pub(crate) struct Listening {
 /// `[[events.source]]` of a configuration.
 pub(crate) fn read(text: &str) -> Vec<Source> {
     let around = Surroundings { env: &|_| None, memory_limit: None };
-    parse(text, "test.toml", &around).unwrap_or_else(|faults| panic!("{faults}")).config.sources
+    parse(text, "test.toml", &around).unwrap_or_else(|faults| panic!("{faults}")).config.events.sources
 }
 
 impl Listening {

@@ -14,4 +14,6 @@ mod postgres;
 mod postgres_server;
 mod redis;
 mod redis_server;
+mod reference;
 mod trigger;
+mod under_load;
