@@ -2,7 +2,7 @@
 
 use super::support::{Client, Origin, Reply, Request};
 use super::{CODES, cache, codes};
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[tokio::test]
 async fn several_at_a_time() {
@@ -46,13 +46,11 @@ async fn pages(client: &mut Client, query: &str) -> Vec<Vec<String>> {
         let page = page.json();
         let keys = page["objects"].as_array().unwrap().iter().map(|object| object["key"].as_str().unwrap().to_owned());
         pages.push(keys.collect());
-        match &page["cursor"] {
-            Value::String(next) => cursor = format!("&cursor={}", next.replace('/', "%2F").replace(' ', "%20")),
-            none => {
-                assert!(none.is_null());
-                return pages;
-            }
-        }
+        let Some(next) = page["cursor"].as_str() else {
+            assert!(page["cursor"].is_null());
+            return pages;
+        };
+        cursor = format!("&cursor={}", next.replace('/', "%2F").replace(' ', "%20"));
     }
 }
 

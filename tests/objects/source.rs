@@ -199,3 +199,29 @@ async fn head_of_what_isnt_there_reads_through() {
     assert!(client.get("/codes/AT").await.cache_says("hit"));
     assert_eq!(origin.requests()[0].method, "GET");
 }
+
+/// What was put may be gone again before a question that is older has been answered: nobody joins that one all the same.
+#[tokio::test]
+async fn nobody_joins_a_question_that_is_older_than_what_was_put() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let origin = Origin::start(move |_| {
+        let gate = held.clone();
+        async move {
+            gate.pass().await;
+            Reply::ok("of the source")
+        }
+    })
+    .await;
+    let (gateway, mut client) = cache(&from(&origin, "/{key}", "")).await;
+    let addr = gateway.running.objects.unwrap();
+    let mut readers = JoinSet::new();
+    readers.spawn(async move { Client::connect(addr).await.get("/codes/AT").await });
+    gate.arrived(1).await;
+    assert_eq!(client.put("/codes/AT?ttl=1", "mine").await.status, 201);
+    gateway.step(2);
+    readers.spawn(async move { Client::connect(addr).await.get("/codes/AT").await });
+    gate.arrived(2).await;
+    gate.open();
+    assert!(readers.join_all().await.iter().all(|answer| answer.text() == "of the source"));
+}
