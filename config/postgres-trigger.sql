@@ -41,7 +41,7 @@ BEGIN
         PERFORM pg_notify(channel, '');
         RETURN NULL;
     END IF;
-    IF TG_OP = 'UPDATE' AND to_jsonb(OLD) = to_jsonb(NEW) THEN
+    IF TG_OP = 'UPDATE' AND OLD::text = NEW::text THEN
         RETURN NULL;
     END IF;
 

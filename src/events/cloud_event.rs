@@ -5,11 +5,13 @@
 //! it leaves two readings: a member or a field that stands twice, and an escape that isn't one, are refused. An event that was
 //! taken for another would invalidate something else than what has changed.
 
+use super::exact;
 use super::refused::Refused;
 use http::{HeaderMap, HeaderValue, header};
 use percent_encoding::percent_decode;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -188,7 +190,7 @@ fn content(media: Option<&str>, bytes: &[u8]) -> Result<Option<Value>, String> {
         return Ok(None);
     }
     let invalid = |error: serde_json::Error| format!("the data isn't the JSON that its type says: {error}");
-    let data: Value = serde_json::from_slice(bytes).map_err(invalid)?;
+    let data = serde_json::from_slice::<Box<RawValue>>(bytes).and_then(|raw| exact::value(&raw)).map_err(invalid)?;
     Ok(Some(data).filter(|data| !data.is_null()))
 }
 
@@ -310,7 +312,13 @@ impl<'de> Visitor<'de> for Items {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Item, A::Error> {
         let (mut all, mut twice) = (BTreeMap::new(), None);
-        while let Some((name, value)) = members.next_entry::<String, Value>()? {
+        while let Some(name) = members.next_key::<String>()? {
+            let value = if name == "data" {
+                let raw: Box<RawValue> = members.next_value()?;
+                exact::value(&raw).map_err(serde::de::Error::custom)?
+            } else {
+                members.next_value()?
+            };
             if all.contains_key(&name) {
                 twice = Some(name.clone());
             }

@@ -7,6 +7,7 @@
 mod cloud_event;
 mod counts;
 mod engine;
+mod exact;
 mod gap;
 mod message;
 mod refused;

@@ -124,6 +124,9 @@ struct Permit {
     charge: Option<Charge>,
 }
 
+/// What a namespace's source says that is no object, and not that there is none.
+const NO_OBJECT: &str = "no-object";
+
 /// The asker has as many keys as it may (`limits.keys_per_caller`).
 const KEYS_PER_CALLER: &str = "keys-per-caller";
 
@@ -224,7 +227,7 @@ impl Fills {
         let mut answer = question.send(&stored, beginning, question.deadline).await;
         if let Ok(response) = &answer
             && response.status() == StatusCode::NOT_MODIFIED
-            && !matches!(stored, Candidates::None)
+            && stored.are_offered()
         {
             if let Some(stored) = stored.confirmed_by(response.headers()) {
                 let times = [AskedAgain::or(asked, response), self.clock.now()];
@@ -372,6 +375,10 @@ impl Fills {
         times: [Now; 2],
     ) -> Result<Keep, &'static str> {
         let rules = &question.routed.rules;
+        let of_object = question.routed.mounted.api.namespace.is_some();
+        if of_object && !matches!(status.as_u16(), 200 | 203) && !rules.ttl_by_status.contains_key(&status.as_u16()) {
+            return Err(NO_OBJECT);
+        }
         let mut keep = keep(rules, &question.asker(), status, fields, times[0], times[1])?;
         if rules.ttl_jitter > 0.0 {
             keep.facts = keep.facts.shortened(rules.ttl_jitter * fastrand::f64());

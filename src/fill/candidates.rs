@@ -63,6 +63,15 @@ impl Candidates {
         }
     }
 
+    /// Whether a question is conditional on them: a 304 to any other one is about nothing that is here.
+    pub(super) fn are_offered(&self) -> bool {
+        match self {
+            Candidates::None => false,
+            Candidates::One(stored) => stored.etag().is_some() || stored.last_modified().is_some(),
+            Candidates::Others(_) => true,
+        }
+    }
+
     /// Makes a request conditional on them.
     pub(super) fn add_to(&self, request: &mut HeaderMap) {
         match self {

@@ -5,6 +5,7 @@ use super::Fills;
 use super::ask::Question;
 use super::part::{as_whole, joined, span};
 use crate::policy::{equivalent_key, part_key, rule_key};
+use crate::rfc9110::etag::is_strong;
 use crate::rfc9111::{NO_VARY_SEARCH, UrlVariation};
 use crate::store::{Content, Entry, Extra, Rare, Tallied};
 use bytes::Bytes;
@@ -18,7 +19,8 @@ impl Fills {
         let key = question.key_for(shared);
         // Refused only when it is invalidated or a younger one is there: then nobody misses it.
         let kept = self.store.put(key, entry, &question.fields);
-        if kept.is_ok() && entry.fields.get(&NO_VARY_SEARCH).is_some() {
+        let of_object = question.routed.mounted.api.namespace.is_some();
+        if kept.is_ok() && !of_object && entry.fields.get(&NO_VARY_SEARCH).is_some() {
             self.put_equivalent(key, question, entry);
         }
     }
@@ -66,8 +68,10 @@ impl Fills {
         if told.is_some_and(|told| told != body.len().to_string().as_bytes()) {
             return; // an end that isn't as long as it said
         }
-        let generate = question.routed.rules.generate_etag && entry.etag().is_none();
-        let etag = generate.then(|| generated_etag(&body, question.routed.mounted.api.namespace.is_some())).flatten();
+        let of_object = question.routed.mounted.api.namespace.is_some();
+        let tagged = entry.etag().is_some_and(|etag| !of_object || is_strong(etag));
+        let generate = question.routed.rules.generate_etag && !tagged;
+        let etag = generate.then(|| generated_etag(&body, of_object)).flatten();
         let may_be = question.routed.rules.may_encode(entry.fields.get(&CONTENT_TYPE), body.len());
         let encoded = may_be.then(Arc::default);
         drop(entry.content.set(Content::new(body, Extra { trailers, etag, encoded })));

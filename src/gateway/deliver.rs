@@ -64,7 +64,7 @@ fn as_asked(
     }
     let content = entry.content.get();
     if let Some(tag) = content.and_then(Content::etag) {
-        fields.entry(ETAG).or_insert_with(|| tag.clone());
+        fields.insert(ETAG, tag.clone()); // made where the origin gave none, or of an object none that tells versions apart
     }
     let coding = coding(asked, entry, &mut fields);
     let asks = has_any(asked.fields, &[IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE]);

@@ -106,6 +106,11 @@ impl Gateway {
         for name in OF_REQUEST {
             own.extend(fields.get_all(&name).iter().map(|value| (name.clone(), value.clone())));
         }
+        if self.store.find(&object.key()).is_none() {
+            // The whole will be asked for, since it is everybody's.
+            own.remove(RANGE);
+            own.remove(IF_RANGE);
+        }
         match object.read(method, own, hops) {
             Some(admitted) => {
                 self.read(admitted, Body::empty(), client, comer, now).of(Whose { api: Some(api), user: None })

@@ -23,8 +23,9 @@ pub(super) fn as_object((response, outcome): Answered, wanted: Option<&HeaderMap
     let problem = match status {
         _ if ours => None,
         StatusCode::NOT_FOUND | StatusCode::GONE => Some(problems::no_object()),
-        StatusCode::NOT_MODIFIED | StatusCode::RANGE_NOT_SATISFIABLE => None,
-        _ if status.is_success() => {
+        _ if outcome.reason == Some("no-object") => Some(problems::of_source(status)),
+        StatusCode::RANGE_NOT_SATISFIABLE => None,
+        _ if status.is_success() || status == StatusCode::NOT_MODIFIED => {
             let etag = response.headers().get(ETAG);
             let other = wanted.is_some_and(|fields| !matches_one(fields, etag));
             other.then(|| problems::precondition(etag.cloned()))

@@ -1,7 +1,7 @@
 //! What there is: all namespaces, and what is in one of them, page by page.
 //!
 //! The store has no order. A page is made by one look at everything in the namespace, of which the least keys after the cursor are kept: so an
-//! object that stays is on exactly one page, whatever comes and goes meanwhile. One look at a time, on a thread where it holds nobody up.
+//! object that stays is on exactly one page, whatever comes and goes meanwhile. Two looks at a time, on threads where they hold nobody up.
 
 use super::batch::told_as_json;
 use super::problems::bad_query;
@@ -12,6 +12,8 @@ use super::{Objects, problems, target};
 use crate::body::Body;
 use crate::clock::Now;
 use crate::gateway::{Answered, Kind, Outcome, Problem};
+use crate::policy::namespace::HOST;
+use crate::policy::write_generation;
 use crate::store::{Entry, Standing, Store};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
@@ -67,8 +69,15 @@ impl Objects {
     /// A page of a namespace.
     pub(super) async fn list(&self, space: &Space, wanted: Wanted, now: Now) -> Result<Answered, Problem> {
         let (mounted, store) = (Arc::clone(&space.mounted), Arc::clone(&self.around.store));
-        let Ok(_one) = self.around.lasting.listing.acquire().await else { return Err(problems::no_object()) };
-        let look = move || page(&store, &mounted.api.version, mounted.generation, &wanted, now);
+        // Whoever leaves doesn't begin another one: the place is given back when the look has ended.
+        let Ok(place) = Arc::clone(&self.around.lasting.listing).acquire_owned().await else {
+            return Err(problems::no_object());
+        };
+        let look = move || {
+            let shown = page(&store, &mounted.api.version, mounted.generation, &wanted, now);
+            drop(place);
+            shown
+        };
         let shown = tokio::task::spawn_blocking(look).await.unwrap_or_default();
         let api = Some(Arc::clone(&space.mounted.id));
         Ok((as_json(&shown), Outcome { api, kind: Kind::Pass, ..Outcome::default() }))
@@ -77,10 +86,12 @@ impl Objects {
 
 fn page(store: &Store, namespace: &str, generation: u64, wanted: &Wanted, now: Now) -> Value {
     let mut least: BTreeMap<String, Arc<Entry>> = BTreeMap::new();
+    let mut end = vec![0];
+    write_generation(&mut end, generation);
     let mut more = false;
     store.scan_namespace(namespace, |key, variants| {
         let Some(entry) = variants.first().filter(|entry| is_there(entry, now)) else { return };
-        let Some(key) = key_of(key, generation) else { return };
+        let Some(key) = key_of(key, &end) else { return };
         if key <= wanted.after || !key.starts_with(&wanted.prefix) {
             return;
         }
@@ -99,10 +110,9 @@ fn is_there(entry: &Entry, now: Now) -> bool {
     entry.status.is_success() && entry.standing() == Standing::Current && entry.facts.is_fresh(now)
 }
 
-/// The key of an object of this generation, from what it lies under.
-fn key_of(key: &[u8], generation: u64) -> Option<String> {
-    let own = crate::policy::of_generation(key, generation)?;
-    let path = own.strip_prefix(b"\0")?.split(|byte| *byte == 0).next()?;
+/// The key of an object, from what it lies under; `end` is what follows the path there in this generation of its namespace.
+fn key_of(key: &[u8], end: &[u8]) -> Option<String> {
+    let path = key.strip_prefix(HOST.as_bytes())?.strip_suffix(end)?;
     target::key_of(std::str::from_utf8(path).ok()?)
 }
 

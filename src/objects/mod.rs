@@ -8,10 +8,10 @@
 //!
 //! **A change is one step.** Whoever puts, creates or removes an object holds its lock (one of a few hundred, by its key) while he looks what
 //! is there, compares that with what he was told to expect, takes the next epoch, and puts the new one in. So of two who replace one version one
-//! wins, and no reader in between finds nothing: the store's step from the old entry to the new one is one. What was asked of a source before it
-//! and comes later is older, and takes nobody's place (DESIGN rule 7). Then a scope is raised in which only what was asked for lies, so that nobody
-//! joins it either, and after that the writer is answered (rule 2). A removal raises the object's own scope. Nothing waits under the
-//! lock; the content has been read to its end before.
+//! wins, and no reader in between finds nothing: the store's step from the old entry to the new one is one. While it lasts nothing is kept of what
+//! the source is asked (a scope in which only what was asked for lies *settles*, DESIGN rule 11); what was asked before it is older and takes nobody's
+//! place (rule 7); and at its end that scope is raised, so that nobody joins a question from before, and after that the writer is
+//! answered (rule 2). A removal raises the object's own scope. Nothing waits under the lock; the content has been read to its end before.
 //!
 //! **It is a cache.** What an application has put stays until its time is over, the namespace is full, an event or a purge; it is in the memory
 //! of this process and nowhere else.
@@ -37,6 +37,7 @@ use crate::clock::{Clock, Now};
 use crate::fill::generated_etag;
 use crate::gateway::{Answered, Gateway, Kind, Object, Outcome, Problem, Step, Whose, check};
 use crate::policy::Mounted;
+use crate::rfc9110::etag::is_strong;
 use crate::store::{Entry, Standing, Store};
 use crate::tasks::Tasks;
 use answer::as_asked;
@@ -51,7 +52,6 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use target::Target;
 use write::Locks;
 
@@ -61,7 +61,7 @@ pub struct Lasting {
     guard: Guard,
     locks: Locks,
     refreshes: Refreshes,
-    listing: tokio::sync::Semaphore,
+    listing: Arc<tokio::sync::Semaphore>,
 }
 
 impl Lasting {
@@ -72,7 +72,7 @@ impl Lasting {
             guard,
             locks: Locks::default(),
             refreshes: Refreshes::new(waiting, background),
-            listing: tokio::sync::Semaphore::new(1),
+            listing: Arc::new(tokio::sync::Semaphore::new(2)),
         }
     }
 
@@ -81,6 +81,9 @@ impl Lasting {
         &self.guard
     }
 }
+
+/// So much room is made for a content that was only promised.
+const PROMISED: usize = 16 << 10;
 
 /// What objects are made of.
 pub struct Around {
@@ -115,11 +118,12 @@ struct Caller {
 impl Objects {
     /// With the namespaces that `around.gateway` has.
     pub fn new(settings: &Settings, around: Around) -> Arc<Self> {
-        let max_ttl: HashMap<&str, Option<Duration>> =
-            settings.namespaces.iter().map(|space| (space.api.version.as_str(), space.max_ttl)).collect();
+        let own: HashMap<&str, &Namespace> =
+            settings.namespaces.iter().map(|space| (space.api.version.as_str(), space)).collect();
         let space = |mounted: &Arc<Mounted>| {
-            let max_ttl = max_ttl.get(mounted.api.version.as_str()).copied().flatten();
-            (mounted.api.version.clone(), Space { mounted: Arc::clone(mounted), max_ttl })
+            let own = own.get(mounted.api.version.as_str());
+            let (max_ttl, room) = own.map_or((None, u64::MAX), |own| (own.max_ttl, own.bounds.bytes));
+            (mounted.api.version.clone(), Space { mounted: Arc::clone(mounted), max_ttl, room })
         };
         let spaces = around.gateway.namespaces().map(space).collect();
         Arc::new(Objects { spaces, open: settings.tokens.is_empty(), batch: settings.batch, around })
@@ -189,7 +193,7 @@ impl Objects {
             return Err(its(problems::role()));
         }
         let ttl = query::ttl(parts.uri.query(), space.max_ttl).map_err(its)?;
-        Ok(later(self.change(object, ttl, parts, body), api))
+        Ok(later(self.change((object, space.room), ttl, parts, body), api))
     }
 
     fn space(&self, name: &str) -> Result<&Space, (Problem, Option<Arc<str>>)> {
@@ -229,7 +233,8 @@ impl Objects {
 
     /// Every object has an entity tag. Where the source gives none, it is made of the content, which has to be there for that.
     async fn tagged(&self, (response, outcome): Answered) -> Answered {
-        if response.status() != StatusCode::OK || response.headers().contains_key(ETAG) {
+        let strong = response.headers().get(ETAG).is_some_and(|etag| is_strong(etag.as_bytes()));
+        if response.status() != StatusCode::OK || strong {
             return (response, outcome);
         }
         let (mut parts, mut body) = response.into_parts();
@@ -245,7 +250,7 @@ impl Objects {
                 return (Response::from_parts(parts, Body::chained(content.into(), body)), outcome);
             }
         }
-        parts.headers.extend(generated_etag(&content, true).map(|etag| (ETAG, etag)));
+        generated_etag(&content, true).and_then(|etag| parts.headers.insert(ETAG, etag));
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(content.len()));
         (Response::from_parts(parts, Body::full(content)), outcome)
     }
@@ -261,8 +266,11 @@ impl Objects {
     /// Reads a content to its end; what comes back takes no more room than it has bytes.
     async fn content(&self, mut body: Body) -> Result<Bytes, Problem> {
         let limit = self.around.max_object_size;
-        let told = body.size_hint().exact().unwrap_or_default().min(limit);
-        let mut content = Vec::with_capacity(usize::try_from(told).unwrap_or_default());
+        let told = body.size_hint().lower();
+        if told > limit {
+            return Err(problems::too_large(limit));
+        }
+        let mut content = Vec::with_capacity(usize::try_from(told).unwrap_or_default().min(PROMISED));
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(Problem::of_body)?;
             let Ok(data) = frame.into_data() else { continue };

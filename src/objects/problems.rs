@@ -98,3 +98,15 @@ pub(super) fn bad_tags(why: &'static str) -> Problem {
 pub(super) fn source_broke() -> Problem {
     Problem::new(StatusCode::BAD_GATEWAY, "source-broke", "the source broke its answer off")
 }
+
+/// It alone is more than its namespace may hold.
+pub(super) fn no_room(limit: u64) -> Problem {
+    let detail =
+        format!("with its key and bookkeeping the object has more than the {limit} bytes of its namespace (max_size)");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "object-too-large", detail)
+}
+
+/// Something younger is there, though nothing should be.
+pub(super) fn overtaken() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overtaken", "the object could not be put just now; try again")
+}

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub(super) struct Space {
     pub(super) mounted: Arc<Mounted>,
     pub(super) max_ttl: Option<Duration>,
+    /// Bytes that all of it may take.
+    pub(super) room: u64,
 }
 
 /// The object with this key.

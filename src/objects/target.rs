@@ -64,8 +64,8 @@ pub(super) fn checked(key: &str) -> Result<(), Problem> {
     if key.starts_with('_') {
         return Err(bad_key("keys that begin with _ are reserved"));
     }
-    if matches!(key, "." | "..") {
-        return Err(bad_key("`.` and `..` are no keys: to many a source they mean a folder"));
+    if key.split(['/', '\\']).any(|part| matches!(part, "." | "..")) {
+        return Err(bad_key("`.` and `..` are no part of a key: to many a source they mean another folder"));
     }
     Ok(())
 }
@@ -124,6 +124,8 @@ mod tests {
             "/codes/a%zz",
             "/codes/.",
             "/codes/%2e%2e",
+            "/codes/a%2F..%2Fb",
+            "/codes/..%5Ca",
             &format!("/codes/{long}"),
         ] {
             assert!(target(bad).is_err(), "{bad}");

@@ -8,7 +8,7 @@ use crate::policy::{Routed, Ttl, tags};
 use crate::rfc9110::etag::{self, EntityTag};
 use crate::rfc9111::freshness::{FOREVER, Source};
 use crate::rfc9111::{Facts, Selection, Sharing};
-use crate::store::{Content, Entry, Extra, Held, Severity, Tallied};
+use crate::store::{Content, Entry, Extra, Held, NotKept, Scopes, Severity, Store, Tallied};
 use bytes::Bytes;
 use http::header::{
     CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, DATE, ETAG, IF_MATCH, IF_NONE_MATCH,
@@ -51,6 +51,19 @@ impl Locks {
     }
 }
 
+/// See [`Objects::overtake`].
+struct Overtaking<'a> {
+    scopes: &'a Scopes,
+    held: Held,
+}
+
+impl Drop for Overtaking<'_> {
+    fn drop(&mut self) {
+        self.scopes.raise(&self.held, Severity::Hard);
+        self.held.settled(0);
+    }
+}
+
 /// What is to be there.
 struct New {
     content: Bytes,
@@ -63,7 +76,7 @@ impl Objects {
     /// PUT, POST and DELETE of an object.
     pub(super) async fn change(
         &self,
-        object: Object,
+        (object, room): (Object, u64),
         ttl: Option<Ttl>,
         parts: request::Parts,
         body: Body,
@@ -79,12 +92,18 @@ impl Objects {
             let fields: HeaderMap = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
             let ttl = ttl.or(object.mounted.api.rules.ttl).unwrap_or(Ttl::Forever);
             let new = New { content, fields, ttl, tags };
-            self.put(object, new, method == Method::POST, &headers)?
+            self.put(object, new, (method == Method::POST, room), &headers)?
         };
         Ok((response, Outcome { api, kind: Kind::Write, invalidated: true, ..Outcome::default() }))
     }
 
-    fn put(&self, object: Object, new: New, create: bool, expected: &HeaderMap) -> Result<Response<Body>, Problem> {
+    fn put(
+        &self,
+        object: Object,
+        new: New,
+        (create, room): (bool, u64),
+        expected: &HeaderMap,
+    ) -> Result<Response<Body>, Problem> {
         let key = object.key();
         let _one = self.around.lasting.locks.lock(&key);
         let now = self.around.clock.now();
@@ -95,11 +114,19 @@ impl Objects {
             return Err(problems::exists(tag));
         }
         let (mounted, path) = (Arc::clone(&object.mounted), object.path.clone());
-        let entry = self.entry(object, new, now);
+        let overtaking = self.overtake(&object);
+        let entry = Arc::new(self.entry(object, new, now));
         let etag = etag_of(&entry);
-        // Refused only where something has invalidated it already; then it has been there, and has gone.
-        let _ = self.around.store.put(&key, &Arc::new(entry), &HeaderMap::new());
-        self.overtake(&Object { mounted, path: path.clone() });
+        if Store::weight(&key, std::slice::from_ref(&entry)) > room {
+            return Err(problems::no_room(room));
+        }
+        match self.around.store.put(&key, &entry, &HeaderMap::new()) {
+            // What has invalidated it already came at the same time: it has been there, and has gone.
+            Ok(()) | Err(NotKept::Invalidated) => {}
+            Err(NotKept::NoShelf) => return Err(problems::no_namespace(&mounted.api.version)),
+            Err(NotKept::OlderThanStored) => return Err(problems::overtaken()),
+        }
+        drop(overtaking);
         let created = current.is_none();
         let mut response = answer(if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT }, CACHE_STATUS);
         response.headers_mut().extend(etag.map(|etag| (ETAG, etag)));
@@ -131,18 +158,19 @@ impl Objects {
         self.around.store.scopes.invalidate(&[place.path(&object.mounted.origin)], Severity::Hard);
     }
 
-    /// What was asked of the source before this, and is on its way, is no longer used; what was put is not meant. It takes an epoch in any case.
-    fn overtake(&self, object: &Object) {
-        let (routed, scopes) = (routed(object), &self.around.store.scopes);
+    /// As long as this lives nothing is kept of what is asked of the object's source; when it goes, what was asked of it is no longer used.
+    /// What is put meanwhile is not meant.
+    fn overtake(&self, object: &Object) -> Overtaking<'_> {
+        let scopes = &self.around.store.scopes;
         let held = match object.mounted.api.source() {
-            Some(_) => scopes.hold(&[routed.place().below(&object.mounted.origin)]),
+            Some(_) => scopes.hold(&[routed(object).place().below(&object.mounted.origin)]),
             None => Held::default(),
         };
-        scopes.raise(&held, Severity::Hard);
+        held.settle(u64::MAX);
+        Overtaking { scopes, held }
     }
 
-    /// The object as it lies in the store, younger than every question so far. Its age counts as that of something confirmed an epoch later,
-    /// so that a question which is asked from now on and answered before [`Objects::overtake`] doesn't take its place.
+    /// The object as it lies in the store, younger than every question so far.
     fn entry(&self, object: Object, new: New, now: Now) -> Entry {
         let (store, locks) = (&self.around.store, &self.around.lasting.locks);
         let routed = routed(&object);
@@ -167,7 +195,7 @@ impl Objects {
             selection: Selection::default(),
             held,
             asked_at: epoch,
-            confirmed_at: epoch + 1,
+            confirmed_at: epoch,
             asked_time: now.mono,
             content: OnceLock::from(content),
             tally: Tallied::new(tally),
@@ -196,10 +224,10 @@ fn facts(ttl: Ttl, keep_on_error: Duration, now: Now) -> Facts {
     }
 }
 
-/// Its entity tag: the source's, or ours.
+/// Its entity tag: ours, or the source's, which is a strong one then.
 pub(super) fn etag_of(entry: &Entry) -> Option<HeaderValue> {
-    let theirs = entry.etag().and_then(|tag| HeaderValue::from_bytes(tag).ok());
-    theirs.or_else(|| entry.content.get().and_then(Content::etag).cloned())
+    let ours = entry.content.get().and_then(Content::etag).cloned();
+    ours.or_else(|| HeaderValue::from_bytes(entry.etag()?).ok())
 }
 
 /// `If-Match` and `If-None-Match` for a change (RFC 9110 §13.2.2, steps 1 and 3).

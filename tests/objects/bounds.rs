@@ -63,3 +63,37 @@ async fn an_object_may_be_so_large() {
         (413, Some("urn:freshgate:problem:object-too-large"))
     );
 }
+
+#[tokio::test]
+async fn what_a_namespace_cannot_hold_is_refused() {
+    let (gateway, mut client) = cache(&codes("max_size = \"64KiB\"")).await;
+    let put = client.request("PUT", "/codes/a", &[("if-none-match", "*")], &"x".repeat(70_000)).await;
+    assert_eq!((put.status, put.json()["type"].as_str()), (413, Some("urn:freshgate:problem:object-too-large")));
+    assert_eq!(client.put("/codes/a", &"x".repeat(60_000)).await.status, 201);
+    gateway.running.store().sweep(gateway.clock.now());
+    assert_eq!(client.get("/codes/a").await.status, 200);
+}
+
+/// A length alone is no reason to make room, and one that is too much is refused before anything comes.
+#[tokio::test]
+async fn a_promise_is_refused_at_once() {
+    let (gateway, _) = cache(&codes("")).await;
+    let mut client = Client::connect(gateway.running.objects.unwrap()).await;
+    client.send_raw("PUT /codes/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\nabc").await;
+    assert_eq!(client.answer().await.status, 413);
+}
+
+#[tokio::test]
+async fn several_at_a_time_are_no_more_than_one_may_be() {
+    let (_gateway, mut client) = super::cache_beside(&codes(""), "[cache]\nmax_object_size = \"10KiB\"", "").await;
+    let typed = [("content-type", "text/plain")];
+    client.request("PUT", "/codes/a", &typed, &"x".repeat(6000)).await;
+    client.request("PUT", "/codes/quotes", &typed, &"\"".repeat(6000)).await;
+    let got = client.post("/codes/_get", "[\"a\",\"a\",\"quotes\",\"none\"]").await;
+    assert!(got.body.len() <= 11 << 10, "{}", got.body.len());
+    let got = got.json();
+    let statuses: Vec<_> =
+        got["objects"].as_array().unwrap().iter().map(|one| one["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [200, 413, 413, 404]);
+    assert_eq!(got["missing"], serde_json::json!(["none"]));
+}

@@ -1,6 +1,6 @@
 //! Compare-and-set.
 
-use super::support::Client;
+use super::support::{Client, Origin, Reply};
 use super::{CODES, cache};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -133,4 +133,36 @@ async fn nobody_reads_what_was_replaced() {
     }
     let reads: u64 = readers.join_all().await.into_iter().sum();
     assert!(reads > 100, "{reads}");
+}
+
+/// What was acknowledged is there, though the source is asked for it all the time, and other invalidations go on beside.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_source_never_takes_the_place_of_what_was_put() {
+    const ROUNDS: usize = 1500;
+    let origin = Origin::always(Reply::ok("of the source")).await;
+    let source = format!("{CODES}source = \"{}/{{key}}\"\n", origin.url());
+    let (gateway, mut client) =
+        cache(&format!("{source}[[objects.namespace]]\nname = \"others\"\nttl = \"1d\"\n")).await;
+    let addr = gateway.running.objects.unwrap();
+    let over = Arc::new(AtomicU64::new(0));
+    let mut beside = JoinSet::new();
+    for n in 0..4 {
+        let over = Arc::clone(&over);
+        beside.spawn(async move {
+            let mut client = Client::connect(addr).await;
+            while over.load(Ordering::SeqCst) == 0 {
+                let status =
+                    if n < 3 { client.get("/codes/AT").await } else { client.put("/others/x", "y").await }.status;
+                assert!(matches!(status, 200 | 201 | 204), "{status}");
+            }
+        });
+    }
+    for round in 0..ROUNDS {
+        client.delete("/codes/AT").await;
+        let put = client.put("/codes/AT", &round.to_string()).await;
+        assert!(matches!(put.status, 201 | 204), "{}", put.status);
+        assert_eq!(client.get("/codes/AT").await.text(), round.to_string(), "acknowledged with {}", put.status);
+    }
+    over.store(1, Ordering::SeqCst);
+    beside.join_all().await;
 }

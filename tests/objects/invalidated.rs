@@ -75,6 +75,8 @@ async fn a_reload_keeps_what_stays_and_serves_what_comes() {
     gateway.reload_all("", &objects(&more), "").unwrap();
     assert_eq!(client.get("/codes/AT").await.text(), "20");
     assert_eq!(client.put("/more/x", "1").await.status, 201);
+    let listed = client.get("/more").await.json();
+    assert_eq!(listed["objects"][0]["key"], "x", "one that came with a reload");
     let shorter = more.replace("100d", "50d");
     gateway.reload_all("", &objects(&shorter), "").unwrap();
     assert_eq!(client.get("/codes/AT").await.text(), "20", "who has put it has said how long");

@@ -23,6 +23,10 @@ async fn several_at_a_time() {
     assert_eq!([0, 1, 2, 3].map(|n| parts(n, "key")), ["AT", "XX", "CH", "raw"]);
     assert_eq!(parts(0, "etag"), client.get("/codes/AT").await.fields.one("etag"));
     assert_eq!(client.post("/codes/_get", "[\"AT\"]").await.json()["objects"][0]["json"], json!({"rate": 20}));
+    let exact = "{\"a\":220.74280468223074,\"b\":1.10,\"c\":12345678901234567890123}";
+    client.request("PUT", "/codes/exact", &[("content-type", "application/json")], exact).await;
+    let got = client.post("/codes/_get", "[\"exact\"]").await;
+    assert!(got.text().contains(exact), "{}", got.text());
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ async fn bad_input() {
         ("POST", "/codes/_get", "{\"key\":[]}", 400, "bad-batch"),
         ("POST", "/codes/_get", "[]", 400, "bad-batch"),
         ("POST", "/codes/_get", "[1]", 400, "bad-batch"),
+        ("POST", "/codes/_get", "{\"keys\":[\"a\"],\"x\":1}", 400, "bad-batch"),
+        ("PUT", "/codes/a%2F..%2Fb", "x", 400, "bad-key"),
         ("POST", "/codes/_get", &many, 400, "bad-batch"),
         ("POST", "/codes/_get", "[\"_x\"]", 400, "bad-key"),
     ];

@@ -225,3 +225,47 @@ async fn nobody_joins_a_question_that_is_older_than_what_was_put() {
     gate.open();
     assert!(readers.join_all().await.iter().all(|answer| answer.text() == "of the source"));
 }
+
+/// Only an object is kept: what else a source says is its trouble, and gone with it.
+#[tokio::test]
+async fn what_is_no_object_is_not_kept() {
+    let says = status(200);
+    let origin = counting(Arc::clone(&says)).await;
+    let (_gateway, mut client) = cache(&from(&origin, "/{key}", "")).await;
+    for (n, status) in [204, 206, 300, 301, 304, 308, 401, 403, 416, 418, 500].into_iter().enumerate() {
+        says.store(status, Ordering::SeqCst);
+        let answer = client.get(&format!("/codes/{n}")).await;
+        assert_eq!(answer.status, 502, "{status}");
+        assert_eq!(answer.json()["type"], "urn:freshgate:problem:source-answered", "{status}");
+        says.store(200, Ordering::SeqCst);
+        assert_eq!(client.get(&format!("/codes/{n}")).await.status, 200, "{status}");
+        assert!(client.get(&format!("/codes/{n}")).await.cache_says("hit"), "{status}");
+    }
+}
+
+/// A tag that tells no versions apart is no help to who wants to replace one.
+#[tokio::test]
+async fn a_weak_tag_of_the_source_is_replaced_by_a_strong_one() {
+    for tag in ["W/\"1\"", "unquoted"] {
+        let origin = Origin::always(Reply::ok("20").field("ETag", tag)).await;
+        let (_gateway, mut client) = cache(&from(&origin, "/{key}", "")).await;
+        let several = client.post("/codes/_get", "[\"CH\"]").await.json();
+        assert!(several["objects"][0]["etag"].as_str().unwrap().starts_with('"'), "{several}");
+        let first = client.get("/codes/AT").await;
+        let etag = first.fields.one("etag").to_owned();
+        assert!(etag.starts_with('"'), "{etag}");
+        assert_eq!(client.get("/codes/AT").await.fields.one("etag"), etag);
+        assert_eq!(client.get_with("/codes/AT", &[("if-none-match", &etag)]).await.status, 304);
+        assert_eq!(client.get_with("/codes/AT", &[("if-match", "\"x\""), ("if-none-match", &etag)]).await.status, 412);
+        assert_eq!(client.request("PUT", "/codes/AT", &[("if-match", &etag)], "21").await.status, 204, "{tag}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_what_isnt_there_asks_for_the_whole() {
+    let origin = Origin::always(Reply::ok("0123456789")).await;
+    let (_gateway, mut client) = cache(&from(&origin, "/{key}", "")).await;
+    assert_eq!(client.get_with("/codes/AT", &[("range", "bytes=2-4")]).await.text(), "0123456789");
+    assert_eq!(origin.requests()[0].fields.get("range"), None);
+    assert_eq!(client.get_with("/codes/AT", &[("range", "bytes=2-4")]).await.text(), "234");
+}
