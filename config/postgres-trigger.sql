@@ -19,7 +19,7 @@
 --   * a payload that is longer than PostgreSQL lets through (7999 bytes),
 --   * what a transaction changes beyond a thousand rows, so that one UPDATE of a million rows doesn't fill the queue of notifications.
 --
--- What isn't seen: changes of other tables that a view joins (watch those as well), changes that replication applies (ALTER TABLE … ENABLE
+-- What isn't seen: changes of other tables that a view joins (watch those as well), TRUNCATE and DETACH of a single partition of a watched table, changes that replication applies (ALTER TABLE … ENABLE
 -- ALWAYS TRIGGER freshgate_rows sees those too), and what is done while triggers are disabled.
 --
 -- To have it gone: SELECT freshgate_unwatch('codes').
@@ -85,6 +85,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION freshgate_unwatch(watched regclass) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    SET LOCAL client_min_messages = warning; -- that there is none yet is no news
     EXECUTE format('DROP TRIGGER IF EXISTS freshgate_rows ON %s', watched);
     EXECUTE format('DROP TRIGGER IF EXISTS freshgate_truncate ON %s', watched);
 END

@@ -1,7 +1,7 @@
 //! `freshgate check FILE`: is this configuration valid, and what would it mean?
 
 use super::CANNOT;
-use crate::config::{self, Faults, Loaded};
+use crate::config::{self, Config, Faults, Loaded};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
@@ -34,7 +34,16 @@ fn valid(out: &mut impl Write, path: &Path, loaded: &Loaded) -> io::Result<()> {
     for remark in &loaded.remarks {
         writeln!(out, "{remark} (remark)")?;
     }
-    writeln!(out, "{} is valid: {}", path.display(), counted(loaded.config.apis.len(), "API", "APIs"))
+    let Config { apis, objects, events, .. } = &loaded.config;
+    let namespaces = objects.as_ref().map_or(0, |objects| objects.namespaces.len());
+    let mut all = vec![counted(apis.len(), "API", "APIs")];
+    let more = [
+        (namespaces, "namespace", "namespaces"),
+        (events.rules.len(), "rule for events", "rules for events"),
+        (events.sources.len(), "source of events", "sources of events"),
+    ];
+    all.extend(more.into_iter().filter(|(n, ..)| *n > 0).map(|(n, one, many)| counted(n, one, many)));
+    writeln!(out, "{} is valid: {}", path.display(), all.join(", "))
 }
 
 fn invalid(out: &mut impl Write, path: &Path, faults: &[impl Display]) -> io::Result<()> {

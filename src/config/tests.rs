@@ -30,7 +30,6 @@ const BARE: &str = r#"
     ttl = "100d"
     source = "http://127.0.0.1:9100/codes/{key}"
     headers = [{ name = "Accept", value = "application/json" }]
-    negative_ttl = "10s"
 "#;
 
 fn around() -> Surroundings<'static> {

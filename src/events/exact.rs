@@ -8,22 +8,33 @@ use std::collections::BTreeMap;
 /// What stands there. A number that would be written otherwise than it was is a text.
 ///
 /// # Errors
-/// When a part of it isn't JSON, which the whole has been checked for.
+/// When it is too deep; or a part of it isn't JSON, which the whole has been checked for.
 pub(super) fn value(raw: &RawValue) -> Result<Value, serde_json::Error> {
+    within(raw, DEEPEST)
+}
+
+/// As deep as the library itself would go.
+const DEEPEST: usize = 128;
+
+fn within(raw: &RawValue, depth: usize) -> Result<Value, serde_json::Error> {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Err(serde::de::Error::custom("recursion limit exceeded"));
+    };
     let text = raw.get();
     match text.as_bytes().first() {
         Some(b'{') => {
             let members: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
-            let members = members.into_iter().map(|(name, raw)| Ok((name, value(raw)?)));
+            let members = members.into_iter().map(|(name, raw)| Ok((name, within(raw, depth)?)));
             members.collect::<Result<_, _>>().map(Value::Object)
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text)?;
-            items.into_iter().map(value).collect::<Result<_, _>>().map(Value::Array)
+            items.into_iter().map(|raw| within(raw, depth)).collect::<Result<_, _>>().map(Value::Array)
         }
         Some(b'-' | b'0'..=b'9') => {
             let number: Value = serde_json::from_str(text)?;
-            Ok(if number.to_string() == text { number } else { Value::String(text.into()) })
+            let again = number.to_string();
+            Ok(if again == text { number } else { Value::String(text.into()) })
         }
         _ => serde_json::from_str(text),
     }
@@ -44,5 +55,9 @@ mod tests {
             "b": { "c": null, "d": "1.10", "e": true },
         });
         assert_eq!(value(&raw).unwrap(), want);
+        let deep = |n: usize| {
+            value(&serde_json::from_str::<Box<RawValue>>(&format!("{}{}", "[".repeat(n), "]".repeat(n))).unwrap())
+        };
+        assert!(deep(127).is_ok() && deep(129).is_err() && deep(100_000).is_err());
     }
 }

@@ -125,7 +125,7 @@ fn bad_events_are_refused_with_the_reason() {
     for body in ["", "{", "{}x", "{\"id\":}"] {
         assert!(why(body).starts_with("the body isn't JSON"), "{body}");
     }
-    assert!(why(&format!("{{\"data\":{}", "[".repeat(10_000))).contains("recursion"));
+    assert!(why(&format!("{{\"data\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000))).contains("recursion"));
 }
 
 #[test]
