@@ -124,6 +124,9 @@ struct Permit {
     charge: Option<Charge>,
 }
 
+/// What was asked for while its scopes settle.
+pub(super) const SETTLING: &str = "settling";
+
 /// What a namespace's source says that is no object, and not that there is none.
 const NO_OBJECT: &str = "no-object";
 
@@ -184,6 +187,11 @@ impl Question {
     /// Whether it asks for what follows a stored part.
     pub(super) fn is_for_rest(&self) -> bool {
         matches!(self.wanted, Wanted::Rest(_))
+    }
+
+    /// Whether it asks for an object of the cache.
+    pub(super) fn is_of_object(&self) -> bool {
+        self.routed.mounted.api.namespace.is_some()
     }
 
     pub(super) fn key_for(&self, shared: bool) -> &[u8] {
@@ -375,8 +383,10 @@ impl Fills {
         times: [Now; 2],
     ) -> Result<Keep, &'static str> {
         let rules = &question.routed.rules;
-        let of_object = question.routed.mounted.api.namespace.is_some();
-        if of_object && !matches!(status.as_u16(), 200 | 203) && !rules.ttl_by_status.contains_key(&status.as_u16()) {
+        if question.is_of_object()
+            && !matches!(status.as_u16(), 200 | 203)
+            && !rules.ttl_by_status.contains_key(&status.as_u16())
+        {
             return Err(NO_OBJECT);
         }
         let mut keep = keep(rules, &question.asker(), status, fields, times[0], times[1])?;
@@ -391,7 +401,7 @@ impl Fills {
             return Err("content-range");
         }
         if at.held.settles(at.time) {
-            return Err("settling");
+            return Err(SETTLING);
         }
         Ok(keep)
     }

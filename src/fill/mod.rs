@@ -285,7 +285,10 @@ impl Fills {
                     (Answer::Shared(others), Got::Shared { shared, body, joined: false }, recorder)
                 }
                 ask::Asked::Own { response, reason, origin_ms } => {
-                    fills.remember_unshared(&question, response.status());
+                    // Of an object it wasn't kept because one was put meanwhile; the next ones wait for one another as ever.
+                    if !(question.is_of_object() && reason == ask::SETTLING) {
+                        fills.remember_unshared(&question, response.status());
+                    }
                     (Answer::Unshared, Got::Own { response, reason, origin_ms }, None)
                 }
                 ask::Asked::Failed(error) => (Answer::Failed(Arc::clone(&error)), Got::Failed(error), None),
@@ -326,6 +329,12 @@ impl Fills {
 
     async fn ask_alone(self: &Arc<Self>, question: Arc<Question>) -> Got {
         let asked = self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.mono());
+        // What an application has put since this request looked is no older than the source, and mustn't be taken for it.
+        if question.is_of_object()
+            && let Some(shared) = self.came_meanwhile(&question)
+        {
+            return Got::Shared { shared, body: None, joined: true };
+        }
         match self.ask(&question, &asked).await {
             ask::Asked::Own { response, reason, origin_ms } => Got::Own { response, reason, origin_ms },
             ask::Asked::Failed(error) => Got::Failed(error),

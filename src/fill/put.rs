@@ -19,8 +19,7 @@ impl Fills {
         let key = question.key_for(shared);
         // Refused only when it is invalidated or a younger one is there: then nobody misses it.
         let kept = self.store.put(key, entry, &question.fields);
-        let of_object = question.routed.mounted.api.namespace.is_some();
-        if kept.is_ok() && !of_object && entry.fields.get(&NO_VARY_SEARCH).is_some() {
+        if kept.is_ok() && !question.is_of_object() && entry.fields.get(&NO_VARY_SEARCH).is_some() {
             self.put_equivalent(key, question, entry);
         }
     }
@@ -68,7 +67,7 @@ impl Fills {
         if told.is_some_and(|told| told != body.len().to_string().as_bytes()) {
             return; // an end that isn't as long as it said
         }
-        let of_object = question.routed.mounted.api.namespace.is_some();
+        let of_object = question.is_of_object();
         let tagged = entry.etag().is_some_and(|etag| !of_object || is_strong(etag));
         let generate = question.routed.rules.generate_etag && !tagged;
         let etag = generate.then(|| generated_etag(&body, of_object)).flatten();

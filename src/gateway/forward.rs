@@ -42,7 +42,9 @@ pub(super) fn fields(admitted: &Admitted, mut fields: HeaderMap, client: &Client
     if let Some(source) = admitted.routed.mounted.api.source() {
         // Nobody's question in particular: the object will be everybody's.
         fields = source.fields.clone();
-        fields.append(VIA, VIA_VALUE);
+        for _ in 0..=admitted.hops {
+            fields.append(VIA, VIA_VALUE); // as many as it has been through: a ring has to be seen
+        }
         return fields;
     }
     remove_all(&mut fields, &[HOST, EXPECT]); // the latter is answered here: hyper says 100 when the body is first read

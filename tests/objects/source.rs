@@ -269,3 +269,24 @@ async fn a_part_of_what_isnt_there_asks_for_the_whole() {
     assert_eq!(origin.requests()[0].fields.get("range"), None);
     assert_eq!(client.get_with("/codes/AT", &[("range", "bytes=2-4")]).await.text(), "234");
 }
+
+/// A source that leads back here is noticed, and nobody waits for himself.
+#[tokio::test]
+async fn a_ring_ends() {
+    let here = Arc::new(std::sync::OnceLock::new());
+    let leads = Arc::clone(&here);
+    let origin = Origin::start(move |request: Request| {
+        let leads = Arc::clone(&leads);
+        async move {
+            let via = request.fields.all("via").join(", ");
+            let mut client = Client::connect(*leads.get().unwrap()).await;
+            let back = client.get_with(&request.target, &[("via", &via)]).await;
+            Reply::status(back.status).body(back.body)
+        }
+    })
+    .await;
+    let (gateway, mut client) = cache(&from(&origin, "/codes/{key}", "")).await;
+    here.set(gateway.running.objects.unwrap()).unwrap();
+    assert_eq!(client.get("/codes/AT").await.status, 502);
+    assert_eq!(origin.count(), 8);
+}
