@@ -85,6 +85,11 @@ const API: &str = "balance = \"round-robin\"\nttl = \"1s\"\n\
     health = { failures = 3, rest = \"1s\", max_rest = \"1s\", slow_start = \"0s\" }\n\
     [[api.route]]\non = \"GET /live/**\"\ncache = false\n";
 
+/// An answer in one piece: one that has begun when its origin is killed can be completed by nobody.
+fn whole(text: &str) -> Reply {
+    Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len()))
+}
+
 /// Answers with what it was asked for.
 async fn echo(gate: &Gate) -> Origin {
     let gate = gate.clone();
@@ -92,7 +97,7 @@ async fn echo(gate: &Gate) -> Origin {
         let gate = gate.clone();
         async move {
             gate.pass().await;
-            Reply::ok(request.target)
+            whole(&request.target)
         }
     })
     .await
@@ -188,7 +193,7 @@ async fn an_endpoint() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
     socket.bind(format!("127.0.0.1:{port}").parse().unwrap()).unwrap();
-    let answer = |request: Request| std::future::ready(Reply::ok(request.target));
+    let answer = |request: Request| std::future::ready(whole(&request.target));
     let origin = Origin::on(socket.listen(128).unwrap(), answer);
     eprintln!("\nendpoint {}", origin.addr.port());
     std::future::pending::<()>().await;
