@@ -106,7 +106,7 @@ impl Gateway {
         for name in OF_REQUEST {
             own.extend(fields.get_all(&name).iter().map(|value| (name.clone(), value.clone())));
         }
-        if self.store.find(&object.key()).is_none() {
+        if own.contains_key(RANGE) && self.store.find(&object.key()).is_none() {
             // The whole will be asked for, since it is everybody's.
             own.remove(RANGE);
             own.remove(IF_RANGE);

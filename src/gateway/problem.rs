@@ -127,7 +127,7 @@ impl Problem {
     }
 
     /// It isn't there, and there is nobody to ask for it.
-    pub(super) fn no_object() -> Self {
+    pub fn no_object() -> Self {
         Problem::new(StatusCode::NOT_FOUND, "no-object", "there is no object with this key")
     }
 

@@ -3,7 +3,7 @@
 //! What comes of it is at most as long as one object may be (`cache.max_object_size`), and a few are read at a time, so that a small request
 //! can't ask for more than the memory has. JSON is put in letter by letter: to read it and to write it anew would change numbers.
 
-use super::answer::as_object;
+use super::answer::{as_json, as_object};
 use super::space::{Space, object};
 use super::{Objects, problems, target};
 use crate::body::Body;
@@ -12,8 +12,8 @@ use crate::gateway::{Answered, Kind, Outcome, Problem, Step};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VIA};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, request};
 use http_body::Body as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -83,10 +83,8 @@ impl Objects {
             tokio::task::yield_now().await;
         }
         answer += &format!("],\"missing\":{}}}", json!(missing));
-        let mut response = Response::new(Body::full(answer));
-        told_as_json(response.headers_mut());
         let api = Some(Arc::clone(&space.mounted.id));
-        Ok((response, Outcome { api, kind: Kind::Pass, ..Outcome::default() }))
+        Ok((as_json(answer), Outcome { api, kind: Kind::Pass, ..Outcome::default() }))
     }
 
     /// One of them as JSON, and whether there is none. Its content is read only if there is room for it.
@@ -139,14 +137,6 @@ fn shown(content: &[u8], media_type: Option<&str>) -> (&'static str, String) {
         Ok(text) if media_type.is_some() => ("text", json!(text).to_string()),
         Ok(_) | Err(_) => ("base64", json!(STANDARD.encode(content)).to_string()),
     }
-}
-
-/// What every answer that is made here says.
-pub(super) fn told_as_json(fields: &mut HeaderMap) {
-    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    fields.insert("cache-status", HeaderValue::from_static("freshgate"));
-    fields.insert(VIA, HeaderValue::from_static("1.1 freshgate"));
 }
 
 #[cfg(test)]

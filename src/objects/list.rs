@@ -3,20 +3,18 @@
 //! The store has no order. A page is made by one look at everything in the namespace, of which the least keys after the cursor are kept: so an
 //! object that stays is on exactly one page, whatever comes and goes meanwhile. Two looks at a time, on threads where they hold nobody up.
 
-use super::batch::told_as_json;
+use super::answer::{as_json, is_there};
 use super::problems::bad_query;
 use super::query::pairs;
 use super::space::Space;
 use super::write::etag_of;
-use super::{Objects, problems, target};
-use crate::body::Body;
+use super::{Objects, target};
 use crate::clock::Now;
 use crate::gateway::{Answered, Kind, Outcome, Problem};
 use crate::policy::namespace::HOST;
 use crate::policy::write_generation;
-use crate::store::{Entry, Standing, Store};
+use crate::store::{Entry, Store};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,16 +61,14 @@ impl Objects {
         let mut all: Vec<(&String, Value)> = self.spaces.iter().map(|(name, space)| (name, shown(space))).collect();
         all.sort_by_key(|(name, _)| *name);
         let all: Vec<Value> = all.into_iter().map(|(_, shown)| shown).collect();
-        (as_json(&json!({ "namespaces": all })), Outcome { kind: Kind::Pass, ..Outcome::default() })
+        (as_json(json!({ "namespaces": all }).to_string()), Outcome { kind: Kind::Pass, ..Outcome::default() })
     }
 
     /// A page of a namespace.
-    pub(super) async fn list(&self, space: &Space, wanted: Wanted, now: Now) -> Result<Answered, Problem> {
+    pub(super) async fn list(&self, space: &Space, wanted: Wanted, now: Now) -> Answered {
         let (mounted, store) = (Arc::clone(&space.mounted), Arc::clone(&self.around.store));
         // Whoever leaves doesn't begin another one: the place is given back when the look has ended.
-        let Ok(place) = Arc::clone(&self.around.lasting.listing).acquire_owned().await else {
-            return Err(problems::no_object());
-        };
+        let place = Arc::clone(&self.around.lasting.listing).acquire_owned().await;
         let look = move || {
             let shown = page(&store, &mounted.api.version, mounted.generation, &wanted, now);
             drop(place);
@@ -80,7 +76,7 @@ impl Objects {
         };
         let shown = tokio::task::spawn_blocking(look).await.unwrap_or_default();
         let api = Some(Arc::clone(&space.mounted.id));
-        Ok((as_json(&shown), Outcome { api, kind: Kind::Pass, ..Outcome::default() }))
+        (as_json(shown.to_string()), Outcome { api, kind: Kind::Pass, ..Outcome::default() })
     }
 }
 
@@ -106,10 +102,6 @@ fn page(store: &Store, namespace: &str, generation: u64, wanted: &Wanted, now: N
     json!({ "objects": objects, "cursor": cursor })
 }
 
-fn is_there(entry: &Entry, now: Now) -> bool {
-    entry.status.is_success() && entry.standing() == Standing::Current && entry.facts.is_fresh(now)
-}
-
 /// The key of an object, from what it lies under; `end` is what follows the path there in this generation of its namespace.
 fn key_of(key: &[u8], end: &[u8]) -> Option<String> {
     let path = key.strip_prefix(HOST.as_bytes())?.strip_suffix(end)?;
@@ -127,12 +119,4 @@ fn shown(key: &str, entry: &Entry, now: Now) -> Value {
         "etag": etag,
         "content_type": media_type,
     })
-}
-
-fn as_json(value: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::full(value.to_string()));
-    told_as_json(response.headers_mut());
-    let length = HeaderValue::from(value.to_string().len());
-    response.headers_mut().insert(http::header::CONTENT_LENGTH, length);
-    response
 }

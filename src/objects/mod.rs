@@ -38,9 +38,9 @@ use crate::fill::generated_etag;
 use crate::gateway::{Answered, Gateway, Kind, Object, Outcome, Problem, Step, Whose, check};
 use crate::policy::Mounted;
 use crate::rfc9110::etag::is_strong;
-use crate::store::{Entry, Standing, Store};
+use crate::store::{Entry, Store};
 use crate::tasks::Tasks;
-use answer::as_asked;
+use answer::{as_asked, is_there};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, ETAG, HOST, IF_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
@@ -166,7 +166,7 @@ impl Objects {
                 let api = Some(Arc::clone(&space.mounted.id));
                 only(&parts, &[Method::GET, Method::HEAD], "GET, HEAD").map_err(|p| (p, api.clone()))?;
                 let wanted = list::Wanted::of(parts.uri.query()).map_err(|p| (p, api.clone()))?;
-                return Ok(later(self.list(space, wanted, now), api));
+                return Ok(later(async move { Ok(self.list(space, wanted, now).await) }, api));
             }
             Target::Batch(name) => {
                 let space = self.space(name)?;
@@ -259,8 +259,7 @@ impl Objects {
     fn current(&self, key: &[u8], now: Now) -> Option<Arc<Entry>> {
         let variants = self.around.store.find(key)?;
         let entry = variants.first()?;
-        let there = entry.status.is_success() && entry.standing() == Standing::Current && entry.facts.is_fresh(now);
-        there.then(|| Arc::clone(entry))
+        is_there(entry, now).then(|| Arc::clone(entry))
     }
 
     /// Reads a content to its end; what comes back takes no more room than it has bytes.

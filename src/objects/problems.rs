@@ -24,10 +24,6 @@ pub(super) fn no_namespace(name: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no-namespace", format!("there is no namespace `{name}`"))
 }
 
-pub(super) fn no_object() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no-object", "there is no object with this key")
-}
-
 pub(super) fn exists(etag: Option<HeaderValue>) -> Problem {
     let problem =
         Problem::new(StatusCode::CONFLICT, "object-exists", "there is an object with this key; PUT replaces it");

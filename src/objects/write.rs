@@ -1,5 +1,6 @@
 //! Putting, creating and removing objects: one step each (see the essay in [`super`]).
 
+use super::answer::{answer, matches_one};
 use super::{Objects, problems};
 use crate::body::Body;
 use crate::clock::Now;
@@ -12,7 +13,7 @@ use crate::store::{Content, Entry, Extra, Held, NotKept, Scopes, Severity, Store
 use bytes::Bytes;
 use http::header::{
     CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, DATE, ETAG, IF_MATCH, IF_NONE_MATCH,
-    LOCATION, VIA,
+    LOCATION,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, request};
 use std::collections::hash_map::RandomState;
@@ -145,7 +146,7 @@ impl Objects {
         // Also where nothing is there: something may be on its way from the source.
         self.invalidate(object);
         if current.is_none() {
-            return Err(problems::no_object());
+            return Err(Problem::no_object());
         }
         self.around.store.forget(&key);
         Ok(answer(StatusCode::NO_CONTENT, REMOVED))
@@ -233,18 +234,10 @@ pub(super) fn etag_of(entry: &Entry) -> Option<HeaderValue> {
 /// `If-Match` and `If-None-Match` for a change (RFC 9110 §13.2.2, steps 1 and 3).
 fn expect(fields: &HeaderMap, exists: bool, etag: Option<&HeaderValue>) -> Result<(), Problem> {
     let failed = || Err(problems::precondition(etag.cloned()));
-    if fields.contains_key(IF_MATCH) && !(exists && super::answer::matches_one(fields, etag)) {
+    if fields.contains_key(IF_MATCH) && !(exists && matches_one(fields, etag)) {
         return failed();
     }
     let lines = fields.get_all(IF_NONE_MATCH).into_iter().map(HeaderValue::as_bytes);
     let tag = etag.and_then(|etag| EntityTag::parse(etag.as_bytes()));
     if exists && etag::named(lines, tag, |a, b| a.weak_match(b)) { failed() } else { Ok(()) }
-}
-
-fn answer(status: StatusCode, cache_status: HeaderValue) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response.headers_mut().insert("cache-status", cache_status);
-    response.headers_mut().insert(VIA, HeaderValue::from_static("1.1 freshgate"));
-    response
 }

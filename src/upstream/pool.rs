@@ -369,8 +369,8 @@ mod tests {
         let outgoing =
             Outgoing { base: "", authority: &authority, tls: false, host: &host, http2: false, interim: None };
         let draft = Draft::new(Request::new(Body::empty()), 0);
-        let minute = Duration::from_secs(20);
-        let time = TryTime { connect: minute, first_byte: minute, between_bytes: minute, total: None, haste: None };
+        let long = Duration::from_secs(20);
+        let time = TryTime { connect: long, first_byte: long, between_bytes: long, total: None, haste: None };
         let turn = Arc::new(AtomicUsize::new(0));
         let (hand, ends) = mpsc::channel();
         let ending = {
@@ -387,7 +387,7 @@ mod tests {
                         drop::<http1::Connection<TokioIo<tokio::io::DuplexStream>, Outbound>>(driver);
                         Ok(())
                     };
-                    runtime.block_on(tend(ends, pulse, minute, None));
+                    runtime.block_on(tend(ends, pulse, long, None));
                 }
             })
         };

@@ -17,6 +17,20 @@ async fn counting(status: Arc<AtomicU16>) -> Origin {
     .await
 }
 
+/// Answers with this text as soon as the gate is open.
+async fn held(text: &'static str) -> (Origin, Gate) {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let answer = move |_| {
+        let gate = held.clone();
+        async move {
+            gate.pass().await;
+            Reply::ok(text)
+        }
+    };
+    (Origin::start(answer).await, gate)
+}
+
 fn status(status: u16) -> Arc<AtomicU16> {
     Arc::new(AtomicU16::new(status))
 }
@@ -69,16 +83,7 @@ async fn the_key_may_be_in_the_query_and_the_source_be_shown_fields() {
 
 #[tokio::test]
 async fn a_crowd_costs_one_question() {
-    let gate = Gate::closed();
-    let held = gate.clone();
-    let origin = Origin::start(move |_| {
-        let gate = held.clone();
-        async move {
-            gate.pass().await;
-            Reply::ok("20")
-        }
-    })
-    .await;
+    let (origin, gate) = held("20").await;
     let (gateway, _) = cache(&from(&origin, "/{key}", "")).await;
     let addr = gateway.running.objects.unwrap();
     let mut crowd = JoinSet::new();
@@ -146,16 +151,7 @@ async fn a_source_in_trouble() {
 
 #[tokio::test]
 async fn a_source_that_says_nothing_is_504() {
-    let gate = Gate::closed();
-    let held = gate.clone();
-    let origin = Origin::start(move |_| {
-        let gate = held.clone();
-        async move {
-            gate.pass().await;
-            Reply::ok("late")
-        }
-    })
-    .await;
+    let (origin, _gate) = held("late").await;
     let (_gateway, mut client) = cache(&from(&origin, "/{key}", "timeouts.first_byte = \"50ms\"")).await;
     assert_eq!(client.get("/codes/AT").await.status, 504);
 }
@@ -163,22 +159,12 @@ async fn a_source_that_says_nothing_is_504() {
 /// What an application puts or removes while the source is being asked is never overtaken by that question's answer.
 #[tokio::test]
 async fn a_question_under_way_is_older_than_what_is_put() {
-    let (asked, gate) = (Gate::closed(), Gate::closed());
-    let (held, came) = (gate.clone(), asked.clone());
-    let origin = Origin::start(move |_| {
-        let (gate, came) = (held.clone(), came.clone());
-        async move {
-            came.open();
-            gate.pass().await;
-            Reply::ok("of the source")
-        }
-    })
-    .await;
+    let (origin, gate) = held("of the source").await;
     let (gateway, mut client) = cache(&from(&origin, "/{key}", "")).await;
     let addr = gateway.running.objects.unwrap();
     let mut readers = JoinSet::new();
     readers.spawn(async move { Client::connect(addr).await.get("/codes/AT").await });
-    asked.pass().await;
+    gate.arrived(1).await;
     assert_eq!(client.put("/codes/AT", "mine").await.status, 201);
     assert_eq!(client.get("/codes/AT").await.text(), "mine", "nobody joins what is older");
     gate.open();
@@ -203,16 +189,7 @@ async fn head_of_what_isnt_there_reads_through() {
 /// What was put may be gone again before a question that is older has been answered: nobody joins that one all the same.
 #[tokio::test]
 async fn nobody_joins_a_question_that_is_older_than_what_was_put() {
-    let gate = Gate::closed();
-    let held = gate.clone();
-    let origin = Origin::start(move |_| {
-        let gate = held.clone();
-        async move {
-            gate.pass().await;
-            Reply::ok("of the source")
-        }
-    })
-    .await;
+    let (origin, gate) = held("of the source").await;
     let (gateway, mut client) = cache(&from(&origin, "/{key}", "")).await;
     let addr = gateway.running.objects.unwrap();
     let mut readers = JoinSet::new();
