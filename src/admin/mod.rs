@@ -20,7 +20,7 @@ mod settings;
 mod tokens;
 
 pub use guard::{Guard, Unheard, is_of_another_site};
-pub use house::{ApiView, House, NotReloaded};
+pub use house::{ApiView, House, Inspection, NotReloaded, Registry, Traffic};
 pub use settings::{Proof, Role, Settings, Token};
 
 use crate::reached::Reached;

@@ -1,6 +1,6 @@
 //! A double of the gateway, an admin port in front of it, and a client that says exactly what it is told to.
 
-use freshgate::admin::{self, ApiView, Guard, House, NotReloaded, Proof, Role, Token};
+use freshgate::admin::{self, ApiView, Guard, House, Inspection, NotReloaded, Proof, Registry, Role, Token, Traffic};
 use freshgate::clock::Clock;
 use freshgate::events::{self, Fired, Refused, Told};
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
@@ -50,6 +50,12 @@ impl Double {
         }
     }
 }
+
+impl Registry for Double {}
+
+impl Inspection for Double {}
+
+impl Traffic for Double {}
 
 impl House for Double {
     fn apis(&self) -> Vec<ApiView> {

@@ -1,5 +1,13 @@
 //! What the admin port sees of the rest of the house.
 
+mod inspection;
+mod registry;
+mod traffic;
+
+pub use inspection::Inspection;
+pub use registry::Registry;
+pub use traffic::Traffic;
+
 use crate::events::{Refused, Told};
 use crate::purge::{BadSelector, Purged, Selector};
 use http::HeaderMap;
@@ -8,7 +16,7 @@ use serde_json::Value;
 
 /// The running gateway as the admin port sees it. None of these waits; only [`House::purge`] may take long, and only
 /// for a dry run, which scans, [`House::events`] and [`House::reload`].
-pub trait House: Send + Sync + 'static {
+pub trait House: Registry + Inspection + Traffic + Send + Sync + 'static {
     /// Every API, in the order of the file.
     fn apis(&self) -> Vec<ApiView>;
 
