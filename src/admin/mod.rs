@@ -9,6 +9,7 @@ mod events;
 mod guard;
 mod house;
 mod lockout;
+mod openapi;
 mod problem;
 mod purge;
 mod read;

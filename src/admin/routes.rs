@@ -4,7 +4,7 @@ use super::guard::{self, Guard, at_least};
 use super::house::House;
 use super::problem::Problem;
 use super::settings::Role::{Administrator, Operator, Viewer};
-use super::{events, purge, read, reload};
+use super::{events, openapi, purge, read, reload};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -54,6 +54,7 @@ fn guarded() -> Routes {
         .route("/v1/events", at_least(Operator, post(events::take).options(events::handshake)))
         .route("/v1/config", at_least(Viewer, get(read::config)))
         .route("/v1/config/reload", at_least(Administrator, post(reload::reload)))
+        .route("/openapi.json", at_least(Viewer, get(openapi::openapi)))
 }
 
 /// What is documented and not there yet: 501 for those who could use it.
@@ -65,7 +66,6 @@ fn later() -> Routes {
         .route("/v1/entries", at_least(Viewer, get(not_yet)))
         .route("/v1/explain", at_least(Viewer, post(not_yet)))
         .route("/v1/audit", administrator(get(not_yet)))
-        .route("/openapi.json", at_least(Viewer, get(not_yet)))
         .route("/", at_least(Viewer, get(not_yet)))
         .route("/session", at_least(Viewer, post(not_yet).delete(not_yet)))
 }
