@@ -1,6 +1,6 @@
 //! The calls that only look.
 
-use super::house::{ApiView, House};
+use super::house::House;
 use super::problem::Problem;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -35,15 +35,6 @@ pub(super) async fn readyz(State(house): TheHouse) -> Result<Json<Value>, Proble
 pub(super) async fn metrics(State(house): TheHouse) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], house.metrics()).into_response()
-}
-
-pub(super) async fn apis(State(house): TheHouse) -> Json<Value> {
-    Json(json!({ "apis": house.apis() }))
-}
-
-pub(super) async fn api(State(house): TheHouse, named: Named) -> Result<Json<ApiView>, Problem> {
-    let (name, version) = named_api(named)?;
-    house.api(&name, &version).map(Json).ok_or_else(|| no_such_api(&format!("{name}/{version}")))
 }
 
 pub(super) async fn config(State(house): TheHouse) -> Json<Value> {

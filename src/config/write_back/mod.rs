@@ -22,4 +22,3 @@ mod wanted;
 
 pub use layout::texts;
 pub use rewrite::{Rewritten, Unwritten, rewrite};
-pub use wanted::{Change, FieldFault};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::admin::Change;
 use serde_json::{Value, json};
 
 const COMPLETE: &str = include_str!("../../../config/complete.toml");

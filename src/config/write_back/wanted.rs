@@ -1,33 +1,8 @@
 //! What an API shall be after a change.
 
+use crate::admin::{Change, FieldFault};
 use crate::config::shown::REDACTED;
 use serde_json::{Map, Value as Json};
-
-/// What somebody wants of one `[[api]]`; members are the keys of the file.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// It says this and nothing else. `name` and `version` may be left out.
-    Put(Map<String, Json>),
-    /// A merge patch (RFC 7396): what is named is replaced, `null` takes a key out.
-    Patch(Map<String, Json>),
-    /// It goes.
-    Remove,
-}
-
-/// What is wrong with a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldFault {
-    /// Where, as `ttl` or `route[0].on`.
-    pub key: String,
-    /// What was found and what was expected.
-    pub message: String,
-}
-
-impl FieldFault {
-    pub(super) fn new(key: &str, message: impl Into<String>) -> Self {
-        FieldFault { key: key.to_owned(), message: message.into() }
-    }
-}
 
 /// The whole `[[api]]` as it shall be, or every fault. `old` is what the file says.
 pub(super) fn wanted(

@@ -1,0 +1,30 @@
+//! `GET /v1/audit`: who did what.
+
+use super::page::Page;
+use super::problem::Problem;
+use super::read::TheHouse;
+use crate::audit::Record;
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use serde::Serialize;
+
+/// Records of a page, where its reader says nothing.
+const LIMIT: usize = 100;
+
+/// A page of the audit.
+#[derive(Debug, Serialize)]
+pub(super) struct Records {
+    /// The newest first.
+    records: Vec<Record>,
+    /// For the next page; `null` where there is none.
+    cursor: Option<String>,
+}
+
+pub(super) async fn list(State(house): TheHouse, uri: Uri) -> Result<Json<Records>, Problem> {
+    let page = Page::of(&uri, LIMIT)?;
+    let before = page.cursor.map(|cursor| cursor.parse().map_err(|_| Page::bad_cursor())).transpose()?;
+    let (records, more) = house.audit().page(before, page.limit);
+    let cursor = records.last().filter(|_| more).map(|record| record.id.to_string());
+    Ok(Json(Records { records, cursor }))
+}
