@@ -38,6 +38,13 @@ struct Book {
     file: Option<Appended>,
 }
 
+impl Default for Audit {
+    /// By the machine's clock.
+    fn default() -> Self {
+        Audit::new(Clock::system())
+    }
+}
+
 impl Audit {
     /// In memory and in the log alone.
     pub fn new(clock: Clock) -> Self {
