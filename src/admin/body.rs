@@ -2,13 +2,25 @@
 
 use super::problem::Problem;
 use axum::body::Body;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::time::Duration;
 
 /// How long a body may take to come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// 415 where the body isn't of this kind.
+pub(super) fn must_be_json(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    let kind = kinds.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if kinds.next().is_none() && essence.eq_ignore_ascii_case(wanted) {
+        return Ok(());
+    }
+    let detail = format!("Content-Type must be {wanted}");
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body must be JSON", detail))
+}
 
 /// All of it, at most `limit` bytes.
 pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {

@@ -15,6 +15,7 @@ use super::lockout::Lockout;
 use super::problem::Problem;
 use super::settings::{Role, Token};
 use super::tokens::{self, Caller, Shown};
+use crate::audit::{Act, Audit, Who};
 use crate::clock::Clock;
 use crate::reached::{Bound, Reached};
 use crate::tls::Certificate;
@@ -50,6 +51,7 @@ pub struct Guard {
     lockout: Lockout,
     clock: Clock,
     reached: Arc<Reached>,
+    audit: Arc<Audit>,
 }
 
 /// Why nobody is known by what a request shows.
@@ -68,7 +70,13 @@ pub enum Unheard {
 impl Guard {
     /// Nobody has guessed yet. Who has to wait is counted in `reached`.
     pub fn new(tokens: &[Token], clock: Clock, reached: Arc<Reached>) -> Guard {
-        Guard { tokens: ArcSwap::from_pointee(tokens.to_vec()), lockout: Lockout::default(), clock, reached }
+        let audit = Arc::new(Audit::new(clock.clone()));
+        Guard { tokens: ArcSwap::from_pointee(tokens.to_vec()), lockout: Lockout::default(), clock, reached, audit }
+    }
+
+    /// Wrong tokens are told there.
+    pub fn audited(self, audit: Arc<Audit>) -> Guard {
+        Guard { audit, ..self }
     }
 
     /// From now on these are the tokens.
@@ -95,14 +103,15 @@ impl Guard {
         }
     }
 
-    /// Whether `secret`, which somebody at `address` shows, is a token that may purge. The data port asks too (`purge_method`), and
+    /// Who shows `secret` at `address`, if that is a token that may purge. The data port asks too (`purge_method`), and
     /// mustn't be the place where tokens can be guessed at leisure.
     ///
     /// # Errors
     /// Seconds until that address is listened to again.
-    pub fn may_purge(&self, secret: &[u8], address: IpAddr) -> Result<bool, u64> {
+    pub fn may_purge(&self, secret: &[u8], address: IpAddr) -> Result<Option<Who>, u64> {
         self.listens_to(address)?;
-        Ok(self.known(secret, address).is_some_and(|caller| caller.role >= Role::Operator))
+        let caller = self.known(secret, address).filter(|caller| caller.role >= Role::Operator);
+        Ok(caller.map(|caller| caller.at(address)))
     }
 
     /// The name and the role of the token that these fields show.
@@ -133,7 +142,7 @@ impl Guard {
         let caller = tokens::check(&self.tokens.load(), secret);
         if caller.is_none() {
             self.lockout.failed(address, self.clock.now());
-            tracing::warn!(target: "audit", peer = %address, "wrong token");
+            self.audit.record(&Who::Stranger(address), Act::WrongToken);
         }
         caller
     }
@@ -180,6 +189,11 @@ where
 }
 
 impl Caller {
+    /// The same for the audit; `peer` is where he is.
+    pub(super) fn at(&self, peer: impl ToString) -> Who {
+        Who::Token { name: self.name.clone(), role: name(self.role), peer: peer.to_string() }
+    }
+
     /// 403 for a role below `role`.
     pub(super) fn needs(&self, role: Role) -> Result<(), Problem> {
         if self.role >= role {
