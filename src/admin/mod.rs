@@ -1,13 +1,14 @@
 //! The admin port: who may look, who may change, and what they find.
 //!
 //! A request's way: `server` accepts it and holds the limits, `routes` is the table of what there is, `guard` asks who
-//! is calling before anything else is looked at, `read`, `purge`, `events` and `reload` answer. The rest of the house is seen through
+//! is calling before anything else is looked at, `read`, `traffic`, `purge`, `events` and `reload` answer. The rest of the house is seen through
 //! [`House`] only. Every error is a `problem`.
 
 mod body;
 mod events;
 mod guard;
 mod house;
+mod leaving;
 mod lockout;
 mod problem;
 mod purge;
@@ -18,9 +19,10 @@ mod selector;
 mod server;
 mod settings;
 mod tokens;
+mod traffic;
 
 pub use guard::{Guard, Unheard, is_of_another_site};
-pub use house::{ApiView, House, Inspection, NotReloaded, Registry, Traffic};
+pub use house::{ApiView, Health, House, Inspection, NotReloaded, Registry, Traffic};
 pub use settings::{Proof, Role, Settings, Token};
 
 use crate::reached::Reached;

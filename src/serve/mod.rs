@@ -18,6 +18,7 @@ mod ports;
 mod relief;
 mod reload;
 mod report;
+mod sampler;
 mod sockets;
 mod start_error;
 mod sweeper;
@@ -49,6 +50,7 @@ use in_force::Current;
 use listeners::{Listeners, again, open};
 use ports::{Doors, Ports};
 use reload::{Reloader, data_tls, load, looks};
+use sampler::Sampler;
 use sockets::{Found, Kind};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,6 +88,7 @@ pub struct Running {
     warm: Option<Arc<Warm>>,
     changeover: Changeover,
     _sweeper: Sweeper,
+    _sampler: Sampler,
     watch: Watch,
 }
 
@@ -153,6 +156,7 @@ pub async fn start_from(
         admin,
         probe,
         objects,
+        _sampler: Sampler::start(&rooms, clock.clone()),
         _sweeper: Sweeper::start(Arc::clone(&foundation.store), clock, || first.map_or((), |first| first())),
         warm,
         changeover,
@@ -243,6 +247,11 @@ impl Running {
     /// what is due of fetches. The configuration itself is taken over when two looks have found the same.
     pub fn look_at_files(&self) {
         self.watch.look();
+    }
+
+    /// Takes a sample of the traffic at once, if a step has ended since the last one.
+    pub fn sample(&self) {
+        self.rooms.sample();
     }
 
     /// Takes the news of a source of events that listens to these channels; what they mean under the configuration in force is invalidated

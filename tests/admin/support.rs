@@ -1,11 +1,14 @@
 //! A double of the gateway, an admin port in front of it, and a client that says exactly what it is told to.
 
-use freshgate::admin::{self, ApiView, Guard, House, Inspection, NotReloaded, Proof, Registry, Role, Token, Traffic};
-use freshgate::clock::Clock;
+use freshgate::admin::{
+    self, ApiView, Guard, Health, House, Inspection, NotReloaded, Proof, Registry, Role, Token, Traffic,
+};
+use freshgate::clock::{Clock, Now};
 use freshgate::events::{self, Fired, Refused, Told};
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::reached::Reached;
 use freshgate::tasks::Tasks;
+use freshgate::telemetry::{History, Quantiles};
 use http::HeaderMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -33,6 +36,7 @@ pub(crate) struct Double {
     pub(crate) events: Mutex<Vec<Option<String>>>,
     /// How often the one line of the metrics comes after the first.
     pub(crate) more_metrics: AtomicUsize,
+    pub(crate) history: OnceLock<Arc<History>>,
 }
 
 impl Double {
@@ -47,6 +51,11 @@ impl Double {
             misses: 1,
             hit_ratio: Some(0.9),
             origin_ms_saved: 180,
+            requests: 12,
+            requests_per_second: 0.4,
+            health: Health { well: 1, ..Health::default() },
+            hit_ms: Quantiles { p50: Some(0.1), p99: Some(0.5) },
+            origin_ms: Quantiles::default(),
         }
     }
 }
@@ -55,7 +64,11 @@ impl Registry for Double {}
 
 impl Inspection for Double {}
 
-impl Traffic for Double {}
+impl Traffic for Double {
+    fn history(&self) -> Arc<History> {
+        Arc::clone(self.history.get_or_init(|| History::new(Now::default(), Arc::default())))
+    }
+}
 
 impl House for Double {
     fn apis(&self) -> Vec<ApiView> {

@@ -6,10 +6,11 @@ mod traffic;
 
 pub use inspection::Inspection;
 pub use registry::Registry;
-pub use traffic::Traffic;
+pub use traffic::{Health, Traffic};
 
 use crate::events::{Refused, Told};
 use crate::purge::{BadSelector, Purged, Selector};
+use crate::telemetry::Quantiles;
 use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
@@ -98,4 +99,14 @@ pub struct ApiView {
     pub hit_ratio: Option<f64>,
     /// Milliseconds that callers would have waited for the origin: the mean of its misses, times the hits.
     pub origin_ms_saved: u64,
+    /// All requests that reached it, whatever became of them.
+    pub requests: u64,
+    /// Requests per second in the last five.
+    pub requests_per_second: f64,
+    /// How its endpoints are.
+    pub health: Health,
+    /// Milliseconds that answers from the cache took, in the last one or two minutes; each is `null` where there were none.
+    pub hit_ms: Quantiles,
+    /// Milliseconds that the origin took to the head of its answers, in the last one or two minutes; the same.
+    pub origin_ms: Quantiles,
 }
