@@ -17,8 +17,9 @@ use futures_util::stream::{self, Stream};
 use std::convert::Infallible;
 use std::time::Duration;
 
-/// After so long without an event there is a comment, so that nobody on the way takes the connection for dead.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// After so long without an event there is a comment, so that nobody on the way takes the connection for dead: what is idle for a quarter of a
+/// minute hasn't to be.
+const HEARTBEAT: Duration = Duration::from_secs(14);
 /// How soon a browser is to come back when a stream has ended, in milliseconds; and how soon one that was refused.
 const RETRY: &str = "retry: 2000\n\n";
 const COMMENT: &str = ":\n\n";

@@ -149,7 +149,7 @@ async fn a_stream_has_its_comments_and_ends_properly_with_its_connections_lifeti
     let answer = raw(port.address, &format!("{request}{}\r\n", bearer("viewer"))).await;
     assert_eq!((answer.status, answer.field("content-type")), (200, Some("text/event-stream")));
     assert_eq!(begun.elapsed().as_secs(), 120);
-    let comments = "3\r\n:\n\n\r\n".repeat(7);
-    assert_eq!(answer.body, format!("d\r\nretry: 2000\n\n\r\n{comments}0\r\n\r\n"), "every fifteen seconds");
+    let comments = "3\r\n:\n\n\r\n".repeat(8);
+    assert_eq!(answer.body, format!("D\r\nretry: 2000\n\n\r\n{comments}0\r\n\r\n"), "every fourteen seconds");
     assert_eq!(port.double.history.get().unwrap().followers(), 0);
 }
