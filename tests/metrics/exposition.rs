@@ -25,7 +25,7 @@ async fn all_of_it_can_be_read_and_no_word_of_a_request_is_in_it() {
     for sample in after.values().flat_map(|family| &family.samples) {
         assert!(sample.labels.get("api").is_none_or(|api| apis.contains(&&**api)), "{sample:?}");
         let known = ["api", "outcome", "class", "reason", "from", "le", "kind", "severity", "cause", "state", "limit"];
-        let rest = ["result", "via", "listener", "version"];
+        let rest = ["result", "via", "listener", "version", "source"];
         assert!(sample.labels.keys().all(|label| known.contains(&&**label) || rest.contains(&&**label)), "{sample:?}");
     }
 }

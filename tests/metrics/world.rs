@@ -39,6 +39,7 @@ impl World {
             + &api("broken", "http://127.0.0.1:1", breaker);
         let rest = format!(
             "[objects]\nlisten = \"127.0.0.1:0\"\n{}\n[[objects.namespace]]\nname = \"codes\"\nttl = \"1h\"\n\
+             [[events.source]]\nkind = \"redis\"\nurl = \"redis://127.0.0.1:1\"\nstreams = [\"x\"]\n\
              [[events.rule]]\nwhen = {{ type = \"t\" }}\npurge = [{{ api = \"shop/v1\", tag = \"x\" }}]\n",
             authority.table("")
         );

@@ -15,10 +15,13 @@ const CURVE: u16 = 3;
 
 /// Draws all of it.
 pub fn draw(frame: &mut Frame, state: &State) {
-    let curve = if frame.area().height >= TALL { CURVE } else { 0 };
-    let parts = [Constraint::Length(3), Constraint::Length(curve), Constraint::Min(2), Constraint::Length(1)];
-    let [top, middle, table, foot] = Layout::vertical(parts).areas(frame.area());
-    draw_head(frame, state, top);
+    let area = frame.area();
+    let head = head_lines(state, area.width);
+    let top = u16::try_from(head.len()).unwrap_or(area.height).min(area.height / 2);
+    let curve = if area.height >= TALL { CURVE } else { 0 };
+    let parts = [Constraint::Length(top), Constraint::Length(curve), Constraint::Min(1), Constraint::Length(1)];
+    let [top, middle, table, foot] = Layout::vertical(parts).areas(area);
+    frame.render_widget(Paragraph::new(head), top);
     if curve > 0 {
         draw_curve(frame, state, middle);
     }
@@ -26,20 +29,27 @@ pub fn draw(frame: &mut Frame, state: &State) {
     draw_foot(frame, state, foot);
 }
 
-fn draw_head(frame: &mut Frame, state: &State, area: Rect) {
-    let title = Line::from(vec![
-        Span::from("freshgate top").bold(),
-        format!("  {}  every {} s  {} APIs", state.address, state.interval, state.latest.figures.apis.len()).into(),
-    ]);
-    let mut lines = vec![title];
-    for line in head(&state.latest.figures) {
-        let mut spans = Vec::new();
-        for (name, figure) in line {
-            spans.extend([Span::from(format!("{name} ")).dim(), Span::from(figure).bold(), "   ".into()]);
+/// A title, and the figures in as many lines as they take.
+fn head_lines(state: &State, width: u16) -> Vec<Line<'static>> {
+    let number = state.latest.figures.apis.len();
+    let apis = if number == 1 { "1 API".to_owned() } else { format!("{number} APIs") };
+    let title = format!("  {}  every {} s  {apis}", state.address, state.interval);
+    let mut lines = vec![Line::from(vec![Span::from("freshgate top").bold(), title.into()])];
+    let mut line = Line::default();
+    for (name, figure) in head(&state.latest.figures) {
+        let gap = if line.spans.is_empty() { "" } else { "   " };
+        let figure = [Span::from(format!("{gap}{name} ")).dim(), Span::from(figure).bold()];
+        let wide: usize = figure.iter().map(Span::width).sum();
+        if line.width() + wide > usize::from(width) && !line.spans.is_empty() {
+            lines.push(std::mem::take(&mut line));
+            let [name, figure] = figure;
+            line.spans.extend([Span::from(name.content.trim_start().to_owned()).dim(), figure]);
+        } else {
+            line.spans.extend(figure);
         }
-        lines.push(Line::from(spans));
     }
-    frame.render_widget(Paragraph::new(lines), area);
+    lines.push(line);
+    lines
 }
 
 /// Requests per second over the last hour, or as much of it as there is room for: the newest at the right.
@@ -109,8 +119,8 @@ fn draw_foot(frame: &mut Frame, state: &State, area: Rect) {
     } else if let Some(fault) = &state.latest.fault {
         Line::from(format!("not up to date: {fault}")).red()
     } else if state.filter.is_empty() {
-        let keys = Column::ALL.map(|column| format!("{} {}", column.key(), column.title())).join("  ");
-        Line::from(format!("q quit  / filter  sort by: {keys}")).dim()
+        let keys = Column::ALL.map(|column| format!("{} {}", column.key(), column.title())).join(", ");
+        Line::from(format!("q quit, / filter, sort by {keys}")).dim()
     } else {
         Line::from(format!("only `{}`  / changes it, Esc shows all", state.filter))
     };

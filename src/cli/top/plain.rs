@@ -7,7 +7,7 @@ use std::fmt::Write;
 /// Two lines, and a table that is as wide as what is in it; the busiest API first. Writing to a string can't fail.
 pub(super) fn text(figures: &Figures) -> String {
     let mut text = String::new();
-    for line in head(figures) {
+    for line in head(figures).chunks(4) {
         let line: Vec<String> = line.iter().map(|(name, figure)| format!("{name} {figure}")).collect();
         let _ = writeln!(text, "{}", line.join("   "));
     }

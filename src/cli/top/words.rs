@@ -111,8 +111,8 @@ impl Column {
     }
 }
 
-/// The lines of the head: name and figure of each.
-pub(super) fn head(figures: &Figures) -> [Vec<(&'static str, String)>; 2] {
+/// What the head says: name and figure of each.
+pub(super) fn head(figures: &Figures) -> [(&'static str, String); 8] {
     let hour = &figures.hour;
     let last = |list: &[Option<f64>]| list.last().copied().flatten();
     let rate = |list: &[f64]| list.last().map_or(NONE.into(), |rate| format!("{}/s", count(*rate)));
@@ -121,18 +121,14 @@ pub(super) fn head(figures: &Figures) -> [Vec<(&'static str, String)>; 2] {
     let entries = entries.unwrap_or_else(|| figures.apis.iter().map(|api| api.entries).sum());
     let both = |a: Option<f64>, b: Option<f64>| format!("{} / {}", ms(a), ms(b));
     [
-        vec![
-            ("hits", format!("{} %", percent(last(&hour.hit_ratio)))),
-            ("requests", rate(&hour.requests)),
-            ("hit p50 / p99", both(last(&hour.hit_ms_p50), last(&hour.hit_ms_p99))),
-            ("origin p50 / p99", both(last(&hour.origin_ms_p50), last(&hour.origin_ms_p99))),
-        ],
-        vec![
-            ("stored", bytes(stored)),
-            ("entries", count(entries as f64)),
-            ("evictions", rate(&hour.evictions)),
-            ("invalidations", rate(&hour.invalidations)),
-        ],
+        ("hits", format!("{} %", percent(last(&hour.hit_ratio)))),
+        ("requests", rate(&hour.requests)),
+        ("hit p50 / p99", both(last(&hour.hit_ms_p50), last(&hour.hit_ms_p99))),
+        ("origin p50 / p99", both(last(&hour.origin_ms_p50), last(&hour.origin_ms_p99))),
+        ("stored", bytes(stored)),
+        ("entries", count(entries as f64)),
+        ("evictions", rate(&hour.evictions)),
+        ("invalidations", rate(&hour.invalidations)),
     ]
 }
 
