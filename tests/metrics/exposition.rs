@@ -12,6 +12,9 @@ async fn all_of_it_can_be_read_and_no_word_of_a_request_is_in_it() {
     let text = world.text().await;
     assert!(!text.to_lowercase().contains(MARK), "a stranger's word:\n{text}");
     let before = world.metrics().await;
+    for name in before.keys() {
+        assert!(include_str!("../../docs/operating.md").contains(&format!("`{name}`")), "{name} isn't described");
+    }
     for round in 3..8 {
         world.traffic(round).await;
     }
