@@ -109,7 +109,9 @@ pub(super) async fn patch(
     {
         let id = format!("{}/{}", api.0, api.1);
         told(&*house, &who, (OfApi::Change, id), said.keys().cloned().collect(), Err("forbidden"));
-        return Err(forbidden.says(format!("to change `{key}` needs the role administrator; an operator may change ttl, grace and keep_on_error")));
+        return Err(forbidden.says(format!(
+            "to change `{key}` needs the role administrator; an operator may change ttl, grace and keep_on_error"
+        )));
     }
     let asked = Asked { api, change: Change::Patch(said), condition: condition(&head.headers) };
     changed(house, who, asked).await
@@ -173,7 +175,8 @@ fn tell(house: &dyn House, who: &Who, id: &str, change: &Change, outcome: &Resul
     };
     match outcome {
         Ok(Changed { keys, values, .. }) => {
-            let act = Act::Api { what: of, api: id.into(), keys: keys.clone(), values: values.clone(), outcome: Ok(()) };
+            let act =
+                Act::Api { what: of, api: id.into(), keys: keys.clone(), values: values.clone(), outcome: Ok(()) };
             house.audit().record(who, act);
         }
         Err(refused) => {

@@ -24,7 +24,8 @@ mod tokens;
 
 pub use guard::{Guard, Unheard, is_of_another_site};
 pub use house::{
-    ApiView, Change, Changed, Condition, Conflict, FieldFault, House, Inspection, NotChanged, NotReloaded, Place, Registry, Traffic,
+    ApiView, Change, Changed, Condition, Conflict, FieldFault, House, Inspection, NotChanged, NotReloaded, Place,
+    Registry, Traffic,
 };
 pub use settings::{Proof, Role, Settings, Token};
 

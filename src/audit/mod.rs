@@ -147,9 +147,15 @@ mod tests {
         };
         let (old, new) = (lines(&moved), lines(&path));
         assert_eq!((old.len(), new.len()), (2, 1));
-        assert_eq!((&old[0]["id"], &old[0]["actor"], &old[0]["action"], &old[0]["target"]), (&json!(1), &json!("ops"), &json!("purge"), &json!("t1")));
+        assert_eq!(
+            (&old[0]["id"], &old[0]["actor"], &old[0]["action"], &old[0]["target"]),
+            (&json!(1), &json!("ops"), &json!("purge"), &json!("t1"))
+        );
         assert_eq!((&old[1]["result"], &old[1]["target"]), (&json!("refused"), &json!("/a\n")));
-        assert_eq!((&new[0]["actor"], &new[0]["role"], &new[0]["result"]), (&json!("SIGHUP"), &Value::Null, &json!("applied")));
+        assert_eq!(
+            (&new[0]["actor"], &new[0]["role"], &new[0]["result"]),
+            (&json!("SIGHUP"), &Value::Null, &json!("applied"))
+        );
         let again = Audit::in_file(Clock::system(), &path).unwrap();
         again.record(&ops(), purge(2));
         assert_eq!(lines(&path).len(), 2, "what is there stays");

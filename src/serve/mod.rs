@@ -176,8 +176,9 @@ pub async fn start_from(
 /// Where acts are told.
 fn audit(settings: &admin::Settings, clock: &Clock) -> Result<Arc<Audit>, StartError> {
     let audit = match &settings.audit_file {
-        Some(path) => Audit::in_file(clock.clone(), path)
-            .map_err(|cause| StartError::Audit { path: path.clone(), cause })?,
+        Some(path) => {
+            Audit::in_file(clock.clone(), path).map_err(|cause| StartError::Audit { path: path.clone(), cause })?
+        }
         None => Audit::new(clock.clone()),
     };
     Ok(Arc::new(audit))

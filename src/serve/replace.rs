@@ -206,7 +206,10 @@ mod tests {
         std::os::unix::fs::symlink(at("victim"), at(".real.toml.freshgate-new")).unwrap();
         quietly(&at("link.toml"), "1", "2").unwrap();
         assert!(at("link.toml").is_symlink());
-        assert_eq!((text(&at("real.toml")), text(&at("real.toml.bak")), text(&at("victim"))), ("2".into(), "1".into(), "untouched".into()));
+        assert_eq!(
+            (text(&at("real.toml")), text(&at("real.toml.bak")), text(&at("victim"))),
+            ("2".into(), "1".into(), "untouched".into())
+        );
         for name in ["real.toml", "real.toml.bak"] {
             assert_eq!(at(name).metadata().unwrap().mode() & 0o7777, 0o640, "{name}");
         }
@@ -218,7 +221,9 @@ mod tests {
         let path = folder.path().join("f.toml");
         fs::write(&path, "1").unwrap();
         let says = |expected: &str| {
-            let Err(NotReplaced::Unwritable(why)) = quietly(&path, "1", "2") else { panic!("{expected}: it was replaced") };
+            let Err(NotReplaced::Unwritable(why)) = quietly(&path, "1", "2") else {
+                panic!("{expected}: it was replaced")
+            };
             assert!(why.contains(expected), "{why}");
             assert_eq!(may_be_replaced(&path), Err(why));
         };

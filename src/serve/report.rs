@@ -89,7 +89,9 @@ impl Refused {
     /// Each fault, with its place where it has one; the first of them only, if there are very many.
     pub(super) fn faults(&self) -> Vec<Value> {
         match self {
-            Refused::NoFile | Refused::Stopping | Refused::FileChanged | Refused::Unwritable(_) => vec![json!({ "message": self.to_string() })],
+            Refused::NoFile | Refused::Stopping | Refused::FileChanged | Refused::Unwritable(_) => {
+                vec![json!({ "message": self.to_string() })]
+            }
             Refused::File(Faults::Unreadable { file, reason }) => {
                 vec![json!({ "file": file, "message": format!("can't be read: {reason}") })]
             }

@@ -123,7 +123,9 @@ fn not_taken(file: &File, refused: &Refused) -> NotChanged {
 fn faulty(faults: &Faults, index: Option<usize>) -> NotChanged {
     match faults {
         Faults::Unreadable { reason, .. } => NotChanged::Conflict(Conflict::NotWritable, reason.clone()),
-        Faults::Invalid(all) => NotChanged::Faults(all.len(), all.iter().take(MOST_TOLD).map(|one| told(one, index)).collect()),
+        Faults::Invalid(all) => {
+            NotChanged::Faults(all.len(), all.iter().take(MOST_TOLD).map(|one| told(one, index)).collect())
+        }
     }
 }
 
@@ -131,7 +133,9 @@ fn faulty(faults: &Faults, index: Option<usize>) -> NotChanged {
 fn own(all: &[Fault], index: Option<usize>) -> Vec<FieldFault> {
     let Some(index) = index else { return Vec::new() };
     let api = format!("api[{index}]");
-    let is_own = |fault: &&Fault| fault.key.strip_prefix(&api).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+    let is_own = |fault: &&Fault| {
+        fault.key.strip_prefix(&api).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
     all.iter().filter(is_own).take(MOST_TOLD).map(|fault| told(fault, Some(index))).collect()
 }
 

@@ -19,7 +19,10 @@ async fn what_is_put_and_patched_is_answered_with_its_entity_tag() {
     let body = r#"{"path":"/x","upstream":["http://127.0.0.1:9000"]}"#;
     let new = asked(&port, "administrator", ("PUT", "/v1/apis/new/v1"), JSON, body).await;
     assert_eq!((new.status, new.field("etag"), new.field("location")), (201, Some("\"e1\""), Some("/v1/apis/new/v1")));
-    assert_eq!((&new.json()["cache"], &new.json()["warnings"], &new.json()["name"]), (&json!("kept"), &json!([]), &json!("new")));
+    assert_eq!(
+        (&new.json()["cache"], &new.json()["warnings"], &new.json()["name"]),
+        (&json!("kept"), &json!([]), &json!("new"))
+    );
     let old = asked(&port, "administrator", ("PUT", BOOKSTORE), JSON, body).await;
     assert_eq!((old.status, old.field("location")), (200, None));
     let merge = "Content-Type: application/merge-patch+json; charset=utf-8\r\n";
@@ -59,7 +62,8 @@ async fn an_operator_changes_intervals_and_nothing_else() {
 async fn a_body_that_is_no_object_of_json_is_refused_with_its_reason() {
     let port = port().await;
     for method in ["PUT", "PATCH"] {
-        let ask = async |fields: &str, body: &str| asked(&port, "administrator", (method, BOOKSTORE), fields, body).await;
+        let ask =
+            async |fields: &str, body: &str| asked(&port, "administrator", (method, BOOKSTORE), fields, body).await;
         ask("Content-Type: text/plain\r\n", "{}").await.problem(415, "not-json");
         ask("", "{}").await.problem(415, "not-json");
         for body in ["", "{", "nonsense", "[1]", "\"x\"", "null", "{\"a\":1}x", "{\"a\":\u{1}}"] {
@@ -146,7 +150,8 @@ async fn who_did_what_is_told_to_administrators() {
     call(&port, "administrator", "DELETE", "/v1/cache").await;
     asked(&port, "administrator", ("PATCH", BOOKSTORE), JSON, r#"{"ttl":"1s"}"#).await;
     asked(&port, "operator", ("PATCH", BOOKSTORE), JSON, r#"{"auth":{"secret":"s3cret"}}"#).await;
-    asked(&port, "administrator", ("PUT", BOOKSTORE), &format!("{JSON}If-Match: \"x\"\r\n"), r#"{"auth":"s3cret"}"#).await;
+    asked(&port, "administrator", ("PUT", BOOKSTORE), &format!("{JSON}If-Match: \"x\"\r\n"), r#"{"auth":"s3cret"}"#)
+        .await;
     call(&port, "administrator", "DELETE", BOOKSTORE).await;
     call(&port, "administrator", "POST", "/v1/config/reload").await;
     let page = call(&port, "administrator", "GET", "/v1/audit").await;
@@ -154,7 +159,11 @@ async fn who_did_what_is_told_to_administrators() {
     let told: Vec<_> = records
         .iter()
         .rev()
-        .map(|r| ["actor", "role", "action", "target", "result"].map(|key| r[key].as_str().unwrap_or("-").to_owned()).join(" "))
+        .map(|r| {
+            ["actor", "role", "action", "target", "result"]
+                .map(|key| r[key].as_str().unwrap_or("-").to_owned())
+                .join(" ")
+        })
         .collect();
     assert_eq!(
         told,
@@ -170,7 +179,10 @@ async fn who_did_what_is_told_to_administrators() {
     );
     assert!(!page.body.contains("s3cret") && !page.body.contains("-secret"), "{}", page.body);
     assert_eq!(records[3]["details"], json!({ "keys": ["auth"], "reason": "forbidden" }));
-    assert!(records[0]["peer"].as_str().unwrap().starts_with("127.0.0.1:") && records[0]["time"].as_str().unwrap().ends_with('Z'));
+    assert!(
+        records[0]["peer"].as_str().unwrap().starts_with("127.0.0.1:")
+            && records[0]["time"].as_str().unwrap().ends_with('Z')
+    );
     let two = call(&port, "administrator", "GET", "/v1/audit?limit=2").await.json();
     assert_eq!((two["records"].as_array().unwrap().len(), &two["cursor"]), (2, &json!("6")));
     let rest = call(&port, "administrator", "GET", "/v1/audit?limit=5&cursor=6").await.json();

@@ -1,8 +1,8 @@
 //! A double of the gateway, an admin port in front of it, and a client that says exactly what it is told to.
 
 use freshgate::admin::{
-    self, ApiView, Change, Changed, Condition, FieldFault, Guard, House, Inspection, NotChanged, NotReloaded, Place, Proof, Registry,
-    Role, Token, Traffic,
+    self, ApiView, Change, Changed, Condition, FieldFault, Guard, House, Inspection, NotChanged, NotReloaded, Place,
+    Proof, Registry, Role, Token, Traffic,
 };
 use freshgate::audit::Audit;
 use freshgate::clock::Clock;
@@ -92,7 +92,14 @@ impl Registry for Double {
                 return Err(NotChanged::Faults(2, vec![FieldFault::new("fault", "not so")]));
             }
         }
-        Ok(Changed { view, created, cache: "kept", keys: vec!["ttl".into()], values: Default::default(), warnings: vec![] })
+        Ok(Changed {
+            view,
+            created,
+            cache: "kept",
+            keys: vec!["ttl".into()],
+            values: Default::default(),
+            warnings: vec![],
+        })
     }
 
     fn audit(&self) -> &Audit {

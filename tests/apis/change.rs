@@ -17,7 +17,10 @@ async fn an_interval_that_is_changed_holds_from_the_next_answer_on_and_another_a
     let answer = world.call("PATCH", "a/v1", r#"{"ttl":"5s"}"#).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let said = answer.json();
-    assert_eq!((&said["settings"]["ttl"], &said["cache"], &said["editable"]), (&json!("5s"), &json!("outdated"), &json!(true)));
+    assert_eq!(
+        (&said["settings"]["ttl"], &said["cache"], &said["editable"]),
+        (&json!("5s"), &json!("outdated"), &json!(true))
+    );
     assert_eq!(answer.get("etag"), said["etag"].as_str());
     assert_eq!(world.text(), before.replacen("ttl = \"10m\"   # ten", "ttl = \"5s\"   # ten", 1));
     assert_eq!(std::fs::read_to_string(world.folder.path().join("f.toml.bak")).unwrap(), before);
@@ -55,7 +58,10 @@ async fn an_api_is_registered_called_found_after_a_restart_and_removed() {
     assert!(!world.get("/new/me").await.cache_says("hit") && !world.get("/new/me").await.cache_says("hit"));
     let etag = answer.get("etag").unwrap().to_owned();
     let text = world.text();
-    assert!(text.starts_with(&before) && text.contains("\n[[api]]\nname = \"new\"\nversion = \"v2\"\npath = \"/new\"\n"), "{text}");
+    assert!(
+        text.starts_with(&before) && text.contains("\n[[api]]\nname = \"new\"\nversion = \"v2\"\npath = \"/new\"\n"),
+        "{text}"
+    );
 
     let world = world.restarted().await;
     let found = world.gateway.admin("GET", "/v1/apis/new/v2", "").await;
@@ -83,11 +89,17 @@ async fn an_api_is_registered_called_found_after_a_restart_and_removed() {
 async fn what_is_not_shown_changes_the_tag_and_stays_where_nobody_changes_it() {
     let origin = numbered().await;
     let digest = |c: &str| c.repeat(64);
-    let auth = |c: &str| format!("[api.auth]\nkind = \"api-key\"\nheader = \"x-key\"\nkeys = [{{ user = \"alice\", sha256 = \"{}\" }}]", digest(c));
+    let auth = |c: &str| {
+        format!(
+            "[api.auth]\nkind = \"api-key\"\nheader = \"x-key\"\nkeys = [{{ user = \"alice\", sha256 = \"{}\" }}]",
+            digest(c)
+        )
+    };
     let world = World::with(&api("a", &origin, &auth("1"))).await;
     let tag = async || world.gateway.admin("GET", "/v1/apis/a/v1", "").await.get("etag").unwrap().to_owned();
     let first = tag().await;
-    let keys = |sha: &str| json!({ "auth": { "keys": [{ "user": "alice", "sha256": sha, "scopes": ["s"] }] } }).to_string();
+    let keys =
+        |sha: &str| json!({ "auth": { "keys": [{ "user": "alice", "sha256": sha, "scopes": ["s"] }] } }).to_string();
     let answer = world.call("PATCH", "a/v1", &keys("redacted")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(!answer.text().contains(&digest("1")));
@@ -109,7 +121,8 @@ async fn the_list_is_read_in_pages_while_apis_come_and_go() {
     let page = async |cursor: &Value| {
         let cursor = cursor.as_str().map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
         let page = world.gateway.admin("GET", &format!("/v1/apis?limit=2{cursor}"), "").await.json();
-        let names: Vec<String> = page["apis"].as_array().unwrap().iter().map(|api| api["name"].as_str().unwrap().into()).collect();
+        let names: Vec<String> =
+            page["apis"].as_array().unwrap().iter().map(|api| api["name"].as_str().unwrap().into()).collect();
         (names, page["cursor"].clone())
     };
     let (names, cursor) = page(&Value::Null).await;

@@ -13,7 +13,8 @@ async fn apis_are_changed_in_the_demo_and_its_file_goes_with_it() {
     command.args(["demo", "--port", "0", "--admin-port", "0", "--bookstore-port", "0", "--delay", "0"]);
     let mut child = command.env("TMPDIR", temp.path()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut said = |begin: &str| lines.find_map(|line| line.unwrap().trim().strip_prefix(begin).map(str::to_owned)).unwrap();
+    let mut said =
+        |begin: &str| lines.find_map(|line| line.unwrap().trim().strip_prefix(begin).map(str::to_owned)).unwrap();
     let gateway = said("API=http://").trim_end_matches("/bookstore/v1").parse().unwrap();
     let origin = said("ORIGIN=");
     let admin = said("export FRESHGATE_ADMIN=http://").parse().unwrap();
@@ -31,7 +32,8 @@ async fn apis_are_changed_in_the_demo_and_its_file_goes_with_it() {
     assert_eq!(Client::connect(gateway).await.get("/again/books/1").await.status, 200);
     assert_eq!(call("DELETE", "again/v1", "").await.status, 204);
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
-    let status = within("the end of the demo", tokio::task::spawn_blocking(move || child.wait().unwrap())).await.unwrap();
+    let status =
+        within("the end of the demo", tokio::task::spawn_blocking(move || child.wait().unwrap())).await.unwrap();
     assert!(status.success());
     assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0, "its folder is gone");
 }

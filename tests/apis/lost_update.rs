@@ -41,7 +41,8 @@ async fn no_update_is_lost_and_no_reader_notices() {
     let origin = numbered().await;
     let apis = [api("a", &origin, "ttl = \"10s\"  # the number"), api("b", &origin, "ttl = \"10m\"")].concat();
     let world = Arc::new(World::with(&apis).await);
-    let (over, reads, conflicts) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (over, reads, conflicts) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut readers = JoinSet::new();
     for n in 0..4 {
         let (world, over, reads) = (Arc::clone(&world), Arc::clone(&over), Arc::clone(&reads));

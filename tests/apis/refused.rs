@@ -18,7 +18,9 @@ async fn state(world: &World) -> (String, Value, usize) {
 #[tokio::test]
 async fn faults_are_told_at_their_keys() {
     let origin = numbered().await;
-    let apis = [api("a", &origin, "ttl = \"10m\"\n[[api.route]]\non = \"GET /me\"\ncache = false"), api("b", &origin, "")].concat();
+    let apis =
+        [api("a", &origin, "ttl = \"10m\"\n[[api.route]]\non = \"GET /me\"\ncache = false"), api("b", &origin, "")]
+            .concat();
     let world = World::with(&apis).await;
     let before = state(&world).await;
     let good = json!({ "path": "/c", "upstream": ["http://127.0.0.1:9000"] });
@@ -41,14 +43,18 @@ async fn faults_are_told_at_their_keys() {
         ("c", with("name", json!("d")), &["name"]),
         ("c", with("version", json!(1)), &["version"]),
         ("c", with("key", json!({ "share": "nobody" })), &["key.share"]),
-        ("c", with("route", json!([{ "on": "GET me", "cache": 1 }, { "cache": false }])), &["route[0].on", "route[0].cache", "route[1].on"]),
+        (
+            "c",
+            with("route", json!([{ "on": "GET me", "cache": 1 }, { "cache": false }])),
+            &["route[0].on", "route[0].cache", "route[1].on"],
+        ),
         ("c", with("route", json!({ "on": "GET /me" })), &["route"]),
         ("c", with("route", json!([1])), &["route[0]"]),
         ("c", with("", json!(1)), &[""]),
         ("c", json!({}), &["path", "upstream"]),
-        ("c", with("path", json!("/a")), &[""]),
-        ("b", with("path", json!("/a")), &[""]),
-        ("a", with("path", json!("/b")), &["api[1]"]),
+        ("c", with("path", json!("/a")), &["path"]),
+        ("b", with("path", json!("/a")), &["path"]),
+        ("a", with("path", json!("/b")), &["api[1].path"]),
         ("bad%20name", good.clone(), &["name"]),
         ("%2e%2e%2fx", good.clone(), &["name"]),
     ] {
@@ -71,7 +77,8 @@ async fn faults_are_told_at_their_keys() {
 #[tokio::test]
 async fn who_may_not_changes_nothing() {
     let origin = numbered().await;
-    let token = |role: &str| format!("[[admin.tokens]]\nname = \"{role}\"\nrole = \"{role}\"\ntoken_file = \"{role}\"\n");
+    let token =
+        |role: &str| format!("[[admin.tokens]]\nname = \"{role}\"\nrole = \"{role}\"\ntoken_file = \"{role}\"\n");
     let folder = tempfile::tempdir().unwrap();
     for role in ["viewer", "operator"] {
         std::fs::write(folder.path().join(role), format!("the-token-of-a-{role}")).unwrap();
@@ -86,7 +93,9 @@ async fn who_may_not_changes_nothing() {
         World::problem(&as_("nobody", method, CHANGE).await, 401, "unauthorized");
         World::problem(&as_("the-token-of-a-viewer", method, CHANGE).await, 403, "forbidden");
     }
-    for (method, body) in [("PUT", CHANGE), ("DELETE", ""), ("PATCH", r#"{"path":"/x"}"#), ("PATCH", r#"{"ttl":"1m","auth":{}}"#)] {
+    for (method, body) in
+        [("PUT", CHANGE), ("DELETE", ""), ("PATCH", r#"{"path":"/x"}"#), ("PATCH", r#"{"ttl":"1m","auth":{}}"#)]
+    {
         World::problem(&as_("the-token-of-a-operator", method, body).await, 403, "forbidden");
     }
     assert_eq!(state(&world).await, before);
@@ -105,11 +114,16 @@ async fn a_file_that_cannot_be_written_stays_and_so_does_what_is_in_force() {
     let mode = |path: &Path, mode| set_permissions(path, Permissions::from_mode(mode)).unwrap();
     let editable = async || world.call("GET", "a/v1", "").await.json()["editable"].clone();
     assert_eq!(editable().await, true);
-    for (path, read_only, normal, says) in
-        [(&file, 0o444, 0o644, "it is read-only (mode 0444)"), (&folder, 0o555, 0o755, "its folder is read-only (mode 0555)")]
-    {
+    for (path, read_only, normal, says) in [
+        (&file, 0o444, 0o644, "it is read-only (mode 0444)"),
+        (&folder, 0o555, 0o755, "its folder is read-only (mode 0555)"),
+    ] {
         mode(path, read_only);
-        for (method, api, body) in [("PATCH", "a/v1", CHANGE), ("DELETE", "a/v1", ""), ("PUT", "n/v1", r#"{"path":"/n","upstream":["http://127.0.0.1:9"]}"#)] {
+        for (method, api, body) in [
+            ("PATCH", "a/v1", CHANGE),
+            ("DELETE", "a/v1", ""),
+            ("PUT", "n/v1", r#"{"path":"/n","upstream":["http://127.0.0.1:9"]}"#),
+        ] {
             let problem = World::problem(&world.call(method, api, body).await, 409, "file-not-writable");
             assert!(problem["detail"].as_str().unwrap().ends_with(says), "{problem}");
         }
@@ -130,7 +144,10 @@ async fn a_file_that_somebody_has_edited_is_not_overwritten() {
     let edited = world.text().replace("10m", "7m");
     std::fs::write(world.path(), &edited).unwrap();
     let problem = World::problem(&world.call("PATCH", "a/v1", CHANGE).await, 409, "file-changed");
-    assert!(problem["detail"].as_str().unwrap().ends_with("has changed since it was read; reload it first"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().ends_with("has changed since it was read; reload it first"),
+        "{problem}"
+    );
     assert_eq!(world.text(), edited);
     assert_eq!(world.gateway.admin("POST", "/v1/config/reload", "").await.status, 200);
     assert_eq!(world.call("PATCH", "a/v1", CHANGE).await.status, 200);
@@ -151,7 +168,11 @@ async fn a_file_that_somebody_has_edited_is_not_overwritten() {
 async fn without_a_file_and_of_namespaces_nothing_is_changed_here() {
     let origin = numbered().await;
     let one = format!("[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/a\"\nupstream = [\"{}\"]\n", origin.url());
-    let gateway = Gateway::with("[objects]\nlisten = \"127.0.0.1:0\"\n[[objects.namespace]]\nname = \"codes\"\n", &one).await;
+    let gateway = Gateway::with(
+        "[objects]\nlisten = \"127.0.0.1:0\"\n[[objects.namespace]]\nname = \"codes\"\nttl = \"1h\"\n",
+        &one,
+    )
+    .await;
     for (method, body) in [("PUT", CHANGE), ("PATCH", CHANGE), ("DELETE", "")] {
         let answer = gateway.admin(method, "/v1/apis/a/v1", body).await;
         World::problem(&answer, 409, "no-file");

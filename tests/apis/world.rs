@@ -14,7 +14,9 @@ pub(crate) struct World {
 /// An `[[api]]` of version v1 at `/name` with more lines.
 pub(crate) fn api(name: &str, origin: &Origin, more: &str) -> String {
     let url = origin.url();
-    format!("# The API {name}.\n[[api]]\nname = \"{name}\"\nversion = \"v1\"\npath = \"/{name}\"\nupstream = [\"{url}\"]\n{more}\n")
+    format!(
+        "# The API {name}.\n[[api]]\nname = \"{name}\"\nversion = \"v1\"\npath = \"/{name}\"\nupstream = [\"{url}\"]\n{more}\n"
+    )
 }
 
 /// An origin that says nothing of caching, and whose n-th answer is `n`, from 0.

@@ -127,7 +127,9 @@ mod tests {
         assert_eq!((config.server.listen, config.admin.listen), (vec![address(1)], Some(address(2))));
         assert_eq!((config.apis[0].upstream[0].port, config.log.access), (3, false));
         assert_eq!(config.log.level, tracing::Level::WARN);
-        assert!(matches!(&config.admin.tokens[0].proof, crate::admin::Proof::Secret(sha) if *sha == digest(b"a-token-of-the-demo")));
+        assert!(
+            matches!(&config.admin.tokens[0].proof, crate::admin::Proof::Secret(sha) if *sha == digest(b"a-token-of-the-demo"))
+        );
         assert!(!text.contains("a-token-of-the-demo"), "{text}");
     }
 }

@@ -94,7 +94,8 @@ fn adjust(value: &mut Value, wanted: &Json) {
 }
 
 fn adjust_table(table: &mut InlineTable, wanted: &Map<String, Json>) {
-    let gone: Vec<String> = table.iter().map(|(name, _)| name.to_owned()).filter(|name| !wanted.contains_key(name)).collect();
+    let gone: Vec<String> =
+        table.iter().map(|(name, _)| name.to_owned()).filter(|name| !wanted.contains_key(name)).collect();
     let last = table.iter().last().map(|(name, _)| name.to_owned());
     for name in &gone {
         table.remove(name);
@@ -192,14 +193,18 @@ fn add(out: &mut Splice<'_>, path: &str, table: &Table, added: &[(&String, &Json
     let last = out.line_start(at.saturating_sub(1));
     let prefix = if dotted { dots(out.text(), table) } else { String::new() };
     let indent = out.indent(last_key(table).unwrap_or(last)).to_owned();
-    let text: String =
-        lines.iter().map(|(name, json)| render::line(&indent, &format!("{prefix}{}", render::key(name)), json, end)).collect();
+    let text: String = lines
+        .iter()
+        .map(|(name, json)| render::line(&indent, &format!("{prefix}{}", render::key(name)), json, end))
+        .collect();
     if !text.is_empty() {
         out.insert(at, text);
     }
     let at = sections(out.text(), table).last().map_or(at, |section| section.end);
-    let text: String =
-        tables.iter().map(|(name, json)| render::section(&format!("{path}.{}", render::key(name)), json, end)).collect();
+    let text: String = tables
+        .iter()
+        .map(|(name, json)| render::section(&format!("{path}.{}", render::key(name)), json, end))
+        .collect();
     if !text.is_empty() {
         out.insert(at, text);
     }

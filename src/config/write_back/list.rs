@@ -24,7 +24,11 @@ pub(super) fn remove(array: &mut Array, n: usize) {
         let after = array.trailing().as_str().unwrap_or_default().to_owned();
         array.set_trailing(format!("{own}{}", parted(&after).1.unwrap_or(&after)));
     } else if let Some(last) = array.get_mut(n.saturating_sub(1)) {
-        last.decor_mut().set_suffix(format!("{}{}", if suffix.contains('\n') { own } else { "" }, parted(&suffix).1.unwrap_or(&suffix)));
+        last.decor_mut().set_suffix(format!(
+            "{}{}",
+            if suffix.contains('\n') { own } else { "" },
+            parted(&suffix).1.unwrap_or(&suffix)
+        ));
     }
 }
 
@@ -34,7 +38,13 @@ pub(super) fn insert(array: &mut Array, n: usize, mut value: Value) {
     let own = match above.rfind('\n') {
         Some(at) => line_from(&above, at),
         None if n > 1 => above,
-        None => if n == 0 { String::new() } else { " ".into() },
+        None => {
+            if n == 0 {
+                String::new()
+            } else {
+                " ".into()
+            }
+        }
     };
     if let Some(next) = array.get_mut(n) {
         let before = around(next).0;
@@ -59,7 +69,8 @@ pub(super) fn insert(array: &mut Array, n: usize, mut value: Value) {
 
 /// What stands before a value and behind it.
 fn around(value: &Value) -> (String, String) {
-    let text = |raw: Option<&toml_edit::RawString>| raw.and_then(toml_edit::RawString::as_str).unwrap_or_default().to_owned();
+    let text =
+        |raw: Option<&toml_edit::RawString>| raw.and_then(toml_edit::RawString::as_str).unwrap_or_default().to_owned();
     (text(value.decor().prefix()), text(value.decor().suffix()))
 }
 

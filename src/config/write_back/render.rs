@@ -21,10 +21,16 @@ pub(super) fn value(json: &Json) -> Value {
             Some(whole) => Value::from(whole),
             None => Value::from(number.as_f64().unwrap_or_default()),
         },
-        Json::String(text) => Value::from(text.as_str()),
+        Json::String(said) => text(said),
         Json::Array(items) => Value::Array(items.iter().map(value).collect::<Array>()),
         Json::Object(members) => Value::InlineTable(inline(members)),
     }
+}
+
+/// A text in one line, whatever is in it. What JSON writes is TOML as well, but for one character.
+fn text(said: &str) -> Value {
+    let one = said.contains(char::is_control).then(|| Json::from(said).to_string().replace('\u{7f}', "\\u007F"));
+    one.and_then(|one| one.parse().ok()).unwrap_or_else(|| Value::from(said))
 }
 
 fn inline(members: &Map<String, Json>) -> InlineTable {
@@ -51,9 +57,7 @@ pub(super) fn line(indent: &str, name: &str, json: &Json, end: &str) -> String {
 /// Whether this is written as a table of its own, or as several.
 pub(super) fn is_section(name: &str, json: &Json) -> bool {
     match json {
-        Json::Object(members) => {
-            !members.is_empty() && key(name).len() + 3 + value(json).to_string().len() > WIDTH
-        }
+        Json::Object(members) => !members.is_empty() && key(name).len() + 3 + value(json).to_string().len() > WIDTH,
         Json::Array(items) => TABLES.contains(&name) && !items.is_empty() && items.iter().all(Json::is_object),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => false,
     }

@@ -97,7 +97,11 @@ fn a_value_takes_the_place_of_a_value() {
             "[[api.route]]\non = \"GET /me\"\ncache = false\n\n",
             "\n",
         ),
-        (json!({ "route": [{ "on": "GET /me", "cache": true }, { "on": "GET /you", "cache": false }] }), "/me\"\ncache = false", "/me\"\ncache = true"),
+        (
+            json!({ "route": [{ "on": "GET /me", "cache": true }, { "on": "GET /you", "cache": false }] }),
+            "/me\"\ncache = false",
+            "/me\"\ncache = true",
+        ),
         (
             json!({ "purge": [{ "on": "POST /x", "tags": ["t"] }] }),
             "/you\"\ncache = false\n",
@@ -124,14 +128,20 @@ fn an_api_is_registered_after_the_last_one_and_removed_with_its_own_comments() {
     assert_eq!(text, TWO.replace("# ttl = \"5m\"\n", &format!("# ttl = \"5m\"\n{added}")));
     assert_eq!(removed(&text, ("c", "v1")), TWO, "and it is as it was");
     let without_a = removed(TWO, ("a", "v1"));
-    assert!(without_a.starts_with("# Two APIs.\n[server]\nlisten = [\"127.0.0.1:0\"] # here\n\n# The second.\n[[api]]"), "{without_a}");
+    assert!(
+        without_a.starts_with("# Two APIs.\n[server]\nlisten = [\"127.0.0.1:0\"] # here\n\n# The second.\n[[api]]"),
+        "{without_a}"
+    );
     let without_b = removed(TWO, ("b", "v1"));
     assert!(without_b.ends_with("# cors = { origins = [\"x\"] }\n\n[log]\nlevel = \"info\"\n"), "{without_b}");
     let none = removed(&without_b, ("a", "v1"));
     assert_eq!(none, "# Two APIs.\n[server]\nlisten = [\"127.0.0.1:0\"] # here\n\n[log]\nlevel = \"info\"\n");
     let again = put(&none, ("a", "v1"), json!({ "path": "/a" }));
     assert_eq!(again, format!("{none}\n[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/a\"\n"));
-    assert_eq!(put("", ("a", "v1"), json!({ "path": "/a" })), "[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/a\"\n");
+    assert_eq!(
+        put("", ("a", "v1"), json!({ "path": "/a" })),
+        "[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/a\"\n"
+    );
     assert_eq!(put("x = 1", ("a", "v1"), json!({})), "x = 1\n\n[[api]]\nname = \"a\"\nversion = \"v1\"");
 }
 
@@ -150,7 +160,8 @@ fn a_put_touches_what_differs_and_nothing_else() {
 
 #[test]
 fn a_list_in_one_value_is_changed_as_well() {
-    let text = "api = [ { name = \"a\", version = \"v1\", ttl = 1 }, # one\n  { name = \"b\", version = \"v1\" },\n]\nx = 1\n";
+    let text =
+        "api = [ { name = \"a\", version = \"v1\", ttl = 1 }, # one\n  { name = \"b\", version = \"v1\" },\n]\nx = 1\n";
     assert_eq!(patched(text, ("a", "v1"), json!({ "ttl": 2 })), text.replace("ttl = 1", "ttl = 2"));
     let b = removed(text, ("b", "v1"));
     assert_eq!(b, "api = [ { name = \"a\", version = \"v1\", ttl = 1 }, # one\n]\nx = 1\n");
@@ -189,7 +200,10 @@ fn what_cannot_be_said_is_named() {
     };
     let put = Change::Put(map(json!({ "name": "b", "ttl": null, "route": [{ "on": null }], "x": { "y": u64::MAX } })));
     assert_eq!(faults(put), ["name", "route[0].on", "ttl", "x.y"]);
-    assert_eq!(faults(Change::Patch(map(json!({ "route": [{ "on": null }], "secret": "redacted" })))), ["route[0].on", "secret"]);
+    assert_eq!(
+        faults(Change::Patch(map(json!({ "route": [{ "on": null }], "secret": "redacted" })))),
+        ["route[0].on", "secret"]
+    );
     assert_eq!(rewrite(TWO, ("c", "v1"), &Change::Remove), Err(Unwritten::NoSuchApi));
     assert_eq!(rewrite(TWO, ("a", "v2"), &Change::Patch(map(json!({})))), Err(Unwritten::NoSuchApi));
 }
@@ -228,7 +242,9 @@ fn every_key_of_the_complete_file_can_be_changed_alone() {
         changed += 1;
     }
     assert!(changed > 20, "{changed}");
-    for (table, key) in [("timeouts", "connect"), ("key", "share"), ("retry", "backoff"), ("pool", "lifetime"), ("health", "rest")] {
+    for (table, key) in
+        [("timeouts", "connect"), ("key", "share"), ("retry", "backoff"), ("pool", "lifetime"), ("health", "rest")]
+    {
         let text = patched(COMPLETE, api, json!({ table: { key: "something else" } }));
         let old = format!("\n{key} = {}\n", super::render::value(&says.new[table][key]));
         let at = COMPLETE.find(&format!("[api.{table}]")).unwrap();

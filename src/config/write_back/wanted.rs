@@ -55,7 +55,9 @@ fn merge(into: &mut Map<String, Json>, patch: &Map<String, Json>) {
 /// Puts what the file says in the place of the word that stands for a secret, and faults what TOML can't say.
 fn restore(value: &mut Json, old: Option<&Json>, key: &str, faults: &mut Vec<FieldFault>) {
     match value {
-        Json::Null => faults.push(FieldFault::new(key, "found null, expected a value; leave the key out to take it away")),
+        Json::Null => {
+            faults.push(FieldFault::new(key, "found null, expected a value; leave the key out to take it away"))
+        }
         Json::Number(number) if number.as_i64().is_none() && number.as_u64().is_some() => {
             faults.push(FieldFault::new(key, format!("found {number}, expected at most {}", i64::MAX)));
         }

@@ -186,9 +186,7 @@ impl House for Rooms {
                 | report::Refused::Stopping
                 | report::Refused::FileChanged
                 | report::Refused::Unwritable(_)),
-            ) => {
-                Err(NotReloaded::Never(refused.to_string()))
-            }
+            ) => Err(NotReloaded::Never(refused.to_string())),
             Err(refused) => Err(NotReloaded::Faults { number: refused.count(), told: refused.faults() }),
         }
     }

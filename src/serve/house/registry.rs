@@ -35,7 +35,8 @@ impl Registry for Rooms {
         let id = format!("{name}/{version}");
         let namespace = self.current.load().apis.get(&id).is_some_and(|mounted| mounted.api.namespace.is_some());
         if namespace {
-            let why = format!("`{id}` is a namespace of [objects]; change [[objects.namespace]] `{version}` in the file");
+            let why =
+                format!("`{id}` is a namespace of [objects]; change [[objects.namespace]] `{version}` in the file");
             return Err(NotChanged::Conflict(Conflict::Namespace, why));
         }
         let done = self.reloader.rewrite((name, version), change, condition)?;
