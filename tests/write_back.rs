@@ -209,7 +209,7 @@ proptest! {
         let (before, after) = (effective(&understood(&text)), effective(&understood(&with.text)));
         prop_assert_eq!(&after["api"].as_array().unwrap()[..file.0.len()], &before["api"].as_array().unwrap()[..]);
         prop_assert_eq!(&after["api"][file.0.len()]["key"]["share"], "everyone");
-        prop_assert_eq!(rewrite(&with.text, ("new", "v1"), &Change::Remove).unwrap().text, text.clone());
+        prop_assert_eq!(rewrite(&with.text, ("new", "v1"), &Change::Remove).unwrap().text, text.as_str());
         // One that was there before goes, and the others mean what they did.
         let n = at.index(file.0.len());
         let without = rewrite(&text, (&format!("a{n}"), "v1"), &Change::Remove).unwrap().text;

@@ -45,13 +45,10 @@ pub(super) fn key(name: &str) -> String {
 /// `key = value` in a line, or in several.
 pub(super) fn line(indent: &str, name: &str, json: &Json, end: &str) -> String {
     let one = format!("{indent}{name} = {}{end}", value(json));
-    match json {
-        Json::Array(items) if one.trim_end().len() > WIDTH && items.len() > 1 => {
-            let items = items.iter().map(|item| format!("{indent}    {},{end}", value(item)));
-            format!("{indent}{name} = [{end}{}{indent}]{end}", items.collect::<String>())
-        }
-        _ => one,
-    }
+    let items = json.as_array().filter(|items| one.trim_end().len() > WIDTH && items.len() > 1);
+    let Some(items) = items else { return one };
+    let items = items.iter().map(|item| format!("{indent}    {},{end}", value(item)));
+    format!("{indent}{name} = [{end}{}{indent}]{end}", items.collect::<String>())
 }
 
 /// Whether this is written as a table of its own, or as several.

@@ -41,8 +41,10 @@ impl Rooms {
         }
     }
 
-    /// What became of events.
+    /// What became of events, and of what is told of them.
     fn measure_events(&self, gauges: &mut Gauges) {
+        let help = "Lines that the audit file has missed since it could not be written.";
+        gauges.count("freshgate_audit_lost_total", help, &[], self.foundation.audit.lost());
         let (events, counts) = (&self.foundation.events, self.foundation.events.counts());
         for (via, result, count) in counts.events() {
             let help = "Events, by how they came and what became of them; a request that is refused counts once.";
@@ -145,8 +147,6 @@ impl Rooms {
         let evicted = store.evicted();
         gauges.count("freshgate_evicted_total", "Keys that had to go for want of room.", &[], evicted);
         gauges.count("freshgate_epoch_total", "Invalidations since the start.", &[], store.scopes.epoch());
-        let help = "Lines that the audit file has missed since it could not be written.";
-        gauges.count("freshgate_audit_lost_total", help, &[], self.foundation.audit.lost());
         self.reloader.history.measure(gauges);
     }
 }
