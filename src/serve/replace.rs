@@ -123,11 +123,11 @@ fn write_whole(path: &Path, content: &[u8], like: &Metadata) -> io::Result<()> {
         Ok(()) | Err(_) => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    // Whoever may not give it away keeps it.
-    if fchown(&file, Some(like.uid()), Some(like.gid())).is_err() {
-        drop(fchown(&file, None, Some(like.gid())));
-    }
-    file.set_permissions(PermissionsExt::from_mode(like.mode() & 0o7777))?;
+    // Whoever may not give it away keeps it; then a group that isn't the one that was meant reads nothing.
+    let given = fchown(&file, Some(like.uid()), Some(like.gid())).or_else(|_| fchown(&file, None, Some(like.gid())));
+    let others = given.is_err() && file.metadata()?.gid() != like.gid();
+    let mode = like.mode() & if others { 0o7707 } else { 0o7777 };
+    file.set_permissions(PermissionsExt::from_mode(mode))?;
     file.write_all(content)?;
     file.sync_all()
 }
@@ -234,7 +234,11 @@ mod tests {
         says("its folder is read-only (mode 0555)");
         mode(folder.path(), 0o755);
         assert_eq!(quietly(&path, "another", "2"), Err(NotReplaced::Changed));
-        assert_eq!((text(&path), fs::read_dir(folder.path()).unwrap().count()), ("1".into(), 1), "and nothing else is there");
+        assert_eq!(
+            (text(&path), fs::read_dir(folder.path()).unwrap().count()),
+            ("1".into(), 1),
+            "and nothing else is there"
+        );
         assert_eq!(may_be_replaced(&path), Ok(()));
         fs::remove_file(&path).unwrap();
         says("it can't be found");

@@ -10,7 +10,7 @@ async fn one_of_a_thousand_is_changed_and_nothing_else_is_touched() {
     let mut apis = String::new();
     for n in 0..1000 {
         let one = api(&format!("a{n}"), &origin, "ttl = \"10m\" # as agreed\n\n[api.key]\nshare = \"everyone\"");
-        write!(apis, "{one}\n").unwrap();
+        writeln!(apis, "{one}").unwrap();
     }
     let world = World::with(&apis).await;
     let before = world.text();
