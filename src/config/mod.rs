@@ -72,7 +72,7 @@ fn hide_keys(hidden: &mut Vec<String>, apis: &[policy::Api]) {
 }
 
 /// A file is read no further than this, in bytes.
-const LONGEST_FILE: u64 = 16 << 20;
+pub(crate) const LONGEST_FILE: u64 = 16 << 20;
 
 /// The settings of every part.
 #[derive(Clone, Debug, PartialEq)]

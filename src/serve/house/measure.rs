@@ -45,8 +45,10 @@ impl Rooms {
         }
     }
 
-    /// What became of events.
+    /// What became of events, and of what is told of them.
     fn measure_events(&self, gauges: &mut Gauges) {
+        let help = "Lines that the audit file has missed since it could not be written.";
+        gauges.count("freshgate_audit_lost_total", help, &[], self.foundation.audit.lost());
         let (events, counts) = (&self.foundation.events, self.foundation.events.counts());
         for (via, result, count) in counts.events() {
             let help = "Events, by how they came and what became of them; a request that is refused counts once.";
@@ -171,8 +173,6 @@ impl Rooms {
             let (help, ignored) = ("Whether the snapshot could not be used at the start.", snapshot.ignored);
             gauges.put("freshgate_snapshot_ignored", help, &[], f64::from(u8::from(ignored)));
         }
-        let help = "Lines that the audit file has missed since it could not be written.";
-        gauges.count("freshgate_audit_lost_total", help, &[], self.foundation.audit.lost());
         self.reloader.history.measure(gauges);
     }
 }
