@@ -38,6 +38,7 @@ use crate::reached::{Bound, Reached};
 use crate::rfc9111;
 use crate::store::{Payer, Store, Tally};
 use crate::tasks::Tasks;
+use crate::trace::Trace;
 use crate::upstream::{AskError, Origin};
 use admit::{Admitted, admit, is_query};
 use asked::Asked;
@@ -110,8 +111,14 @@ impl Gateway {
         Gateway { apis, served, store, fills, settings, encoders, clock, tasks, background: Tasks::default() }
     }
 
-    /// Answers a request that came at `now`, or says what has to be waited for.
-    pub fn handle<'a>(self: &'a Arc<Self>, request: Request<Body>, client: &'a Client, now: Now) -> Step<'a> {
+    /// Answers a request that came at `now`, of this trace if there are traces, or says what has to be waited for.
+    pub fn handle<'a>(
+        self: &'a Arc<Self>,
+        request: Request<Body>,
+        client: &'a Client,
+        now: Now,
+        trace: Option<Arc<Trace>>,
+    ) -> Step<'a> {
         let mut comer = Comer { began_at: self.store.scopes.epoch(), began_time: now.mono, hops: 0 };
         let (mut admitted, body) = match admit(request, &self.apis, &self.settings) {
             Ok(admitted) => admitted,
@@ -121,7 +128,7 @@ impl Gateway {
             }
         };
         let is_trusted = || (self.settings.trusts)(client.address.ip());
-        admitted.scheme = client.scheme();
+        (admitted.scheme, admitted.trace) = (client.scheme(), trace);
         comer.hops = admitted.hops;
         if let Some(purged) = self.purged(&admitted, client.address.ip()) {
             return Step::Now(purged);
@@ -215,6 +222,7 @@ impl Gateway {
             reading,
             payer,
             interim: read::interim(client),
+            trace: admitted.trace.clone(),
         };
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let gateway = Arc::clone(self);

@@ -17,7 +17,7 @@ use crate::reached::{Bound, Reached};
 use crate::snapshot::Counts;
 use crate::store::{self, Store};
 use crate::tasks::Tasks;
-use crate::telemetry::{Lines, Telemetry};
+use crate::telemetry::{Lines, Telemetry, Traces};
 use crate::tls;
 use crate::upstream::{Budget, Origin, Resolver, TlsClient};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,11 +63,12 @@ impl Foundation {
         store.arrange(&shelves(config));
         let settings = fill_settings(&config.cache, limits);
         let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone(), Arc::clone(&reached));
+        let traces = traces(config, &clock);
         let ids = apis.iter().map(|m| Arc::clone(&m.id));
         Arc::new(Foundation {
             store,
             fills,
-            telemetry: Arc::new(Telemetry::new(&config.log, ids, lines, clock.clone())),
+            telemetry: Arc::new(Telemetry::new(&config.log, ids, lines, clock.clone()).with_traces(traces)),
             budget: budget(limits.origin_requests, Bound::OriginRequests),
             guard: Arc::new(admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached))),
             objects: Arc::new(objects::Lasting::new(
@@ -137,7 +138,7 @@ impl Foundation {
             self.clock().clone(),
             self.clients.clone(),
         );
-        let (shown, texts, gateway) = (config::effective(&config), Texts::of(&config.log), Arc::new(gateway));
+        let (shown, texts, gateway) = (config::effective(&config), Texts::of(&config.log, config.telemetry.is_some()), Arc::new(gateway));
         let objects = config.objects.as_ref().map(|settings| self.objects(settings, &config, &gateway));
         InForce { shown, texts, apis, served, gateway, objects, tls, config }
     }
@@ -173,6 +174,12 @@ impl Foundation {
         let guard = Arc::clone(&self.guard);
         server.purge_method.then(|| Box::new(move |secret: &[u8], address| guard.may_purge(secret, address)) as Box<_>)
     }
+}
+
+/// What tells of traces, where that is wanted.
+fn traces(config: &Config, clock: &Clock) -> Option<Traces> {
+    let started = Traces::start(config.telemetry.as_ref()?, &config.log.redact_query, clock.clone());
+    started.map_err(|error| tracing::error!(%error, "no thread for traces: there are none")).ok()
 }
 
 /// Whether everything is the same that [`Foundation::origin`] makes an origin of.

@@ -14,6 +14,7 @@ mod in_force;
 mod listeners;
 mod next_start;
 pub mod notify;
+mod papers;
 mod ports;
 mod relief;
 mod reload;
@@ -27,6 +28,7 @@ mod watch;
 
 pub use file::File;
 pub use listeners::Moved;
+pub use papers::Papers;
 pub use relief::Parting;
 pub use report::{Refused, Report};
 pub use sockets::{Inherited, activated};
@@ -256,6 +258,16 @@ impl Running {
         self.changeover.relieved.cancelled().await;
     }
 
+    /// The files that it writes lines to.
+    pub fn papers(&self) -> Papers {
+        Papers(Arc::clone(&self.reloader.foundation))
+    }
+
+    /// Opens anew the files that lines are written to, since somebody may have given them another name; whether there are any.
+    pub fn reopen(&self) -> bool {
+        self.papers().reopen()
+    }
+
     /// Whether it has taken over from another process.
     pub fn took_over(&self) -> bool {
         self.changeover.took_over
@@ -298,6 +310,9 @@ impl Running {
         self.reloader.foundation.sources.stop();
         if let Some(warm) = &self.warm {
             Arc::clone(warm).save().await;
+        }
+        if let Some(traces) = self.reloader.foundation.telemetry.traces() {
+            traces.flush().await;
         }
         if ended {
             let Foundation { succession, outside, .. } = &*self.reloader.foundation;
