@@ -422,7 +422,7 @@ fn two_apis_in_one_place() {
 
 #[test]
 fn what_isnt_built_yet_says_so() {
-    let top = ["admin.audit_file = \"x\"", "telemetry.otlp = \"x\"", "[cluster]"];
+    let top = ["admin.audit_file = \"x\"", "[cluster]"];
     for text in top {
         let found = faults(text);
         assert!(found.len() == 1 && found[0].ends_with("not available in this version"), "{text}: {found:?}");

@@ -159,7 +159,8 @@ async fn what_cannot_be_opened_at_the_start_is_said_and_nothing_starts() {
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let pipe = format!("file = \"{}\"", pipe.display());
-    for (log, why) in [("file = \"none/access.log\"", "No such file"), ("file = \"/\"", "directory"), (&pipe, "a pipe")] {
+    for (log, why) in [("file = \"none/access.log\"", "No such file"), ("file = \"/\"", "directory"), (&pipe, "a pipe")]
+    {
         let (_folder, config) = configured(&origin, log);
         let output = command(&config, "").output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

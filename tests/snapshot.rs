@@ -378,7 +378,10 @@ fn entries(store: &Store) -> usize {
 
 fn load(path: &Path, store: &Store, apis: &Apis, max_size: u64) -> Result<Loaded, NotLoaded> {
     let (tally, clock) = (|_: &Mounted| Arc::default(), Clock::system());
-    snapshot::load(path, &Loading { store, apis, tally: &tally, max_size, max_object_size: 1 << 20, clock: &clock })
+    snapshot::load(
+        path,
+        &Loading { store, apis, tally: &tally, max_size, max_object_size: 1 << 20, clock: &clock, watch: &|_| () },
+    )
 }
 
 #[tokio::test]

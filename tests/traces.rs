@@ -16,8 +16,10 @@ fn context(flags: &str) -> String {
 }
 
 async fn gateway(telemetry: &str, origin: &Origin, more: &str) -> Gateway {
-    let api =
-        format!("[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n{more}\n", origin.url());
+    let api = format!(
+        "[[api]]\nname = \"test\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"{}\"]\n{more}\n",
+        origin.url()
+    );
     Gateway::with(telemetry, &api).await
 }
 

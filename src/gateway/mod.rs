@@ -31,6 +31,7 @@ use crate::auth::{Checked, Found};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock::{Clock, Now};
+use crate::counted::Counted;
 use crate::encode::Encoders;
 use crate::fill::{Comer, Fills};
 use crate::policy::{Apis, Mounted};
@@ -47,6 +48,7 @@ use http::{Method, Request, StatusCode};
 use status::{Fwd, Status};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use write::Written;
 
 /// Whether the bearer of this token, who calls from this address, may purge; or for how many seconds nobody there is listened to.
@@ -70,6 +72,8 @@ pub struct Settings {
     pub succession: Arc<Succession>,
     /// Whether a token may purge by the method PURGE; `None` forwards PURGE like any other method.
     pub may_purge: Option<MayPurge>,
+    /// Counts the writes that are under way.
+    pub writes: Arc<AtomicUsize>,
 }
 
 /// An API that is being served.
@@ -225,12 +229,13 @@ impl Gateway {
             trace: admitted.trace.clone(),
         };
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        let gateway = Arc::clone(self);
+        let (gateway, counted) = (Arc::clone(self), Counted::up_to(&self.settings.writes, usize::MAX));
         self.tasks.spawn(async move {
             let served = gateway.served(&write.routed.mounted).clone();
             if let Err(Written { answer: Ok(response), .. }) = sender.send(gateway.write(&served, write).await) {
                 acknowledged::read_out(response.into_body()).await;
             }
+            drop(counted);
         });
         let Ok(written) = receiver.await else {
             let problem = Problem::unsendable();

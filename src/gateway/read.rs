@@ -199,7 +199,14 @@ impl Gateway {
         let served = self.served(&admitted.routed.mounted);
         let rules = &admitted.routed.rules;
         let (host, timeouts, retry) = (&forward::host(&admitted), &rules.timeouts, &rules.retry);
-        let manner = Manner { host, timeouts, retry, safe: rules.safe, interim: interim(client), trace: admitted.trace.as_ref() };
+        let manner = Manner {
+            host,
+            timeouts,
+            retry,
+            safe: rules.safe,
+            interim: interim(client),
+            trace: admitted.trace.as_ref(),
+        };
         let answer = served.origin.ask_in(request, &manner).await;
         let answered = self.clock.now();
         let origin_ms = Some(answered.mono - began.mono);

@@ -1,6 +1,7 @@
 //! What stands as long as the process does, and the parts of a configuration that are built upon it.
 
 use super::in_force::{InForce, Texts};
+use super::progress::Shares;
 use super::takeover::longest_write;
 use crate::admin;
 use crate::auth::Outside;
@@ -20,7 +21,7 @@ use crate::tasks::Tasks;
 use crate::telemetry::{Lines, Telemetry, Traces};
 use crate::tls;
 use crate::upstream::{Budget, Origin, Resolver, TlsClient};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// What no reload replaces.
@@ -47,6 +48,10 @@ pub(super) struct Foundation {
     pub(super) sources: Sources,
     /// What was found of the snapshot; known once it is loaded, or found wanting.
     pub(super) snapshot: OnceLock<Counts>,
+    /// How far its loading and saving have come.
+    pub(super) progress: Shares,
+    /// Writes that are under way.
+    pub(super) writes: Arc<AtomicUsize>,
 }
 
 impl Foundation {
@@ -83,6 +88,8 @@ impl Foundation {
             sources: Sources::new(tasks.clone(), clock.clone(), TlsClient::system()),
             events: Arc::new(Engine::new(&config.events.duplicates, clock.clone(), Arc::clone(&reached))),
             snapshot: OnceLock::new(),
+            progress: Shares::default(),
+            writes: Arc::default(),
             outside: Outside {
                 tls: TlsClient::system(),
                 resolver: Resolver::of(&config.server.resolver),
@@ -138,7 +145,8 @@ impl Foundation {
             self.clock().clone(),
             self.clients.clone(),
         );
-        let (shown, texts, gateway) = (config::effective(&config), Texts::of(&config.log, config.telemetry.is_some()), Arc::new(gateway));
+        let (shown, texts, gateway) =
+            (config::effective(&config), Texts::of(&config.log, config.telemetry.is_some()), Arc::new(gateway));
         let objects = config.objects.as_ref().map(|settings| self.objects(settings, &config, &gateway));
         InForce { shown, texts, apis, served, gateway, objects, tls, config }
     }
@@ -166,6 +174,7 @@ impl Foundation {
             reached: Arc::clone(&self.reached),
             succession: Arc::clone(&self.succession),
             may_purge: self.may_purge(server),
+            writes: Arc::clone(&self.writes),
         }
     }
 

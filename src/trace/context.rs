@@ -46,11 +46,7 @@ impl Context {
             return None;
         }
         let (trace, span, flags) = (hex(trace)?, hex(span)?, hex(flags)?);
-        let context = Context {
-            trace,
-            span: u64::try_from(span).ok()?,
-            flags: u8::try_from(flags).ok()? & KNOWN,
-        };
+        let context = Context { trace, span: u64::try_from(span).ok()?, flags: u8::try_from(flags).ok()? & KNOWN };
         (context.trace != 0 && context.span != 0).then_some(context)
     }
 
@@ -112,7 +108,9 @@ mod tests {
 
     fn read(lines: &[&str]) -> Option<Context> {
         let mut fields = HeaderMap::new();
-        lines.iter().for_each(|line| drop(fields.append(TRACEPARENT, HeaderValue::from_str(line).unwrap())));
+        for line in lines {
+            fields.append(TRACEPARENT, HeaderValue::from_str(line).unwrap());
+        }
         Context::read(&fields)
     }
 
@@ -168,7 +166,9 @@ mod tests {
         let many = |n: usize| (0..n).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
         let read = |lines: &[&str]| {
             let mut fields = HeaderMap::new();
-            lines.iter().for_each(|line| drop(fields.append(TRACESTATE, HeaderValue::from_str(line).unwrap())));
+            for line in lines {
+                fields.append(TRACESTATE, HeaderValue::from_str(line).unwrap());
+            }
             state(&fields).map(|value| value.to_str().unwrap().to_owned())
         };
         assert_eq!(read(&["a=1, b@c=2"]).as_deref(), Some("a=1, b@c=2"));

@@ -192,16 +192,17 @@ impl Origin {
             let prepare = || left.is_left().then(|| self.prepare(&draft, manner, tried)).flatten();
             let hasty = manner.retry.try_timeout.filter(|_| !last && idempotent);
             let haste = hasty.map(|after| Haste::new(after, &prepare));
-            let (error, heard) = match self.attempt(&slot, &draft, manner, &time.of_try(haste.as_ref()), (place, tries)).await {
-                Ok(mut answer) => {
-                    again.map(|now| answer.extensions_mut().insert(AskedAgain(now)));
-                    if doubtful {
-                        answer.extensions_mut().insert(Doubtful);
+            let (error, heard) =
+                match self.attempt(&slot, &draft, manner, &time.of_try(haste.as_ref()), (place, tries)).await {
+                    Ok(mut answer) => {
+                        again.map(|now| answer.extensions_mut().insert(AskedAgain(now)));
+                        if doubtful {
+                            answer.extensions_mut().insert(Doubtful);
+                        }
+                        return Ok(answer);
                     }
-                    return Ok(answer);
-                }
-                Err(failed) => failed,
-            };
+                    Err(failed) => failed,
+                };
             ready = haste.and_then(Haste::into_place);
             if ready.is_none() {
                 let failed = Failed { idempotent, whole: draft.take_back(), heard };

@@ -138,6 +138,7 @@ impl Rooms {
             let (help, ignored) = ("Whether the snapshot could not be used at the start.", snapshot.ignored);
             gauges.put("freshgate_snapshot_ignored", help, &[], as_f64(ignored.into()));
         }
+        self.foundation.progress.measure(gauges);
         for (limit, count) in reached.counts() {
             let help = "How often a bound was reached, by its key in the configuration.";
             gauges.count("freshgate_limit_reached_total", help, &[("limit", limit)], count);

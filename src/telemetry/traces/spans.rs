@@ -11,8 +11,7 @@ use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The methods that the conventions know.
-const METHODS: [&str; 10] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
+const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 
 /// What the collector is told of a span, without the values of these parameters.
 pub(super) fn told(span: &Span, hidden: &[String]) -> SpanData {
@@ -119,7 +118,9 @@ fn data(
         events: SpanEvents::default(),
         links,
         status: if what.failed { Status::error("") } else { Status::Unset },
-        instrumentation_scope: InstrumentationScope::builder("freshgate").with_version(env!("CARGO_PKG_VERSION")).build(),
+        instrumentation_scope: InstrumentationScope::builder("freshgate")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .build(),
     }
 }
 
