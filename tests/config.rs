@@ -571,7 +571,7 @@ fn check_answers_by_exit_code() {
     assert_eq!(check(API.as_bytes()), (0, "FILE is valid: 1 API\n".into()));
     let (code, said) = check(b"");
     assert_eq!((code, said.contains("(warning)"), said.ends_with("FILE is valid: 0 APIs\n")), (0, true, true));
-    let expected = "FILE:1:1: a: unknown key, expected one of: admin, api, cache, events, log, objects, server\nFILE:2:1: b: unknown key, expected one of: admin, api, cache, events, log, objects, server\nFILE is not valid: 2 faults\n";
+    let expected = "FILE:1:1: a: unknown key, expected one of: admin, api, cache, events, log, objects, server, telemetry\nFILE:2:1: b: unknown key, expected one of: admin, api, cache, events, log, objects, server, telemetry\nFILE is not valid: 2 faults\n";
     assert_eq!(check(b"a = 1\nb = 2\n"), (1, expected.into()));
     let expected = "FILE:2:3: the file is not UTF-8\nFILE is not valid: 1 fault\n";
     assert_eq!(check(b"# \xc3\xbc\n# \xff\n"), (1, expected.into()));

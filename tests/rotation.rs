@@ -4,6 +4,7 @@
 
 mod support;
 
+use freshgate::tasks::Tasks;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -61,18 +62,22 @@ async fn no_line_is_lost_or_torn_by_rotations_under_load() {
         });
         futures_util::future::join_all(clients).await;
     };
-    let (begun, mut old) = (tokio::spawn(load), Vec::new());
+    let (tasks, mut old) = (Tasks::default(), Vec::new());
+    tasks.spawn(load);
     for n in 0..ROTATIONS {
-        has(&log, 1).await; // as logrotate does it: another name, a word, and the next file begins
+        while tasks.running() > 0 && std::fs::metadata(&log).map_or(0, |about| about.len()) == 0 {
+            tokio::task::yield_now().await;
+        }
+        if tasks.running() == 0 {
+            break;
+        }
+        // As logrotate does it: another name, a word, and the next file begins.
         let name = folder.path().join(format!("access.log.{n}"));
         std::fs::rename(&log, &name).unwrap();
         process.signal("-USR1");
         old.push(name);
-        if begun.is_finished() {
-            break;
-        }
     }
-    begun.await.unwrap();
+    within("the end of the load", tasks.ended()).await;
     process.signal("-TERM");
     assert_eq!(process.ended().await, Some(0));
     let rotations = old.len();

@@ -2,8 +2,8 @@
 
 use super::format::{Reader, Record, Wrong};
 use super::judge::{Prints, is_impersonal, routed};
+use super::progress::{Progress, Watch};
 use super::record::{self, Read};
-use super::{Progress, Watch};
 use crate::clock::Clock;
 use crate::policy::{Apis, Mounted, Routed, Scope, of_generation, tags};
 use crate::rfc9111::Facts;

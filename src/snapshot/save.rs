@@ -1,7 +1,8 @@
 //! Saves what is stored.
 
 use super::judge::{Prints, is_worth_it, routed};
-use super::{Progress, Watch, file, format::Writer, record};
+use super::progress::{Progress, Watch};
+use super::{file, format::Writer, record};
 use crate::policy::namespace::is_object_key;
 use crate::policy::{Apis, of_generation, query_of};
 use crate::store::{Entry, Store};
@@ -46,6 +47,7 @@ pub fn save(
         store.scan(|key, variants| {
             progress.entries += variants.len() as u64;
             progress.done += Store::weight(key, variants);
+            progress.total = progress.total.max(progress.done); // the store's own count comes a little later
             watch(progress);
             if outcome.is_ok() && !open(key) {
                 saving.saved.left_out += variants.len() as u64;

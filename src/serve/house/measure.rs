@@ -85,6 +85,18 @@ impl Rooms {
         }
     }
 
+    fn measure_snapshot(&self, gauges: &mut Gauges) {
+        if let Some(snapshot) = self.foundation.snapshot.get() {
+            for (what, count) in snapshot.all() {
+                let help = "Answers that the snapshot had at the start, by what became of them.";
+                gauges.put("freshgate_snapshot_entries", help, &[("what", what)], count as f64);
+            }
+            let (help, ignored) = ("Whether the snapshot could not be used at the start.", snapshot.ignored);
+            gauges.put("freshgate_snapshot_ignored", help, &[], f64::from(u8::from(ignored)));
+        }
+        self.foundation.progress.measure(gauges);
+    }
+
     pub(super) fn measure(&self, gauges: &mut Gauges) {
         self.measure_origins(gauges);
         self.measure_sources(gauges);
@@ -130,15 +142,7 @@ impl Rooms {
             let expires = certificate.expires() as f64;
             gauges.put("freshgate_certificate_expires_seconds", help, &[("listener", listener)], expires);
         }
-        if let Some(snapshot) = self.foundation.snapshot.get() {
-            for (what, count) in snapshot.all() {
-                let help = "Answers that the snapshot had at the start, by what became of them.";
-                gauges.put("freshgate_snapshot_entries", help, &[("what", what)], as_f64(count));
-            }
-            let (help, ignored) = ("Whether the snapshot could not be used at the start.", snapshot.ignored);
-            gauges.put("freshgate_snapshot_ignored", help, &[], as_f64(ignored.into()));
-        }
-        self.foundation.progress.measure(gauges);
+        self.measure_snapshot(gauges);
         for (limit, count) in reached.counts() {
             let help = "How often a bound was reached, by its key in the configuration.";
             gauges.count("freshgate_limit_reached_total", help, &[("limit", limit)], count);
