@@ -431,6 +431,31 @@ fn what_isnt_built_yet_says_so() {
 }
 
 #[test]
+fn where_traces_go_and_what_is_never_keyed() {
+    let url = "expected a URL without a path: gRPC has paths of its own";
+    for (text, expected) in [
+        ("telemetry.otlp = \"http://c:4317\"", ""),
+        ("telemetry.otlp = \"c:4317\"", "telemetry.otlp: "),
+        ("telemetry.otlp = \"http://c:4317/v1/traces\"", url),
+        ("telemetry = { otlp = \"http://c\", sample = 1.5 }", "telemetry.sample: "),
+        ("telemetry = { otlp = \"http://c\", queue = 0 }", "telemetry.queue: "),
+        ("telemetry = { otlp = \"http://c\", timeout = \"1h\" }", "telemetry.timeout: "),
+        ("telemetry = { otlp = \"http://c\", service_name = \"\" }", "expected 1 to 255 characters"),
+        ("telemetry = { otlp = \"http://c\", wrong = 1 }", "telemetry.wrong: unknown key"),
+        ("telemetry = { otlp = \"http://c\", headers = [{ name = \"grpc-x\", value = \"v\" }] }", "are gRPC's own"),
+        ("telemetry = { otlp = \"http://c\", headers = [{ name = \"a\" }] }", "one of value, value_env and value_file"),
+    ] {
+        let found = faults(text);
+        let one = found.len() == usize::from(!expected.is_empty());
+        assert!(one && found.iter().all(|fault| fault.contains(expected)), "{text}: {found:?}");
+    }
+    for field in ["traceparent", "Tracestate", "baggage"] {
+        let found = faults(&format!("{API}key = {{ headers = [\"{field}\"] }}"));
+        assert!(found.len() == 1 && found[0].ends_with("this field can't be part of the key"), "{found:?}");
+    }
+}
+
+#[test]
 fn all_faults_of_a_file_are_told_at_once_in_its_order() {
     let text = "\
 [server]
