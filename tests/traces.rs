@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::time::Duration;
 use support::{Client, Gateway, Origin, Reply, Request};
 
 /// Nobody is there: what is to be sent is lost.
@@ -143,4 +144,20 @@ async fn a_confirmation_puts_nothing_of_a_trace_into_the_store() {
     assert!((confirmed.status, origin.count()) == (200, 2), "{confirmed:?}");
     let hit = client.get("/").await;
     assert!(hit.cache_says("hit") && hit.get("traceresponse").is_none(), "{hit:?}");
+}
+
+#[tokio::test]
+async fn a_collector_that_takes_nothing_holds_up_no_request_and_no_stop() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(); // its connections wait to be accepted
+    let origin = Origin::always(Reply::ok("body")).await;
+    let to = format!("[telemetry]\notlp = \"http://{}\"\ntimeout = \"1m\"\nqueue = 2\n", silent.local_addr().unwrap());
+    let gateway = gateway(&to, &origin, "").await;
+    let mut client = gateway.client().await;
+    for _ in 0..50 {
+        assert_eq!(client.get("/").await.status, 200);
+    }
+    drop(client);
+    // Far less than the minute that a message may take.
+    let stopped = tokio::time::timeout(Duration::from_secs(10), gateway.running.stop()).await;
+    assert_eq!(stopped, Ok(true));
 }

@@ -1,4 +1,7 @@
-"""A collector of traces: OpenTelemetry's own messages, taken by gRPC. Says where it is, then each span it is sent as a line of JSON."""
+"""A collector of traces: OpenTelemetry's own messages, taken by gRPC. Says where it is, then each span it is sent as a line of JSON.
+
+Its arguments: a port (0: a free one), and for TLS the files of a certificate and its key.
+"""
 
 import json
 import sys
@@ -49,7 +52,12 @@ def say(span, about, scope, fields):
 
 server = grpc.server(ThreadPoolExecutor(2))
 trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Traces(), server)
-port = server.add_insecure_port(f"127.0.0.1:{sys.argv[1] if len(sys.argv) > 1 else 0}")
+address = f"127.0.0.1:{sys.argv[1]}"
+if len(sys.argv) > 2:
+    certificate, key = (open(name, "rb").read() for name in sys.argv[2:4])
+    port = server.add_secure_port(address, grpc.ssl_server_credentials([(key, certificate)]))
+else:
+    port = server.add_insecure_port(address)
 server.start()
 print(f"ready {port}", flush=True)
 server.wait_for_termination()

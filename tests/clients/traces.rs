@@ -1,9 +1,11 @@
 //! Traces as a collector gets them: a server of OpenTelemetry's own messages, in Python, which none of us wrote but for its last ten lines.
 
-use crate::support::{Gate, Gateway, Origin, Reply, within};
+use crate::support::process::{ADMIN, Process as Program, command};
+use crate::support::{Authority, Gate, Gateway, Origin, Reply, within};
 use crate::world::{Process, script, wanted};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -16,11 +18,14 @@ struct Collector {
 
 impl Collector {
     fn start(port: u16) -> Collector {
+        Collector::with(port, &[])
+    }
+
+    /// With the files of a certificate and a key.
+    fn with(port: u16, files: &[PathBuf]) -> Collector {
         let mut command = script("collector.py");
-        let process = Process::start({
-            command.arg(port.to_string());
-            command
-        });
+        command.arg(port.to_string()).args(files);
+        let process = Process::start(command);
         let line = process.line();
         let port = line.strip_prefix("ready ").and_then(|port| port.parse().ok());
         Collector { port: port.unwrap_or_else(|| panic!("{line}: {}", process.errors())), process }
@@ -223,4 +228,29 @@ async fn a_collector_that_is_gone_costs_spans_and_nothing_else() {
     })
     .await;
     assert_eq!(lines.await.unwrap()[0]["kind"], "server");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_it_has_to_be_the_collector_that_is_meant() {
+    if !wanted() {
+        return;
+    }
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let pair = authority.pair("collector");
+    let files = [authority.write("cert.pem", &pair.cert), authority.write("key.pem", &pair.key)];
+    let collector = Collector::with(0, &files);
+    let origin = Origin::always(Reply::ok("body")).await;
+    for (trusts, ours) in [(&authority, true), (&stranger, false)] {
+        let to = format!("[telemetry]\notlp = \"https://localhost:{}\"\ntimeout = \"1s\"\n", collector.port);
+        let text = format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{ADMIN}{to}{}", api(&origin, ""));
+        let mut command = command(&authority.write("f.toml", &text), "");
+        command.env("SSL_CERT_FILE", trusts.write("ca.pem", &trusts.pem()));
+        let program = Program::of(command);
+        assert_eq!(program.get("/").await.status, 200);
+        if ours {
+            assert_eq!(of_kind(&collector.spans(2), "server").len(), 1);
+        } else {
+            program.says("the collector doesn't take traces").await;
+        }
+    }
 }

@@ -18,6 +18,7 @@ use crate::trace::{OfRequest, Span, Tracer};
 use arc_swap::ArcSwap;
 use opentelemetry::KeyValue;
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
+use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanExporter as _;
@@ -142,8 +143,12 @@ fn exporter(settings: &Settings) -> Result<SpanExporter, Box<dyn std::error::Err
         .with_tonic()
         .with_endpoint(&settings.otlp)
         .with_timeout(settings.timeout)
-        .with_metadata(MetadataMap::from_headers(fields))
-        .build()?;
+        .with_metadata(MetadataMap::from_headers(fields));
+    if settings.otlp.starts_with("https:") {
+        // By itself it would trust nobody.
+        exporter = exporter.with_tls_config(ClientTlsConfig::new().with_native_roots());
+    }
+    let mut exporter = exporter.build()?;
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     let resource = Resource::builder().with_attribute(version).with_service_name(settings.service_name.clone());
     exporter.set_resource(&resource.build());
