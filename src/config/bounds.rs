@@ -64,6 +64,10 @@ pub(super) const MAX_FILL_TIME: Durations = SECOND..=DAY;
 pub(super) const TOKENS: usize = 1000;
 pub(super) const REDACTED_NAMES: usize = 1000;
 
+// [telemetry]
+pub(super) const TRACE_TIMEOUT: Durations = times(MS, 100)..=MINUTE;
+pub(super) const SPANS: Counts = 1..=1_000_000;
+
 // [[events.source]]
 pub(super) const SOURCES: usize = 64;
 pub(super) const CHANNELS: usize = 64;

@@ -91,6 +91,18 @@ impl Rooms {
         }
     }
 
+    fn measure_snapshot(&self, gauges: &mut Gauges) {
+        if let Some(snapshot) = self.foundation.snapshot.get() {
+            for (what, count) in snapshot.all() {
+                let help = "Answers that the snapshot had at the start, by what became of them.";
+                gauges.put("freshgate_snapshot_entries", help, &[("what", what)], count as f64);
+            }
+            let (help, ignored) = ("Whether the snapshot could not be used at the start.", snapshot.ignored);
+            gauges.put("freshgate_snapshot_ignored", help, &[], f64::from(u8::from(ignored)));
+        }
+        self.foundation.progress.measure(gauges);
+    }
+
     /// What is stored, by API.
     fn measure_store(&self, gauges: &mut Gauges) {
         let (store, in_force) = (&self.foundation.store, self.current.load_full());
@@ -165,14 +177,7 @@ impl Rooms {
         self.measure_store(gauges);
         self.measure_work(gauges);
         self.measure_process(gauges);
-        if let Some(snapshot) = self.foundation.snapshot.get() {
-            for (what, count) in snapshot.all() {
-                let help = "Answers that the snapshot had at the start, by what became of them.";
-                gauges.put("freshgate_snapshot_entries", help, &[("what", what)], count as f64);
-            }
-            let (help, ignored) = ("Whether the snapshot could not be used at the start.", snapshot.ignored);
-            gauges.put("freshgate_snapshot_ignored", help, &[], f64::from(u8::from(ignored)));
-        }
+        self.measure_snapshot(gauges);
         self.reloader.history.measure(gauges);
     }
 }
