@@ -311,7 +311,7 @@ impl Reading<'_> {
 
     /// From the store.
     fn hit(&self, entry: &Entry, kind: Kind, detail: Option<&'static str>, now: Now) -> Answered {
-        entry.tally.tally().hit();
+        entry.hit();
         // What was softly invalidated has no freshness left, however long it would have been fresh.
         let soft = kind == Kind::Stale && entry.standing() == Standing::Outdated;
         let left = ttl(entry, now).map(|left| if soft { left.min(0) } else { left });

@@ -218,7 +218,7 @@ fn stale(
     reason: &'static str,
     now: Now,
 ) -> Answered {
-    entry.tally.tally().hit();
+    entry.hit();
     let detail = Some(reason);
     // RFC 9211 §2.2: what went forward is no hit, wherever the answer comes from.
     let status =
