@@ -9,6 +9,7 @@ mod compress;
 mod deliver;
 mod find;
 mod forward;
+mod list;
 mod object;
 mod outcome;
 mod payer;
@@ -20,12 +21,15 @@ mod stale;
 mod status;
 mod succession;
 mod tunnel;
+mod view;
 mod write;
 
+pub use list::{Bad, Filter, LARGEST_PAGE, Listed, PAGE, Wanted};
 pub use object::{Object, check};
 pub use outcome::{Answered, Kind, Outcome, Step, Whose};
 pub use problem::Problem;
 pub use succession::Succession;
+pub use view::{ContentView, EntryView, Hide};
 
 use crate::auth::{Checked, Found};
 use crate::body::Body;
@@ -88,6 +92,7 @@ pub struct Gateway {
     fills: Arc<Fills>,
     settings: Settings,
     encoders: Encoders,
+    lists: list::Lists,
     clock: Clock,
     /// Writes; a stop waits for them.
     tasks: Tasks,
@@ -107,7 +112,8 @@ impl Gateway {
         tasks: Tasks,
     ) -> Self {
         let encoders = Encoders::new(settings.compressions, Arc::clone(&settings.reached));
-        Gateway { apis, served, store, fills, settings, encoders, clock, tasks, background: Tasks::default() }
+        let (lists, background) = Default::default();
+        Gateway { apis, served, store, fills, settings, encoders, lists, clock, tasks, background }
     }
 
     /// Answers a request that came at `now`, or says what has to be waited for.

@@ -263,6 +263,11 @@ impl Store {
         self.each_shelf(|shelf| shelf.scan(&mut look));
     }
 
+    /// The same without objects.
+    pub fn scan_answers(&self, look: impl FnMut(&[u8], &[Arc<Entry>])) {
+        self.answers.scan(look);
+    }
+
     /// The same for one namespace.
     pub fn scan_namespace(&self, namespace: &str, mut look: impl FnMut(&[u8], &[Arc<Entry>])) {
         let shelf = self.objects.load().get(namespace.as_bytes()).cloned();

@@ -19,7 +19,7 @@ pub use exposition::Gauges;
 pub use lines::Lines;
 pub use logging::{InitError, init};
 pub use record::Record;
-pub use redact::hides;
+pub use redact::{hides, redacted};
 pub use settings::{Format, Settings};
 pub(crate) use timestamp::rfc3339;
 

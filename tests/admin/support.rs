@@ -3,6 +3,7 @@
 use freshgate::admin::{self, ApiView, Guard, House, Inspection, NotReloaded, Proof, Registry, Role, Token, Traffic};
 use freshgate::clock::Clock;
 use freshgate::events::{self, Fired, Refused, Told};
+use freshgate::gateway::{Bad, Listed, Wanted};
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::reached::Reached;
 use freshgate::tasks::Tasks;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Default)]
 pub(crate) struct Double {
     pub(crate) purges: Mutex<Vec<Selector>>,
+    pub(crate) wanted: Mutex<Vec<Wanted>>,
     pub(crate) reasons: Mutex<Vec<String>>,
     pub(crate) last_reload: Mutex<Option<Value>>,
     /// Of the configuration.
@@ -53,7 +55,13 @@ impl Double {
 
 impl Registry for Double {}
 
-impl Inspection for Double {}
+impl Inspection for Double {
+    fn entries(&self, wanted: &Wanted) -> Result<Listed, Bad> {
+        let bad = wanted.filter.api.as_deref().is_some_and(|api| api != "bookstore/v1");
+        self.wanted.lock().unwrap().push(wanted.clone());
+        if bad { Err(Bad { member: "api", why: "nobody".into() }) } else { Ok(Listed { entries: Vec::new(), cursor: None }) }
+    }
+}
 
 impl Traffic for Double {}
 
