@@ -1,12 +1,13 @@
 //! The admin port: who may look, who may change, and what they find.
 //!
 //! A request's way: `server` accepts it and holds the limits, `routes` is the table of what there is, `guard` asks who
-//! is calling before anything else is looked at, `read`, `entries`, `purge`, `events` and `reload` answer. The rest of the house is seen through
+//! is calling before anything else is looked at, `read`, `entries`, `explain`, `purge`, `events` and `reload` answer. The rest of the house is seen through
 //! [`House`] only. Every error is a `problem`.
 
 mod body;
 mod entries;
 mod events;
+mod explain;
 mod guard;
 mod house;
 mod lockout;

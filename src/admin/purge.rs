@@ -54,7 +54,7 @@ pub(super) async fn selected(
     applied(house, By(by.0, peer.0.address), selector).await
 }
 
-fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
     let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
     let kind = kinds.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();

@@ -4,7 +4,7 @@ use super::guard::{self, Guard, at_least};
 use super::house::House;
 use super::problem::Problem;
 use super::settings::Role::{Administrator, Operator, Viewer};
-use super::{entries, events, purge, read, reload};
+use super::{entries, events, explain, purge, read, reload};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -53,6 +53,7 @@ fn guarded() -> Routes {
         .route("/v1/purge", at_least(Operator, post(purge::selected)))
         .route("/v1/events", at_least(Operator, post(events::take).options(events::handshake)))
         .route("/v1/entries", at_least(Viewer, get(entries::list)))
+        .route("/v1/explain", at_least(Viewer, post(explain::explain)))
         .route("/v1/config", at_least(Viewer, get(read::config)))
         .route("/v1/config/reload", at_least(Administrator, post(reload::reload)))
 }
@@ -63,7 +64,6 @@ fn later() -> Routes {
     Router::new()
         .route("/v1/apis/{name}/{version}", administrator(put(not_yet).delete(not_yet)))
         .route("/v1/apis/{name}/{version}", at_least(Operator, patch(not_yet)))
-        .route("/v1/explain", at_least(Viewer, post(not_yet)))
         .route("/v1/audit", administrator(get(not_yet)))
         .route("/openapi.json", at_least(Viewer, get(not_yet)))
         .route("/", at_least(Viewer, get(not_yet)))

@@ -7,6 +7,8 @@ mod asked;
 mod authenticate;
 mod compress;
 mod deliver;
+mod explain;
+mod fallback;
 mod find;
 mod forward;
 mod list;
@@ -24,6 +26,9 @@ mod tunnel;
 mod view;
 mod write;
 
+pub use explain::{
+    Around, Asked as Explainable, AskedFields, CallerView, Explained, GivenCaller, KeyView, RequestView, StepView, VerdictView,
+};
 pub use list::{Bad, Filter, LARGEST_PAGE, Listed, PAGE, Wanted};
 pub use object::{Object, check};
 pub use outcome::{Answered, Kind, Outcome, Step, Whose};
@@ -39,11 +44,10 @@ use crate::encode::Encoders;
 use crate::fill::{Comer, Fills};
 use crate::policy::{Apis, Mounted};
 use crate::reached::{Bound, Reached};
-use crate::rfc9111;
 use crate::store::{Payer, Store, Tally};
 use crate::tasks::Tasks;
 use crate::upstream::{AskError, Origin};
-use admit::{Admitted, admit, is_query};
+use admit::{Admitted, Way, admit};
 use asked::Asked;
 use authenticate::{accept, authenticate, within_rate};
 use http::{Method, Request, StatusCode};
@@ -168,15 +172,11 @@ impl Gateway {
         if let Some(upgrade) = admitted.upgrade.take() {
             return Step::later(self.tunnel(admitted, body, upgrade, client)).of(whose);
         }
-        let step = match admitted.method {
-            Method::GET | Method::HEAD => self.read(admitted, body, client, comer, now),
-            _ if is_query(&admitted.method) && admitted.routed.rules.cache => {
-                Step::later(self.query(admitted, body, client, comer))
-            }
-            _ if admitted.routed.rules.safe || rfc9111::is_safe(&admitted.method) => {
-                Step::later(self.pass(admitted, body, client, read::METHOD, None))
-            }
-            _ => Step::later(self.change(admitted, body, client)),
+        let step = match admitted.way() {
+            Way::Read => self.read(admitted, body, client, comer, now),
+            Way::Query => Step::later(self.query(admitted, body, client, comer)),
+            Way::Pass => Step::later(self.pass(admitted, body, client, read::METHOD, None)),
+            Way::Change => Step::later(self.change(admitted, body, client)),
         };
         step.of(whose)
     }

@@ -1,6 +1,6 @@
 //! What is stored, and what would happen to a request.
 
-use crate::gateway::{Bad, Listed, Wanted};
+use crate::gateway::{Bad, Explainable, Explained, Listed, Wanted};
 
 /// What is stored, and what would happen to a request.
 pub trait Inspection {
@@ -9,4 +9,10 @@ pub trait Inspection {
     /// # Errors
     /// Which member of `wanted` is wrong.
     fn entries(&self, wanted: &Wanted) -> Result<Listed, Bad>;
+
+    /// What would happen to a request, and why; nothing happens.
+    ///
+    /// # Errors
+    /// Which member of `asked` is no part of a request.
+    fn explain(&self, asked: &Explainable) -> Result<Explained, Bad>;
 }
