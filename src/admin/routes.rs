@@ -4,7 +4,7 @@ use super::guard::{self, Guard, at_least};
 use super::house::House;
 use super::problem::Problem;
 use super::settings::Role::{Administrator, Operator, Viewer};
-use super::{apis, audit, events, openapi, purge, read, reload, traffic};
+use super::{apis, audit, entries, events, explain, openapi, purge, read, reload, traffic};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -55,6 +55,8 @@ fn guarded() -> Routes {
         .route("/v1/cache", at_least(Administrator, delete(purge::everything)))
         .route("/v1/purge", at_least(Operator, post(purge::selected)))
         .route("/v1/events", at_least(Operator, post(events::take).options(events::handshake)))
+        .route("/v1/entries", at_least(Viewer, get(entries::list)))
+        .route("/v1/explain", at_least(Viewer, post(explain::explain)))
         .route("/v1/config", at_least(Viewer, get(read::config)))
         .route("/v1/config/reload", at_least(Administrator, post(reload::reload)))
         .route("/openapi.json", at_least(Viewer, get(openapi::openapi)))
@@ -64,8 +66,6 @@ fn guarded() -> Routes {
 /// What is documented and not there yet: 501 for those who could use it.
 fn later() -> Routes {
     Router::new()
-        .route("/v1/entries", at_least(Viewer, get(not_yet)))
-        .route("/v1/explain", at_least(Viewer, post(not_yet)))
         .route("/", at_least(Viewer, get(not_yet)))
         .route("/session", at_least(Viewer, post(not_yet).delete(not_yet)))
 }
