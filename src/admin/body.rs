@@ -1,8 +1,8 @@
-//! A request's body, within a size and a time.
+//! A request's body, within a size and a time, and of the right kind.
 
 use super::problem::Problem;
 use axum::body::Body;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::time::Duration;
@@ -24,4 +24,16 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly", detail))
         }
     }
+}
+
+/// 415 for a body that doesn't say that it is JSON. A form of another site's can't say so.
+pub(super) fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    let kind = kinds.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if kinds.next().is_none() && essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let detail = "Content-Type must be application/json";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body must be JSON", detail))
 }

@@ -1,14 +1,15 @@
 //! The admin port: who may look, who may change, and what they find.
 //!
 //! A request's way: `server` accepts it and holds the limits, `routes` is the table of what there is, `guard` asks who
-//! is calling before anything else is looked at, `read`, `purge`, `events` and `reload` answer. The rest of the house is seen through
-//! [`House`] only. Every error is a `problem`.
+//! is calling before anything else is looked at, `read`, `purge`, `events` and `reload` answer. Browsers load the `panel` and sign in with a
+//! `session`. The rest of the house is seen through [`House`] only. Every error is a `problem`.
 
 mod body;
 mod events;
 mod guard;
 mod house;
 mod lockout;
+mod panel;
 mod problem;
 mod purge;
 mod read;
@@ -16,12 +17,14 @@ mod reload;
 mod routes;
 mod selector;
 mod server;
+mod session;
+mod sessions;
 mod settings;
 mod tokens;
 
 pub use guard::{Guard, Unheard, is_of_another_site};
 pub use house::{ApiView, House, Inspection, NotReloaded, Registry, Traffic};
-pub use settings::{Proof, Role, Settings, Token};
+pub use settings::{Proof, Role, SessionTimes, Settings, Token};
 
 use crate::reached::Reached;
 use crate::tasks::Tasks;

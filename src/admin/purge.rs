@@ -1,6 +1,6 @@
 //! The calls that purge, each with its line in the audit.
 
-use super::body;
+use super::body::{self, must_be_json};
 use super::guard::Peer;
 use super::house::House;
 use super::problem::Problem;
@@ -10,7 +10,7 @@ use super::settings::Role;
 use super::tokens::Caller;
 use crate::purge::{BadSelector, Purged, Selector, Target};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -52,17 +52,6 @@ pub(super) async fn selected(
         by.needs(Role::Administrator)?;
     }
     applied(house, By(by.0, peer.0.address), selector).await
-}
-
-fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
-    let kind = kinds.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    if kinds.next().is_none() && essence.eq_ignore_ascii_case("application/json") {
-        return Ok(());
-    }
-    let detail = "Content-Type must be application/json";
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body must be JSON", detail))
 }
 
 /// Who purges, from where.

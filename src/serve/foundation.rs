@@ -64,12 +64,14 @@ impl Foundation {
         let settings = fill_settings(&config.cache, limits);
         let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone(), Arc::clone(&reached));
         let ids = apis.iter().map(|m| Arc::clone(&m.id));
+        let guard = admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached));
+        guard.sessions_last(&config.admin.sessions);
         Arc::new(Foundation {
             store,
             fills,
             telemetry: Arc::new(Telemetry::new(&config.log, ids, lines, clock.clone())),
             budget: budget(limits.origin_requests, Bound::OriginRequests),
-            guard: Arc::new(admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached))),
+            guard: Arc::new(guard),
             objects: Arc::new(objects::Lasting::new(
                 admin::Guard::new(object_tokens(config), clock.clone(), Arc::clone(&reached)),
                 config.objects.as_ref(),

@@ -1,0 +1,82 @@
+//! `/session`: how a browser signs in with a token, asks who it is, and signs out.
+
+use super::body::{self, must_be_json};
+use super::guard::{Guard, InSession, Peer};
+use super::problem::Problem;
+use super::selector::Object;
+use super::settings::Role;
+use super::tokens::Caller;
+use axum::extract::Request;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Bytes of the body with a token.
+const BODY_LIMIT: usize = 4 << 10;
+
+/// The body of `POST /session`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignIn {
+    token: String,
+}
+
+/// Who is signed in.
+#[derive(Debug, Serialize)]
+pub(super) struct SignedIn {
+    /// `name` of the token.
+    name: String,
+    /// What it may do.
+    role: Role,
+    /// What calls other than GET and HEAD must send as `X-Freshgate-CSRF`; `null` for who shows a token or a certificate with each call.
+    csrf: Option<String>,
+}
+
+/// `POST /session`.
+pub(super) async fn sign_in(
+    Extension(guard): Extension<Arc<Guard>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, content) = request.into_parts();
+    guard.must_be_at_home(&head.headers, &peer)?;
+    must_be_json(&head.headers)?;
+    let content = body::read(content, BODY_LIMIT).await?;
+    // What is wrong is not repeated: it may be the token.
+    let asked: Result<Object<SignIn>, _> = serde_json::from_slice(&content);
+    let Object(SignIn { token }) = asked.map_err(|_| Problem::bad_request("expected {\"token\": \"…\"}"))?;
+    let begun = guard.sign_in(token.trim().as_bytes(), &peer)?;
+    let (name, role) = (begun.caller.name, begun.caller.role);
+    tracing::info!(target: "audit", token = %name, peer = %peer.address, role = role.name(), "sign-in");
+    let signed_in = SignedIn { name, role, csrf: Some(begun.session.second) };
+    Ok((cookie(&peer, &begun.session.id, ""), Json(signed_in)).into_response())
+}
+
+/// `GET /session`.
+pub(super) async fn whoami(by: Extension<Caller>, session: Option<Extension<InSession>>) -> Json<SignedIn> {
+    let csrf = session.map(|session| session.0.second);
+    Json(SignedIn { name: by.0.name, role: by.0.role, csrf })
+}
+
+/// `DELETE /session`.
+pub(super) async fn sign_out(
+    Extension(guard): Extension<Arc<Guard>>,
+    Extension(peer): Extension<Peer>,
+    by: Extension<Caller>,
+    session: Option<Extension<InSession>>,
+) -> impl IntoResponse {
+    if let Some(session) = session {
+        guard.sign_out(&session.id);
+        tracing::info!(target: "audit", token = %by.name, peer = %peer.address, "sign-out");
+    }
+    (StatusCode::NO_CONTENT, cookie(&peer, "", "; Max-Age=0"))
+}
+
+/// Scripts don't see it, and it is sent with requests that pages of this site have made, and no others (RFC 6265bis §5.6.7).
+fn cookie(peer: &Peer, id: &str, more: &str) -> [(HeaderName, String); 1] {
+    let secure = if peer.encrypted { "; Secure" } else { "" };
+    let text = format!("{}={id}; Path=/; HttpOnly; SameSite=Strict{secure}{more}", peer.cookie());
+    [(header::SET_COOKIE, text)]
+}
