@@ -59,6 +59,7 @@ function frame(where) {
   if (session === null) return;
   const link = (page) => h("a", { href: `#/${page}`, "aria-current": page === where.page ? "page" : null }, NAMES[page]);
   fill(at("nav"), Object.keys(PAGES).filter((page) => page !== "audit" || may("audit")).map(link));
+  at("nav").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   fill(
     at("who"),
     h("span", { class: "role", title: `Signed in with the token ${session.name}` }, session.name, h("small", {}, session.role)),

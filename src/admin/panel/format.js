@@ -7,6 +7,7 @@ const one = number({ maximumFractionDigits: 1 });
 const three = number({ maximumSignificantDigits: 3 });
 const percent = number({ style: "percent", maximumFractionDigits: 1 });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 /** What stands for something that isn't known, or hasn't been counted. */
@@ -46,6 +47,7 @@ export const span = known((seconds) => {
 });
 
 export const when = known((time) => moment.format(new Date(time)));
+export const hourMinute = known((unix) => hour.format(new Date(unix * 1000)));
 export const clockTime = known((unix) => clock.format(new Date(unix * 1000)));
 
 /** `1 entry`, `2 entries`. */

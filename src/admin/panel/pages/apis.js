@@ -22,7 +22,7 @@ const COLUMNS = [
   { name: "Entries", class: "number" },
   { name: "Memory", class: "number" },
   { name: "Health" },
-  { name: "Actions" },
+  { name: "Actions", class: "actions" },
 ];
 
 export function show(main, _place, signal) {

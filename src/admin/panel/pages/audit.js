@@ -54,7 +54,7 @@ async function records(list, search, found, signal) {
 }
 
 function row({ time, actor, role, peer, action, target, result, details }) {
-  const cell = (label, ...content) => h("td", { "data-label": label }, content);
+  const cell = (label, ...content) => h("td", { "data-label": label }, h("span", {}, content));
   const more = Object.entries(details ?? {}).map(([name, value]) => h("span", { class: "chip" }, `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`));
   return h(
     "tr",

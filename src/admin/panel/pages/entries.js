@@ -18,7 +18,7 @@ const COLUMNS = [
   { name: "Fresh for", class: "number" },
   { name: "Size", class: "number" },
   { name: "Hits", class: "number" },
-  { name: "Actions" },
+  { name: "Actions", class: "actions" },
 ];
 
 export function show(main, place, signal) {
@@ -77,7 +77,7 @@ async function results(list, found, asked, signal) {
       const shown = body.childElementCount;
       next.hidden = !data.cursor;
       next.onclick = () => page(data.cursor);
-      text(found, data.cursor ? `The first ${count(shown)}` : many(shown, "entry", "entries"));
+      text(found, data.cursor ? `${count(shown)} shown, and there are more` : many(shown, "entry", "entries"));
       if (shown === 0) return fill(list, nothing(asked));
       if (!element.isConnected) fill(list, element, h("p", { class: "more" }, next));
     } catch (error) {

@@ -2,7 +2,7 @@
 
 import uPlot from "../uplot/uPlot.esm.js";
 import { fill, h, text } from "../dom.js";
-import { clockTime } from "../format.js";
+import { clockTime, hourMinute } from "../format.js";
 
 /** Rows of the table: the newest samples, one in a minute. */
 const ROWS = 15;
@@ -11,9 +11,9 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 /**
  * `lines`: `[{ name, key, colour }]`, of which `key` is a member of a sample. `write` puts a value into words.
- * `ratio`: the scale is 0 to 1. `log`: it is logarithmic.
+ * `ratio`: the scale is 0 to 1. `log`: it is logarithmic. `bytes`: its steps are powers of two.
  */
-export function chart({ title, lines, write, ratio, log }) {
+export function chart({ title, lines, write, ratio, log, bytes }) {
   const holder = h("div", { class: "plot", role: "img" });
   const values = lines.map((line) => h("dd", {}));
   const legend = h("dl", { class: "legend" }, lines.map((line, n) => h("div", {}, h("dt", { class: `mark ${line.colour}` }, line.name), values[n])));
@@ -26,7 +26,7 @@ export function chart({ title, lines, write, ratio, log }) {
 
   const draw = () => {
     plot?.destroy();
-    plot = new uPlot(options({ lines, write, ratio, log }, holder), plotted(data, log), fill(holder));
+    plot = new uPlot(options({ lines, write, ratio, log, bytes }, holder), plotted(data, log), fill(holder));
   };
   const plotted = (samples, positive) => [samples.t, ...lines.map(({ key }) => (positive ? samples[key].map((n) => (n > 0 ? n : null)) : samples[key]))];
   const words = () => {
@@ -61,9 +61,18 @@ export function chart({ title, lines, write, ratio, log }) {
 
 const HEIGHT = 170;
 
-function options({ lines, write, ratio, log }, holder) {
+/** The powers of ten from below `low` to above `high`. */
+function decades(low, high) {
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  return Array.from({ length: last - first + 1 }, (_, n) => 10 ** (first + n));
+}
+
+const POWERS = Array.from({ length: 50 }, (_, n) => 2 ** n);
+
+function options({ lines, write, ratio, log, bytes }, holder) {
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
   const most = (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1];
+  const steps = log ? { splits: (_plot, _axis, low, high) => decades(low, high), filter: (_plot, numbers) => numbers } : bytes ? { incrs: POWERS } : {};
   return {
     width: holder.clientWidth || 400,
     height: HEIGHT,
@@ -71,8 +80,8 @@ function options({ lines, write, ratio, log }, holder) {
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
     scales: { y: ratio ? { range: [0, 1] } : log ? { distr: 3 } : { range: most } },
     axes: [
-      { ...axis, size: 28, values: (_plot, times) => times.map((time) => clockTime(time).replace(/(\d\d:\d\d):\d\d/, "$1")) },
-      { ...axis, size: 62, values: (_plot, numbers) => numbers.map((n) => (n === null ? "" : write(n))) },
+      { ...axis, size: 28, values: (_plot, times) => times.map((time) => hourMinute(time)) },
+      { ...axis, ...steps, size: 62, values: (_plot, numbers) => numbers.map((n) => (n === null ? "" : write(n))) },
     ],
     series: [{}, ...lines.map((line) => ({ label: line.name, stroke: colour(`--${line.colour}`), width: 1.75, points: { show: false }, spanGaps: false }))],
   };

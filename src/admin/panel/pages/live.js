@@ -24,7 +24,7 @@ const CHARTS = [
       { name: "Origin, 99 %", key: "origin_ms_p99", colour: "series-5" },
     ],
   },
-  { title: "Memory", write: size, lines: [{ name: "Stored", key: "bytes", colour: "series-1" }] },
+  { title: "Memory", write: size, bytes: true, lines: [{ name: "Stored", key: "bytes", colour: "series-1" }] },
   { title: "Entries", write: compact, lines: [{ name: "Stored", key: "entries", colour: "series-1" }] },
   { title: "Evictions and invalidations per second", write: rate, lines: [{ name: "Evictions", key: "evictions", colour: "series-3" }, { name: "Invalidations", key: "invalidations", colour: "series-2" }] },
 ];

@@ -37,6 +37,7 @@ export function show(main, begin) {
       { class: "signin", novalidate: true, on: { submit } },
       h("h1", {}, h("img", { src: "/panel/icon.svg", alt: "", width: "28", height: "28" }), "Freshgate"),
       h("p", { class: "lead" }, "Sign in to see and change what this gateway caches."),
+      h("input", { type: "text", autocomplete: "username", value: "freshgate", hidden: true, "aria-hidden": "true", tabindex: "-1" }),
       token.element,
       go,
       said,

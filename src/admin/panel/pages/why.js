@@ -24,10 +24,10 @@ export function show(main, place, signal) {
   const fields = {
     method: field("Method", h("select", {}, METHODS.map((name) => h("option", { value: name, selected: name === place.query.get("method") }, name)))),
     url: field("URL", text({ placeholder: "/bookstore/v1/books/1", value: place.query.get("url") ?? "", required: true }), { hint: "A path with its query, or a whole URL.", wide: true }),
-    headers: field("Header fields", h("textarea", { rows: 3, spellcheck: "false", placeholder: "Accept: application/json" }), { hint: "One in a line. Name: value", wide: true }),
-    user: field("Caller", text({ placeholder: "none" }), { hint: "As whom, without showing their credentials. Empty: as the header fields say." }),
+    address: field("Client’s address", text({ placeholder: "any" })),
+    headers: field("Header fields", h("textarea", { rows: 2, spellcheck: "false", placeholder: "Accept: application/json" }), { hint: "One in a line. Name: value", wide: true }),
+    user: field("Caller", text({ placeholder: "as the header fields say" }), { hint: "As whom, without their credentials." }),
     rights: field("Rights of the caller", text({ placeholder: "read, write" }), { hint: "Separated by commas." }),
-    address: field("Address of the client", text({ placeholder: "any" })),
   };
   const result = h("section", { class: "result", "aria-live": "polite", "aria-label": "Answer" });
   const submit = async (event) => {
@@ -45,7 +45,7 @@ export function show(main, place, signal) {
   fill(
     main,
     h("div", { class: "heading" }, h("h1", {}, title), h("p", { class: "found" }, "What would happen to a request. Nothing is sent to an origin, nothing is stored.")),
-    h("form", { class: "edit-form", novalidate: true, on: { submit } }, h("div", { class: "fields" }, Object.values(fields).map((one) => one.element)), h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Explain"))),
+    h("form", { class: "edit-form full", novalidate: true, on: { submit } }, h("div", { class: "fields ask-fields" }, Object.values(fields).map((one) => one.element)), h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Explain"))),
     result,
   );
   if (fields.url.control.value) submit();
