@@ -9,6 +9,7 @@ mod events;
 mod guard;
 mod house;
 mod lockout;
+mod openapi;
 mod panel;
 mod problem;
 mod purge;

@@ -5,6 +5,26 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+/// An error (RFC 9457). Some have more members, which say where the fault is.
+#[derive(ToSchema)]
+#[schema(as = Problem, example = json!({
+    "type": "urn:freshgate:problem:no-such-api", "title": "No such API", "status": 404,
+    "detail": "there is no API `shop/v2`; write it as name/version",
+}))]
+#[expect(dead_code, reason = "it is read by its description only")]
+pub(super) struct Shape {
+    /// Which kind of problem it is, as a name that stays.
+    #[schema(pattern = "^urn:freshgate:problem:[a-z-]+$")]
+    r#type: String,
+    /// The same for every problem of that kind.
+    title: String,
+    /// The answer's status.
+    status: u16,
+    /// What was wrong this time.
+    detail: String,
+}
 
 /// One error on its way to a client.
 #[derive(Debug)]

@@ -12,19 +12,44 @@ use crate::purge::{BadSelector, Purged, Selector, Target};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 /// Bytes of a request's body.
 const BODY_LIMIT: usize = 64 << 10;
 /// Scans run one at a time, also those whose client has left.
 static SCANS: Semaphore = Semaphore::const_new(1);
 
-type Answer = Result<Json<Value>, Problem>;
+/// What a purge has done.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Done {
+    /// How many stored answers that was, or would have been; `null` where counting would cost a scan.
+    invalidated: Option<u64>,
+    /// Its place among all invalidations of this process.
+    epoch: u64,
+}
 
-/// `DELETE /v1/apis/{name}/{version}/cache`.
+type Answer = Result<Json<Done>, Problem>;
+
+/// Clears one API and version.
+#[utoipa::path(
+    delete,
+    path = "/v1/apis/{name}/{version}/cache",
+    tag = "purge",
+    extensions(("x-role" = json!("operator"))),
+    params(
+        ("name" = String, Path, description = "The API's name"),
+        ("version" = String, Path, description = "The API's version"),
+    ),
+    responses(
+        (status = 200, description = "It is cleared", body = Done),
+        (status = 400, description = "Not UTF-8"),
+        (status = 404, description = "There is none"),
+    ),
+)]
 pub(super) async fn api(State(house): TheHouse, by: Extension<Caller>, peer: Extension<Peer>, named: Named) -> Answer {
     let (name, version) = named_api(named)?;
     let target = Target::Api(format!("{name}/{version}"));
@@ -32,13 +57,37 @@ pub(super) async fn api(State(house): TheHouse, by: Extension<Caller>, peer: Ext
     applied(house, By(by.0, peer.0.address), selector).await
 }
 
-/// `DELETE /v1/cache`.
+/// Clears everything.
+#[utoipa::path(
+    delete,
+    path = "/v1/cache",
+    tag = "purge",
+    extensions(("x-role" = json!("administrator"))),
+    responses((status = 200, description = "It is cleared", body = Done)),
+)]
 pub(super) async fn everything(State(house): TheHouse, by: Extension<Caller>, peer: Extension<Peer>) -> Answer {
     let selector = Selector { target: Target::All, api: None, soft: false, dry_run: false };
     applied(house, By(by.0, peer.0.address), selector).await
 }
 
-/// `POST /v1/purge`.
+/// Purges what a selector names.
+///
+/// Exactly one of `path`, `prefix`, `tag`, `user`, `api` and `all` (which needs an administrator) says what; `api` beside another one narrows that
+/// to one API. Complete when it is answered.
+#[utoipa::path(
+    post,
+    path = "/v1/purge",
+    tag = "purge",
+    extensions(("x-role" = json!("operator"))),
+    request_body = selector::Purge,
+    responses(
+        (status = 200, description = "It is invalidated", body = Done),
+        (status = 400, description = "No selector"),
+        (status = 404, description = "No such API, or none on that path"),
+        (status = 415, description = "Not JSON"),
+        (status = 500, description = "The scan failed"),
+    ),
+)]
 pub(super) async fn selected(
     State(house): TheHouse,
     by: Extension<Caller>,
@@ -60,7 +109,7 @@ struct By(Caller, SocketAddr);
 async fn applied(house: Arc<dyn House>, by: By, selector: Selector) -> Answer {
     let purged = if selector.dry_run { scanned(house, by, selector).await? } else { purged(&*house, &by, &selector) };
     match purged {
-        Ok(Purged { invalidated, epoch }) => Ok(Json(json!({ "invalidated": invalidated, "epoch": epoch }))),
+        Ok(Purged { invalidated, epoch }) => Ok(Json(Done { invalidated, epoch })),
         Err(bad) => Err(refused(&bad)),
     }
 }

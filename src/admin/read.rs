@@ -7,45 +7,130 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 pub(super) type TheHouse = State<Arc<dyn House>>;
 
 /// The `{name}/{version}` of a path.
 pub(super) type Named = Result<Path<(String, String)>, PathRejection>;
 
-pub(super) async fn livez() -> Json<Value> {
-    Json(json!({ "status": "alive" }))
+/// It is there.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Alive {
+    /// `alive`.
+    status: &'static str,
 }
 
-pub(super) async fn readyz(State(house): TheHouse) -> Result<Json<Value>, Problem> {
+/// Whether the process lives.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "health",
+    security(()),
+    responses((status = 200, description = "It does", body = Alive)),
+)]
+pub(super) async fn livez() -> Json<Alive> {
+    Json(Alive { status: "alive" })
+}
+
+/// It takes requests.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// `ready`.
+    status: &'static str,
+    /// What came of the last reload, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    reload: Option<Value>,
+}
+
+/// Whether requests may be sent here.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    security(()),
+    responses(
+        (status = 200, description = "They may", body = Ready),
+        (status = 503, description = "Not yet, or no more"),
+    ),
+)]
+
+pub(super) async fn readyz(State(house): TheHouse) -> Result<Json<Ready>, Problem> {
     let Err(reasons) = house.ready() else {
-        let mut status = json!({ "status": "ready" });
-        if let Some(reload) = house.last_reload() {
-            status["reload"] = reload;
-        }
-        return Ok(Json(status));
+        return Ok(Json(Ready { status: "ready", reload: house.last_reload() }));
     };
     let detail = reasons.join("; ");
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready", detail)
         .member("reasons", json!(reasons)))
 }
 
+/// All metrics, in Prometheus' text format (0.0.4).
+///
+/// Public where `admin.metrics_public` says so.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "look",
+    extensions(("x-role" = json!("viewer"))),
+    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain")),
+)]
 pub(super) async fn metrics(State(house): TheHouse) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], house.metrics()).into_response()
 }
 
-pub(super) async fn apis(State(house): TheHouse) -> Json<Value> {
-    Json(json!({ "apis": house.apis() }))
+/// Every API.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ApiList {
+    /// In the order of the file.
+    apis: Vec<ApiView>,
 }
 
+/// Every API and version, with its settings and what the cache does for it.
+#[utoipa::path(
+    get,
+    path = "/v1/apis",
+    tag = "apis",
+    extensions(("x-role" = json!("viewer"))),
+    responses((status = 200, description = "The APIs", body = ApiList)),
+)]
+pub(super) async fn apis(State(house): TheHouse) -> Json<ApiList> {
+    Json(ApiList { apis: house.apis() })
+}
+
+/// One API and version.
+#[utoipa::path(
+    get,
+    path = "/v1/apis/{name}/{version}",
+    tag = "apis",
+    extensions(("x-role" = json!("viewer"))),
+    params(
+        ("name" = String, Path, description = "The API's name"),
+        ("version" = String, Path, description = "The API's version"),
+    ),
+    responses(
+        (status = 200, description = "The API", body = ApiView),
+        (status = 400, description = "Not UTF-8"),
+        (status = 404, description = "There is none"),
+    ),
+)]
 pub(super) async fn api(State(house): TheHouse, named: Named) -> Result<Json<ApiView>, Problem> {
     let (name, version) = named_api(named)?;
     house.api(&name, &version).map(Json).ok_or_else(|| no_such_api(&format!("{name}/{version}")))
 }
 
+/// The configuration in force, in the file's own terms, secrets left out.
+#[utoipa::path(
+    get,
+    path = "/v1/config",
+    tag = "configuration",
+    extensions(("x-role" = json!("viewer"))),
+    responses((status = 200, description = "The configuration", body = Object)),
+)]
 pub(super) async fn config(State(house): TheHouse) -> Json<Value> {
     Json(house.config())
 }

@@ -10,7 +10,20 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
-/// `POST /v1/config/reload`. It is carried to its end whether or not its client waits for that.
+/// Reads the configuration again and takes it over, all of it or nothing.
+#[utoipa::path(
+    post,
+    path = "/v1/config/reload",
+    tag = "configuration",
+    extensions(("x-role" = json!("administrator"))),
+    responses(
+        (status = 200, description = "It is in force; what has changed", body = Object),
+        (status = 409, description = "This gateway has no file, or stops"),
+        (status = 422, description = "The configuration has faults, in `faults`; nothing has changed"),
+        (status = 500, description = "The reload could not be run"),
+    ),
+)]
+// It is carried to its end whether or not its client waits for that.
 pub(super) async fn reload(
     State(house): TheHouse,
     by: Extension<Caller>,

@@ -4,7 +4,7 @@ use super::guard::{self, Guard, at_least};
 use super::house::House;
 use super::problem::Problem;
 use super::settings::Role::{Administrator, Operator, Viewer};
-use super::{events, panel, purge, read, reload, session};
+use super::{events, openapi, panel, purge, read, reload, session};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -65,6 +65,7 @@ fn guarded() -> Routes {
         .route("/v1/events", at_least(Operator, post(events::take).options(events::handshake)))
         .route("/v1/config", at_least(Viewer, get(read::config)))
         .route("/v1/config/reload", at_least(Administrator, post(reload::reload)))
+        .route("/openapi.json", at_least(Viewer, get(openapi::openapi)))
 }
 
 /// What is documented and not there yet: 501 for those who could use it.
@@ -76,7 +77,6 @@ fn later() -> Routes {
         .route("/v1/entries", at_least(Viewer, get(not_yet)))
         .route("/v1/explain", at_least(Viewer, post(not_yet)))
         .route("/v1/audit", administrator(get(not_yet)))
-        .route("/openapi.json", at_least(Viewer, get(not_yet)))
 }
 
 async fn not_yet() -> Problem {

@@ -1,11 +1,15 @@
 //! A selector as JSON says it, read from the body of `POST /v1/purge`.
 
+use super::openapi;
 use crate::purge::{Selector, Target};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 use std::fmt;
 use std::marker::PhantomData;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// The selector that `body` means, or which member is wrong and why.
 pub(super) fn parsed(body: &[u8]) -> Result<Selector, String> {
@@ -33,6 +37,42 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
         }
 
         deserializer.deserialize_map(Members(PhantomData))
+    }
+}
+
+/// The body of `POST /v1/purge` as it is described. What reads it is [`Asked`], whose errors say more.
+pub(super) struct Purge;
+
+impl ToSchema for Purge {}
+
+impl PartialSchema for Purge {
+    fn schema() -> RefOr<Schema> {
+        let path = json!({ "type": "string", "pattern": "^/", "description": "A public path." });
+        let name = json!({ "type": ["string", "null"], "minLength": 1 });
+        let given = json!({ "type": "string", "minLength": 1 });
+        let one = |what: &str, schema: &Value, narrowed: &[&str], says: &str| {
+            let mut members = json!({
+                what: schema,
+                "soft": { "type": "boolean", "default": false, "description": "Only marks it stale." },
+                "dry_run": { "type": "boolean", "default": false, "description": "Only counts." },
+            });
+            narrowed.iter().for_each(|member| members[*member] = name.clone());
+            json!({
+                "type": "object",
+                "description": says,
+                "properties": members,
+                "required": [what],
+                "additionalProperties": false,
+            })
+        };
+        openapi::schema(json!({ "oneOf": [
+            one("path", &path, &["host", "api"], "One path, with every query and variant."),
+            one("prefix", &path, &["host", "api"], "A path and everything below it."),
+            one("tag", &given, &["api"], "What has this tag."),
+            one("user", &given, &["api"], "What this caller has asked for."),
+            one("api", &given, &[], "One API, `name/version`."),
+            one("all", &json!({ "type": "boolean", "enum": [true] }), &[], "Everything; needs an administrator."),
+        ] }))
     }
 }
 

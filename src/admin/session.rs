@@ -12,19 +12,21 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// Bytes of the body with a token.
 const BODY_LIMIT: usize = 4 << 10;
 
 /// The body of `POST /session`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SignIn {
+pub(super) struct SignIn {
+    /// A secret of `[[admin.tokens]]`.
     token: String,
 }
 
 /// Who is signed in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SignedIn {
     /// `name` of the token.
     name: String,
@@ -34,7 +36,25 @@ pub(super) struct SignedIn {
     csrf: Option<String>,
 }
 
-/// `POST /session`.
+/// Signs a browser in with a token.
+///
+/// The answer sets a cookie that scripts don't see. Calls with it, other than GET and HEAD, need `X-Freshgate-CSRF` with the `csrf` of this answer.
+#[utoipa::path(
+    post,
+    path = "/session",
+    tag = "session",
+    security(()),
+    request_body = SignIn,
+    responses(
+        (status = 200, description = "Signed in", body = SignedIn, headers(("Set-Cookie" = String, description = "The session"))),
+        (status = 400, description = "No body with a token"),
+        (status = 401, description = "Not a token of this gateway"),
+        (status = 403, description = "Another site's page asks"),
+        (status = 415, description = "Not JSON"),
+        (status = 429, description = "Too many wrong tokens came from this address; Retry-After tells how long to wait"),
+        (status = 503, description = "No session can begin, or the call took too long"),
+    ),
+)]
 pub(super) async fn sign_in(
     Extension(guard): Extension<Arc<Guard>>,
     Extension(peer): Extension<Peer>,
@@ -54,13 +74,27 @@ pub(super) async fn sign_in(
     Ok((cookie(&peer, &begun.session.id, ""), Json(signed_in)).into_response())
 }
 
-/// `GET /session`.
+/// Says who asks.
+#[utoipa::path(
+    get,
+    path = "/session",
+    tag = "session",
+    extensions(("x-role" = json!("viewer"))),
+    responses((status = 200, description = "Who is signed in", body = SignedIn)),
+)]
 pub(super) async fn whoami(by: Extension<Caller>, session: Option<Extension<InSession>>) -> Json<SignedIn> {
     let csrf = session.map(|session| session.0.second);
     Json(SignedIn { name: by.0.name, role: by.0.role, csrf })
 }
 
-/// `DELETE /session`.
+/// Signs a browser out. Who shows a token has no session, and nothing ends.
+#[utoipa::path(
+    delete,
+    path = "/session",
+    tag = "session",
+    extensions(("x-role" = json!("viewer"))),
+    responses((status = 204, description = "Signed out")),
+)]
 pub(super) async fn sign_out(
     Extension(guard): Extension<Arc<Guard>>,
     Extension(peer): Extension<Peer>,

@@ -5,6 +5,7 @@ use crate::tls;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// The checked form of `[admin]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,7 +66,7 @@ impl std::fmt::Debug for Token {
 }
 
 /// What a token may do; each role may also do what the ones before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Read.

@@ -250,11 +250,12 @@ impl Attributes {
         if NEEDED.contains(&name) || OPTIONAL.contains(&name) {
             return Err(format!("`{name}` must be a text"));
         }
-        let whole = value.as_i64().is_some_and(|number| i32::try_from(number).is_ok());
-        if value.is_number() && !whole {
-            return Err(format!("`{}` must be a whole number of 32 bits", shown(name)));
-        }
-        self.add(name, value.to_string())
+        let Some(number) = value.as_number() else { return self.add(name, value.to_string()) };
+        let bounds = f64::from(i32::MIN)..=f64::from(i32::MAX);
+        // 7.0 is the whole number 7, as JSON has it.
+        let whole = number.as_f64().filter(|number| number.fract() == 0.0 && bounds.contains(number));
+        let whole = whole.ok_or_else(|| format!("`{}` must be a whole number of 32 bits", shown(name)))?;
+        self.add(name, format!("{whole:.0}"))
     }
 
     /// `datacontenttype`, as [`media_type`] gives it.

@@ -30,6 +30,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use utoipa::ToSchema;
 
 /// Applies a selector; all that it names is invalidated when it returns.
 pub type Purge<'a> = dyn Fn(&Selector) -> Result<Purged, BadSelector> + 'a;
@@ -56,7 +57,7 @@ pub struct Engine {
 }
 
 /// What was done about an event.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Told {
     /// Its `id`.
     pub id: Option<String>,
@@ -69,11 +70,12 @@ pub struct Told {
 }
 
 /// What one rule did for one event.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Fired {
     /// Its place in the file, from 0.
     pub rule: usize,
     /// What it did, in that order; with `skipped` what it couldn't, and why.
+    #[schema(value_type = Vec<Object>)]
     pub did: Vec<Value>,
 }
 

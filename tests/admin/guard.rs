@@ -23,7 +23,7 @@ const CALLS: [(&str, &str, &str, u16); 20] = [
     ("GET", "/v1/config", "viewer", 200),
     ("POST", "/v1/config/reload", "administrator", 200),
     ("GET", "/v1/audit", "administrator", 501),
-    ("GET", "/openapi.json", "viewer", 501),
+    ("GET", "/openapi.json", "viewer", 200),
     ("GET", "/session", "viewer", 200),
     ("DELETE", "/session", "viewer", 204),
     ("HEAD", "/v1/apis", "viewer", 200),

@@ -6,6 +6,7 @@ mod browsers;
 mod cli;
 mod events;
 mod guard;
+mod openapi;
 mod panel;
 mod purge;
 mod read;

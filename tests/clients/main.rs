@@ -13,3 +13,4 @@ mod world;
 mod chromium;
 mod libraries;
 mod objects;
+mod openapi;

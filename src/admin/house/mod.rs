@@ -13,6 +13,7 @@ use crate::purge::{BadSelector, Purged, Selector};
 use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// The running gateway as the admin port sees it. None of these waits; only [`House::purge`] may take long, and only
 /// for a dry run, which scans, [`House::events`] and [`House::reload`].
@@ -78,13 +79,14 @@ pub enum NotReloaded {
 }
 
 /// One API as `/v1/apis` shows it; the members of the JSON are the fields here.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ApiView {
     /// `name`.
     pub name: String,
     /// `version`.
     pub version: String,
     /// Its `[[api]]` in the file's terms, secrets left out.
+    #[schema(value_type = Object)]
     pub settings: Value,
     /// Answers stored.
     pub entries: u64,
