@@ -76,7 +76,7 @@ pub(super) struct Begun {
 
 /// What shows that a call comes from a page that could read the session.
 const SECOND: HeaderName = HeaderName::from_static("x-freshgate-csrf");
-/// Sent with what a page asks by itself, which doesn't keep its session from being idle.
+/// Sent with what a page asks by itself, which doesn't keep its session from being idle. Streams of events say it by what they ask for.
 const UNATTENDED: HeaderName = HeaderName::from_static("x-freshgate-unattended");
 
 /// The tokens, and who has been guessing, here or by PURGE on the data port.
@@ -173,7 +173,8 @@ impl Guard {
                 "a session doesn't count for a request that another site's page has made",
             ));
         }
-        let attended = !head.fields.contains_key(UNATTENDED);
+        let streams = head.fields.get(header::ACCEPT).is_some_and(|kinds| kinds == "text/event-stream");
+        let attended = !streams && !head.fields.contains_key(UNATTENDED);
         let Some(token) = self.sessions.token(id, self.clock.now(), attended) else { return Ok(None) };
         if !self.tokens.load().contains(&token) {
             self.sessions.end(id);

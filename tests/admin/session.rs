@@ -180,6 +180,7 @@ async fn a_session_ends_when_nobody_uses_it_and_when_its_time_is_over() {
     minutes(20);
     assert_eq!(session.asks(&port, "GET", "/v1/apis").await.status, 200);
     assert_eq!(watched.shows(&port, "GET", "/v1/apis", unattended).await.status, 200);
+    assert_eq!(watched.shows(&port, "GET", "/v1/apis", "Accept: text/event-stream\r\n").await.status, 200);
     minutes(29);
     assert_eq!(session.asks(&port, "GET", "/v1/apis").await.status, 200);
     watched.shows(&port, "GET", "/v1/apis", unattended).await.problem(401, "unauthorized");
