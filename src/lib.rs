@@ -21,6 +21,7 @@
 
 pub mod admin;
 mod alarm;
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod cli;

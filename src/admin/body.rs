@@ -10,6 +10,18 @@ use std::time::Duration;
 /// How long a body may take to come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// 415 where the body isn't of this kind.
+pub(super) fn must_be_json(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    let kind = kinds.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if kinds.next().is_none() && essence.eq_ignore_ascii_case(wanted) {
+        return Ok(());
+    }
+    let detail = format!("Content-Type must be {wanted}");
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body must be JSON", detail))
+}
+
 /// All of it, at most `limit` bytes.
 pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
@@ -24,16 +36,4 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly", detail))
         }
     }
-}
-
-/// 415 for a body that doesn't say that it is JSON. A form of another site's can't say so.
-pub(super) fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
-    let kind = kinds.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    if kinds.next().is_none() && essence.eq_ignore_ascii_case("application/json") {
-        return Ok(());
-    }
-    let detail = "Content-Type must be application/json";
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body must be JSON", detail))
 }

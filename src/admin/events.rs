@@ -6,13 +6,13 @@ use super::openapi;
 use super::problem::Problem;
 use super::read::TheHouse;
 use super::tokens::Caller;
+use crate::audit::Act;
 use crate::events::{Refused, Told};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::json;
-use std::net::SocketAddr;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -91,10 +91,13 @@ pub(super) async fn take(
     let (head, content) = request.into_parts();
     let limit = usize::try_from(house.event_body()).unwrap_or(usize::MAX);
     let content = body::read(content, limit).await?;
-    let (token, peer) = (by.0.name, peer.0.address);
+    let who = by.at(peer.address);
     let acting = tokio::task::spawn_blocking(move || {
         let told = house.events(&head.headers, &content);
-        audit(&token, peer, &told);
+        match &told {
+            Err(refused) => house.audit().record(&who, Act::EventsRefused(refused.to_string())),
+            Ok(told) => told.iter().for_each(|told| house.audit().record(&who, told.act())),
+        }
         told
     });
     match acting.await {
@@ -103,18 +106,6 @@ pub(super) async fn take(
         Err(_) => {
             let detail = "the events could not be acted on; send them again";
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "events-failed", "Acting on events failed", detail))
-        }
-    }
-}
-
-fn audit(token: &str, peer: SocketAddr, told: &Result<Vec<Told>, Refused>) {
-    match told {
-        Err(refused) => tracing::info!(target: "audit", token, %peer, %refused, "event"),
-        Ok(told) => {
-            for Told { id, source, duplicate, rules } in told {
-                let (id, source, did) = (id.as_deref(), source.as_deref(), json!(rules));
-                tracing::info!(target: "audit", token, %peer, id, source, duplicate, %did, "event");
-            }
         }
     }
 }

@@ -23,6 +23,7 @@ use super::problem::Problem;
 use super::sessions::{self, Sessions};
 use super::settings::{Role, SessionTimes, Token};
 use super::tokens::{self, Caller, Shown};
+use crate::audit::{Act, Audit, Who};
 use crate::clock::Clock;
 use crate::reached::{Bound, Reached};
 use crate::tls::Certificate;
@@ -87,6 +88,7 @@ pub struct Guard {
     sessions: Sessions,
     clock: Clock,
     reached: Arc<Reached>,
+    audit: Arc<Audit>,
 }
 
 /// What is looked at of a request.
@@ -111,9 +113,13 @@ pub enum Unheard {
 impl Guard {
     /// Nobody has guessed yet. Who has to wait is counted in `reached`.
     pub fn new(tokens: &[Token], clock: Clock, reached: Arc<Reached>) -> Guard {
-        let (tokens, lockout, sessions) =
-            (ArcSwap::from_pointee(tokens.to_vec()), Lockout::default(), Sessions::default());
-        Guard { tokens, lockout, sessions, clock, reached }
+        let (tokens, audit) = (ArcSwap::from_pointee(tokens.to_vec()), Arc::new(Audit::new(clock.clone())));
+        Guard { tokens, lockout: Lockout::default(), sessions: Sessions::default(), clock, reached, audit }
+    }
+
+    /// Wrong tokens, and who signs in and out, are told there.
+    pub fn audited(self, audit: Arc<Audit>) -> Guard {
+        Guard { audit, ..self }
     }
 
     /// From now on these are the tokens. Whose token isn't among them as it was is signed out.
@@ -216,14 +222,15 @@ impl Guard {
         self.sessions.end(id);
     }
 
-    /// Whether `secret`, which somebody at `address` shows, is a token that may purge. The data port asks too (`purge_method`), and
+    /// Who shows `secret` at `address`, if that is a token that may purge. The data port asks too (`purge_method`), and
     /// mustn't be the place where tokens can be guessed at leisure.
     ///
     /// # Errors
     /// Seconds until that address is listened to again.
-    pub fn may_purge(&self, secret: &[u8], address: IpAddr) -> Result<bool, u64> {
+    pub fn may_purge(&self, secret: &[u8], address: IpAddr) -> Result<Option<Who>, u64> {
         self.listens_to(address)?;
-        Ok(self.known(secret, address).is_some_and(|token| token.role >= Role::Operator))
+        let token = self.known(secret, address).filter(|token| token.role >= Role::Operator);
+        Ok(token.map(|token| Caller::of(&token).at(address)))
     }
 
     /// The name and the role of the token that these fields show.
@@ -254,7 +261,7 @@ impl Guard {
         let token = tokens::check(&self.tokens.load(), secret).cloned();
         if token.is_none() {
             self.lockout.failed(address, self.clock.now());
-            tracing::warn!(target: "audit", peer = %address, "wrong token");
+            self.audit.record(&Who::Stranger(address), Act::WrongToken);
         }
         token
     }
@@ -329,6 +336,11 @@ where
 }
 
 impl Caller {
+    /// The same for the audit; `peer` is where he is.
+    pub(super) fn at(&self, peer: impl ToString) -> Who {
+        Who::Token { name: self.name.clone(), role: self.role.name(), peer: peer.to_string() }
+    }
+
     /// 403 for a role below `role`.
     pub(super) fn needs(&self, role: Role) -> Result<(), Problem> {
         if self.role >= role {

@@ -1,15 +1,18 @@
 //! The admin port: who may look, who may change, and what they find.
 //!
 //! A request's way: `server` accepts it and holds the limits, `routes` is the table of what there is, `guard` asks who
-//! is calling before anything else is looked at, `read`, `purge`, `events` and `reload` answer. Browsers load the `panel` and sign in with a
-//! `session`. The rest of the house is seen through [`House`] only. Every error is a `problem`.
+//! is calling before anything else is looked at, `read`, `apis`, `purge`, `events`, `reload` and `audit` answer. Browsers load the `panel` and
+//! sign in with a `session`. The rest of the house is seen through [`House`] only. Every error is a `problem`.
 
+mod apis;
+mod audit;
 mod body;
 mod events;
 mod guard;
 mod house;
 mod lockout;
 mod openapi;
+mod page;
 mod panel;
 mod problem;
 mod purge;
@@ -24,7 +27,10 @@ mod settings;
 mod tokens;
 
 pub use guard::{Guard, Unheard, is_of_another_site};
-pub use house::{ApiView, House, Inspection, NotReloaded, Registry, Traffic};
+pub use house::{
+    ApiView, Change, Changed, Condition, Conflict, FieldFault, House, Inspection, NotChanged, NotReloaded, Place,
+    Registry, Traffic,
+};
 pub use settings::{Proof, Role, SessionTimes, Settings, Token};
 
 use crate::reached::Reached;

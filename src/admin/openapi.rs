@@ -4,7 +4,7 @@
 //! is added here, once: that a token is asked for, and the answers that the rooms before the calls give.
 
 use super::problem::Shape;
-use super::{events, purge, read, reload, session};
+use super::{apis, audit, events, purge, read, reload, session};
 use axum::Json;
 use std::sync::LazyLock;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -24,8 +24,11 @@ use utoipa::{Modify, OpenApi};
         read::livez,
         read::readyz,
         read::metrics,
-        read::apis,
-        read::api,
+        apis::list,
+        apis::one,
+        apis::put,
+        apis::patch,
+        apis::remove,
         purge::api,
         purge::everything,
         purge::selected,
@@ -33,6 +36,7 @@ use utoipa::{Modify, OpenApi};
         events::handshake,
         read::config,
         reload::reload,
+        audit::list,
         session::sign_in,
         session::whoami,
         session::sign_out,

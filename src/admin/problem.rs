@@ -57,6 +57,12 @@ impl Problem {
         self
     }
 
+    /// The same problem in other words.
+    pub(super) fn says(mut self, detail: impl Into<String>) -> Problem {
+        self.0.detail = detail.into();
+        self
+    }
+
     /// Adds an extension member (RFC 9457 §3.2).
     pub(super) fn member(mut self, name: &'static str, value: Value) -> Problem {
         self.0.member = Some((name, value));

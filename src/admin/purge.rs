@@ -1,6 +1,6 @@
 //! The calls that purge, each with its line in the audit.
 
-use super::body::{self, must_be_json};
+use super::body;
 use super::guard::Peer;
 use super::house::House;
 use super::problem::Problem;
@@ -8,12 +8,12 @@ use super::read::{Named, TheHouse, named_api, no_such_api};
 use super::selector;
 use super::settings::Role;
 use super::tokens::Caller;
+use crate::audit::{Act, Who};
 use crate::purge::{BadSelector, Purged, Selector, Target};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Serialize;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
@@ -54,7 +54,7 @@ pub(super) async fn api(State(house): TheHouse, by: Extension<Caller>, peer: Ext
     let (name, version) = named_api(named)?;
     let target = Target::Api(format!("{name}/{version}"));
     let selector = Selector { target, api: None, soft: false, dry_run: false };
-    applied(house, By(by.0, peer.0.address), selector).await
+    applied(house, by.at(peer.address), selector).await
 }
 
 /// Clears everything.
@@ -67,7 +67,7 @@ pub(super) async fn api(State(house): TheHouse, by: Extension<Caller>, peer: Ext
 )]
 pub(super) async fn everything(State(house): TheHouse, by: Extension<Caller>, peer: Extension<Peer>) -> Answer {
     let selector = Selector { target: Target::All, api: None, soft: false, dry_run: false };
-    applied(house, By(by.0, peer.0.address), selector).await
+    applied(house, by.at(peer.address), selector).await
 }
 
 /// Purges what a selector names.
@@ -95,18 +95,15 @@ pub(super) async fn selected(
     request: Request,
 ) -> Answer {
     let (head, body) = request.into_parts();
-    must_be_json(&head.headers)?;
+    body::must_be_json(&head.headers, "application/json")?;
     let selector = selector::parsed(&body::read(body, BODY_LIMIT).await?).map_err(Problem::bad_request)?;
     if selector.target == Target::All {
         by.needs(Role::Administrator)?;
     }
-    applied(house, By(by.0, peer.0.address), selector).await
+    applied(house, by.at(peer.address), selector).await
 }
 
-/// Who purges, from where.
-struct By(Caller, SocketAddr);
-
-async fn applied(house: Arc<dyn House>, by: By, selector: Selector) -> Answer {
+async fn applied(house: Arc<dyn House>, by: Who, selector: Selector) -> Answer {
     let purged = if selector.dry_run { scanned(house, by, selector).await? } else { purged(&*house, &by, &selector) };
     match purged {
         Ok(Purged { invalidated, epoch }) => Ok(Json(Done { invalidated, epoch })),
@@ -115,7 +112,7 @@ async fn applied(house: Arc<dyn House>, by: By, selector: Selector) -> Answer {
 }
 
 /// A scan may take long: it runs on a thread that may block, and takes its turn and its audit line with it.
-async fn scanned(house: Arc<dyn House>, by: By, selector: Selector) -> Result<Result<Purged, BadSelector>, Problem> {
+async fn scanned(house: Arc<dyn House>, by: Who, selector: Selector) -> Result<Result<Purged, BadSelector>, Problem> {
     let failed = || {
         let detail = "the scan could not be run; try again";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "scan-failed", "The scan failed", detail)
@@ -129,15 +126,13 @@ async fn scanned(house: Arc<dyn House>, by: By, selector: Selector) -> Result<Re
     scan.await.map_err(|_| failed())
 }
 
-fn purged(house: &dyn House, By(caller, peer): &By, selector: &Selector) -> Result<Purged, BadSelector> {
+fn purged(house: &dyn House, by: &Who, selector: &Selector) -> Result<Purged, BadSelector> {
     let purged = house.purge(selector);
-    let (token, selector) = (&caller.name, selector.json());
-    match &purged {
-        Ok(Purged { invalidated, epoch }) => {
-            tracing::info!(target: "audit", token, %peer, %selector, epoch, invalidated, "purge");
-        }
-        Err(bad) => tracing::info!(target: "audit", token, %peer, %selector, refused = %bad, "purge"),
-    }
+    let outcome = match &purged {
+        Ok(Purged { invalidated, epoch }) => Ok((*invalidated, *epoch)),
+        Err(bad) => Err(bad.to_string()),
+    };
+    house.audit().record(by, Act::Purge { selector: selector.json(), outcome });
     purged
 }
 

@@ -1,6 +1,6 @@
 //! The calls that only look.
 
-use super::house::{ApiView, House};
+use super::house::House;
 use super::problem::Problem;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -58,7 +58,6 @@ pub(super) struct Ready {
         (status = 503, description = "Not yet, or no more"),
     ),
 )]
-
 pub(super) async fn readyz(State(house): TheHouse) -> Result<Json<Ready>, Problem> {
     let Err(reasons) = house.ready() else {
         return Ok(Json(Ready { status: "ready", reload: house.last_reload() }));
@@ -81,46 +80,6 @@ pub(super) async fn readyz(State(house): TheHouse) -> Result<Json<Ready>, Proble
 pub(super) async fn metrics(State(house): TheHouse) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], house.metrics()).into_response()
-}
-
-/// Every API.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ApiList {
-    /// In the order of the file.
-    apis: Vec<ApiView>,
-}
-
-/// Every API and version, with its settings and what the cache does for it.
-#[utoipa::path(
-    get,
-    path = "/v1/apis",
-    tag = "apis",
-    extensions(("x-role" = json!("viewer"))),
-    responses((status = 200, description = "The APIs", body = ApiList)),
-)]
-pub(super) async fn apis(State(house): TheHouse) -> Json<ApiList> {
-    Json(ApiList { apis: house.apis() })
-}
-
-/// One API and version.
-#[utoipa::path(
-    get,
-    path = "/v1/apis/{name}/{version}",
-    tag = "apis",
-    extensions(("x-role" = json!("viewer"))),
-    params(
-        ("name" = String, Path, description = "The API's name"),
-        ("version" = String, Path, description = "The API's version"),
-    ),
-    responses(
-        (status = 200, description = "The API", body = ApiView),
-        (status = 400, description = "Not UTF-8"),
-        (status = 404, description = "There is none"),
-    ),
-)]
-pub(super) async fn api(State(house): TheHouse, named: Named) -> Result<Json<ApiView>, Problem> {
-    let (name, version) = named_api(named)?;
-    house.api(&name, &version).map(Json).ok_or_else(|| no_such_api(&format!("{name}/{version}")))
 }
 
 /// The configuration in force, in the file's own terms, secrets left out.

@@ -5,6 +5,7 @@ use super::house::NotReloaded;
 use super::problem::Problem;
 use super::read::TheHouse;
 use super::tokens::Caller;
+use crate::audit::Act;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -29,14 +30,14 @@ pub(super) async fn reload(
     by: Extension<Caller>,
     peer: Extension<Peer>,
 ) -> Result<Json<Value>, Problem> {
-    let (token, peer) = (by.0.name, peer.0.address);
+    let who = by.at(peer.address);
     let reload = tokio::task::spawn_blocking(move || {
         let outcome = house.reload();
         let result = match &outcome {
             Ok(report) => report["result"].as_str().unwrap_or_default(),
             Err(_) => "refused",
         };
-        tracing::info!(target: "audit", token, %peer, result, "reload");
+        house.audit().record(&who, Act::Reload { result: result.to_owned() });
         outcome
     });
     match reload.await {

@@ -4,12 +4,12 @@ use super::guard::{self, Guard, at_least};
 use super::house::House;
 use super::problem::Problem;
 use super::settings::Role::{Administrator, Operator, Viewer};
-use super::{events, openapi, panel, purge, read, reload, session};
+use super::{apis, audit, events, openapi, panel, purge, read, reload, session};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use axum::{Extension, Router};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,8 +57,10 @@ fn browsers(guard: Arc<Guard>) -> Routes {
 
 fn guarded() -> Routes {
     Router::new()
-        .route("/v1/apis", at_least(Viewer, get(read::apis)))
-        .route("/v1/apis/{name}/{version}", at_least(Viewer, get(read::api)))
+        .route("/v1/apis", at_least(Viewer, get(apis::list)))
+        .route("/v1/apis/{name}/{version}", at_least(Viewer, get(apis::one)))
+        .route("/v1/apis/{name}/{version}", at_least(Operator, patch(apis::patch)))
+        .route("/v1/apis/{name}/{version}", at_least(Administrator, put(apis::put).delete(apis::remove)))
         .route("/v1/apis/{name}/{version}/cache", at_least(Operator, delete(purge::api)))
         .route("/v1/cache", at_least(Administrator, delete(purge::everything)))
         .route("/v1/purge", at_least(Operator, post(purge::selected)))
@@ -66,17 +68,14 @@ fn guarded() -> Routes {
         .route("/v1/config", at_least(Viewer, get(read::config)))
         .route("/v1/config/reload", at_least(Administrator, post(reload::reload)))
         .route("/openapi.json", at_least(Viewer, get(openapi::openapi)))
+        .route("/v1/audit", at_least(Administrator, get(audit::list)))
 }
 
 /// What is documented and not there yet: 501 for those who could use it.
 fn later() -> Routes {
-    let administrator = |handlers: MethodRouter<Arc<dyn House>>| at_least(Administrator, handlers);
     Router::new()
-        .route("/v1/apis/{name}/{version}", administrator(put(not_yet).delete(not_yet)))
-        .route("/v1/apis/{name}/{version}", at_least(Operator, patch(not_yet)))
         .route("/v1/entries", at_least(Viewer, get(not_yet)))
         .route("/v1/explain", at_least(Viewer, post(not_yet)))
-        .route("/v1/audit", administrator(get(not_yet)))
 }
 
 async fn not_yet() -> Problem {

@@ -3,10 +3,12 @@
 use super::body::{self, must_be_json};
 use super::guard::{Guard, InSession, Peer};
 use super::problem::Problem;
+use super::read::TheHouse;
 use super::selector::Object;
 use super::settings::Role;
 use super::tokens::Caller;
-use axum::extract::Request;
+use crate::audit::Act;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -56,20 +58,21 @@ pub(super) struct SignedIn {
     ),
 )]
 pub(super) async fn sign_in(
+    State(house): TheHouse,
     Extension(guard): Extension<Arc<Guard>>,
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, content) = request.into_parts();
     guard.must_be_at_home(&head.headers, &peer)?;
-    must_be_json(&head.headers)?;
+    must_be_json(&head.headers, "application/json")?;
     let content = body::read(content, BODY_LIMIT).await?;
     // What is wrong is not repeated: it may be the token.
     let asked: Result<Object<SignIn>, _> = serde_json::from_slice(&content);
     let Object(SignIn { token }) = asked.map_err(|_| Problem::bad_request("expected {\"token\": \"…\"}"))?;
     let begun = guard.sign_in(token.trim().as_bytes(), &peer)?;
+    house.audit().record(&begun.caller.at(peer.address), Act::SignIn);
     let (name, role) = (begun.caller.name, begun.caller.role);
-    tracing::info!(target: "audit", token = %name, peer = %peer.address, role = role.name(), "sign-in");
     let signed_in = SignedIn { name, role, csrf: Some(begun.session.second) };
     Ok((cookie(&peer, &begun.session.id, ""), Json(signed_in)).into_response())
 }
@@ -96,6 +99,7 @@ pub(super) async fn whoami(by: Extension<Caller>, session: Option<Extension<InSe
     responses((status = 204, description = "Signed out")),
 )]
 pub(super) async fn sign_out(
+    State(house): TheHouse,
     Extension(guard): Extension<Arc<Guard>>,
     Extension(peer): Extension<Peer>,
     by: Extension<Caller>,
@@ -103,7 +107,7 @@ pub(super) async fn sign_out(
 ) -> impl IntoResponse {
     if let Some(session) = session {
         guard.sign_out(&session.id);
-        tracing::info!(target: "audit", token = %by.name, peer = %peer.address, "sign-out");
+        house.audit().record(&by.at(peer.address), Act::SignOut);
     }
     (StatusCode::NO_CONTENT, cookie(&peer, "", "; Max-Age=0"))
 }

@@ -4,6 +4,7 @@ use crate::secret::Digest;
 use crate::tls;
 use serde::Serialize;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -18,6 +19,8 @@ pub struct Settings {
     pub probe_listen: Option<SocketAddr>,
     /// `metrics_public`: `/metrics` on the admin port needs no token. Default false.
     pub metrics_public: bool,
+    /// `audit_file`: each act is a line of it. `None` is the log alone.
+    pub audit_file: Option<PathBuf>,
     /// `[[admin.tokens]]`.
     pub tokens: Vec<Token>,
     /// `session_idle` and `session_lifetime`.

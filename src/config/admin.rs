@@ -2,7 +2,7 @@
 
 use super::bounds;
 use super::read::no_twins;
-use super::secret::secret;
+use super::secret::{beside, secret};
 use super::server::{Bound, address};
 use super::table::{Table, Value};
 use super::tls::tls;
@@ -31,6 +31,7 @@ pub(super) fn admin<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Setting
         bound.push((table.place_of("probe_listen"), probe));
         settings.probe_listen = Some(probe);
     }
+    settings.audit_file = table.get("audit_file", |value| Some(beside(value, value.text()?)));
     table.set("metrics_public", &mut settings.metrics_public, Value::bool);
     let SessionTimes { idle, lifetime } = &mut settings.sessions;
     table.set("session_idle", idle, |v| v.duration(&bounds::SESSION));

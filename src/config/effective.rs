@@ -110,6 +110,9 @@ fn admin_port(s: &admin::Settings) -> Option<Value> {
     if let Some(probe) = s.probe_listen {
         section["probe_listen"] = json!(probe);
     }
+    if let Some(audit_file) = &s.audit_file {
+        section["audit_file"] = json!(audit_file);
+    }
     if let Some(s) = &s.tls {
         section["tls"] = tls(s);
     }

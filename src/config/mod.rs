@@ -7,7 +7,8 @@
 //! setting means, in words).
 //!
 //! `reader`, `table` and `read` are the typed reader; `unavailable` lists what the contract names and this version lacks;
-//! `bounds` has the least and the most of every number; `effective` writes a configuration back.
+//! `bounds` has the least and the most of every number; `effective` writes a configuration back, and `write_back` one `[[api]]` into the
+//! text of its file.
 
 mod address;
 mod admin;
@@ -38,6 +39,7 @@ mod tests;
 mod tls;
 mod unavailable;
 mod words;
+pub mod write_back;
 
 pub use effective::effective;
 pub use fault::{Fault, Faults};

@@ -22,6 +22,7 @@ use super::rule::{Dropped, Object, Purging, Rule};
 use super::seen::{Mark, Seen, mark};
 use super::settings::{Duplicates, Settings};
 use super::source::News;
+use crate::audit::{Act, Audit, Who};
 use crate::clock::Clock;
 use crate::purge::{BadSelector, Purged, Selector};
 use crate::reached::{Bound, Reached};
@@ -54,6 +55,7 @@ pub struct Engine {
     counts: Counts,
     clock: Clock,
     reached: Arc<Reached>,
+    audit: Arc<Audit>,
 }
 
 /// What was done about an event.
@@ -67,6 +69,14 @@ pub struct Told {
     pub duplicate: bool,
     /// What each rule that is for it did.
     pub rules: Vec<Fired>,
+}
+
+impl Told {
+    /// The same for the audit.
+    pub fn act(&self) -> Act {
+        let Told { id, source, duplicate, rules } = self;
+        Act::Event { id: id.clone(), source: source.clone(), duplicate: *duplicate, did: json!(rules) }
+    }
 }
 
 /// What one rule did for one event.
@@ -89,7 +99,13 @@ enum Turn {
 impl Engine {
     /// Nothing has been seen yet.
     pub fn new(duplicates: &Duplicates, clock: Clock, reached: Arc<Reached>) -> Self {
-        Engine { seen: Mutex::new(Seen::new(duplicates)), counts: Counts::default(), clock, reached }
+        let audit = Arc::new(Audit::new(clock.clone()));
+        Engine { seen: Mutex::new(Seen::new(duplicates)), counts: Counts::default(), clock, reached, audit }
+    }
+
+    /// What sources make it do is told there.
+    pub fn audited(self, audit: Arc<Audit>) -> Self {
+        Engine { audit, ..self }
     }
 
     /// After a reload: these settings hold, and what was seen stays.
@@ -153,7 +169,7 @@ impl Engine {
                 );
             }
             Message::Event(event) => match self.act(&settings.rules, via, &[event], hands) {
-                Ok(told) => log_all(via, &channel, &told),
+                Ok(told) => self.tell_all(via, &channel, &told),
                 Err(_) => {
                     self.counts.note(via, Fate::NoRule);
                     tracing::debug!(via = via.name(), channel, "no [[events.rule]] is for this message");
@@ -177,10 +193,8 @@ impl Engine {
                     (selector.json(), purged.map(|purged| Some(purged.epoch)))
                 }
             };
-            match done {
-                Ok(epoch) => tracing::info!(target: "audit", via, channels, invalidated = %shown, epoch, "gap"),
-                Err(refused) => tracing::info!(target: "audit", via, channels, invalidated = %shown, refused, "gap"),
-            }
+            let who = Who::Source(via, channels.clone());
+            self.audit.record(&who, Act::Gap { invalidated: shown, outcome: done.map_err(|why| why.to_string()) });
         }
     }
 
@@ -301,17 +315,14 @@ impl Engine {
         json!({ name: written, "skipped": why })
     }
 
+    /// A line in the audit for each event of a source.
+    fn tell_all(&self, via: Via, channel: &str, told: &[Told]) {
+        let who = Who::Source(via.name(), channel.to_owned());
+        told.iter().for_each(|told| self.audit.record(&who, told.act()));
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A line in the audit for each event of a source.
-fn log_all(via: Via, channel: &str, told: &[Told]) {
-    for Told { id, source, duplicate, rules } in told {
-        let did = json!(rules);
-        let (id, source) = (id.as_deref(), source.as_deref());
-        tracing::info!(target: "audit", via = via.name(), channel, id, source, duplicate, %did, "event");
     }
 }
 

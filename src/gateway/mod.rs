@@ -48,8 +48,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use write::Written;
 
-/// Whether the bearer of this token, who calls from this address, may purge; or for how many seconds nobody there is listened to.
-pub type MayPurge = Box<dyn Fn(&[u8], IpAddr) -> Result<bool, u64> + Send + Sync>;
+/// Whether the bearer of this token, who calls from this address, may purge: where to tell what he has purged; or for how many seconds
+/// nobody there is listened to.
+pub type MayPurge = Box<dyn Fn(&[u8], IpAddr) -> Result<Option<Told>, u64> + Send + Sync>;
+
+/// Takes what was purged, as a selector, and its epoch.
+pub type Told = Box<dyn Fn(serde_json::Value, u64) + Send>;
 
 /// What the gateway needs of the configuration beside the APIs.
 pub struct Settings {

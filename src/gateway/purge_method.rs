@@ -28,22 +28,26 @@ impl Gateway {
                 let at = address(&admitted.fields, peer, &self.settings.trusts).unwrap_or(peer);
                 may_purge(token.as_bytes(), at)
             }
-            (_, Some(_)) | (None, None) => Ok(false),
+            (_, Some(_)) | (None, None) => Ok(None),
         };
-        if let Err(seconds) = allowed {
-            let problem = Problem::guessing(seconds);
-            return Some((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
-        }
-        if allowed != Ok(true) {
+        let allowed = match allowed {
+            Ok(allowed) => allowed,
+            Err(seconds) => {
+                let problem = Problem::guessing(seconds);
+                return Some((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
+            }
+        };
+        let Some(told) = allowed else {
             let detail = "PURGE needs one Freshgate-Token field with the token of an operator or administrator";
             let challenge = HeaderValue::from_static("Freshgate-Token realm=\"purge\"");
             let problem = Problem::new(StatusCode::UNAUTHORIZED, "purge-token", detail).closing();
             let problem = Problem { fields: vec![(WWW_AUTHENTICATE, challenge)], ..problem };
             return Some((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
-        }
+        };
         // A purge is about what GET answers here, whatever route PURGE itself would take.
         let place = mounted.route(&Method::GET, admitted.routed.path.clone()).place();
         let epoch = self.store.scopes.invalidate(&[place.path(&mounted.origin)], Severity::Hard);
+        told(serde_json::json!({ "path": admitted.routed.path, "api": &*mounted.id }), epoch);
         let mut response =
             Response::new(Body::full(serde_json::json!({"invalidated": null, "epoch": epoch}).to_string()));
         let fields = response.headers_mut();

@@ -5,9 +5,11 @@
 //! this kind is small. What was no regular file at the start, a pipe for instance, is read that once. A content is taken only when it was found twice in a row, since an editor may be in the middle of writing it, and the
 //! beginning of a configuration may well be one. What was tried once isn't tried again before it changes, whatever came of it.
 
+use super::written::Written;
 use crate::config::{Fault, Faults, Loaded, read_file, read_file_again, understand};
 use crate::secret::{Digest, digest};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A configuration file and what was last made of it.
 #[derive(Debug)]
@@ -18,6 +20,19 @@ pub struct File {
     regular: bool,
     /// What the last look has found, if it wasn't tried.
     found: Option<Content>,
+    /// What is in force of it, if anything is.
+    in_force: Option<Digest>,
+    /// What is told of what was last understood.
+    written: Arc<Written>,
+}
+
+/// Why nothing can be built upon a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotBase {
+    /// What it says isn't what is in force.
+    Changed,
+    /// It can't be read, or not twice; why.
+    Unreadable(String),
 }
 
 /// What tells one content from another.
@@ -45,8 +60,9 @@ impl File {
     pub fn open(path: &Path) -> Result<(File, Loaded), Faults> {
         let bytes = read_file(path)?;
         let regular = std::fs::metadata(path).is_ok_and(|about| about.is_file());
-        let file = File { path: path.to_owned(), tried: Content::Bytes(digest(&bytes)), regular, found: None };
-        Ok((file, understand(&bytes, path)?))
+        let (loaded, content) = (understand(&bytes, path)?, digest(&bytes));
+        let (path, tried, written) = (path.to_owned(), Content::Bytes(content), Arc::new(Written::of(path, &bytes)));
+        Ok((File { path, tried, regular, found: None, in_force: Some(content), written }, loaded))
     }
 
     /// Where it is.
@@ -88,7 +104,47 @@ impl File {
 
     fn take(&mut self, bytes: Result<Vec<u8>, Faults>) -> Result<Loaded, Faults> {
         (self.tried, self.found) = (Content::of(&bytes), None);
-        understand(&bytes?, &self.path)
+        let bytes = bytes?;
+        let loaded = understand(&bytes, &self.path)?;
+        self.written = Arc::new(Written::of(&self.path, &bytes));
+        Ok(loaded)
+    }
+
+    /// What was last read has come into force.
+    pub(super) fn is_in_force(&mut self) {
+        self.in_force = match self.tried {
+            Content::Bytes(content) => Some(content),
+            Content::Unreadable(_) => None,
+        };
+    }
+
+    /// Something else has, that doesn't come from here.
+    pub(super) fn is_not_in_force(&mut self) {
+        self.in_force = None;
+    }
+
+    /// What is told of what was last understood.
+    pub(super) fn written(&self) -> Arc<Written> {
+        Arc::clone(&self.written)
+    }
+
+    /// What it says now, if that is what is in force.
+    pub(super) fn base(&self) -> Result<Vec<u8>, NotBase> {
+        if !self.regular {
+            return Err(NotBase::Unreadable("it isn't a regular file".into()));
+        }
+        let bytes = read_file_again(&self.path).map_err(|why| match why {
+            Faults::Unreadable { reason, .. } => NotBase::Unreadable(format!("it can't be read: {reason}")),
+            Faults::Invalid(_) => NotBase::Changed,
+        })?;
+        if self.in_force == Some(digest(&bytes)) { Ok(bytes) } else { Err(NotBase::Changed) }
+    }
+
+    /// We have written this ourselves, and it is in force.
+    pub(super) fn wrote(&mut self, bytes: &[u8]) {
+        let content = digest(bytes);
+        (self.tried, self.found, self.in_force) = (Content::Bytes(content), None, Some(content));
+        self.written = Arc::new(Written::of(&self.path, bytes));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::in_force::{InForce, Texts};
 use super::takeover::longest_write;
 use crate::admin;
+use crate::audit::{Act, Audit, Who};
 use crate::auth::Outside;
 use crate::clock::{Clock, millis};
 use crate::config::{self, Config};
@@ -32,6 +33,8 @@ pub(super) struct Foundation {
     pub(super) outside: Outside,
     /// What origins are asked.
     pub(super) budget: Arc<Budget>,
+    /// Who changed or purged what.
+    pub(super) audit: Arc<Audit>,
     pub(super) guard: Arc<admin::Guard>,
     /// What the object cache has of its own.
     pub(super) objects: Arc<objects::Lasting>,
@@ -51,7 +54,7 @@ pub(super) struct Foundation {
 
 impl Foundation {
     /// For the configuration and the APIs of the start.
-    pub(super) fn lay(config: &Config, apis: &Apis, clock: Clock, lines: Lines) -> Arc<Self> {
+    pub(super) fn lay(config: &Config, apis: &Apis, (clock, audit): (Clock, Arc<Audit>), lines: Lines) -> Arc<Self> {
         let mut limits = config.server.limits.clone();
         (limits.connections, limits.origin_requests) =
             descriptors::make_room(limits.connections, limits.origin_requests);
@@ -62,18 +65,20 @@ impl Foundation {
         let store = Arc::new(Store::new(&config.cache, store_limits(limits), Arc::clone(&reached)));
         store.arrange(&shelves(config));
         let settings = fill_settings(&config.cache, limits);
+        let guard = |tokens| admin::Guard::new(tokens, clock.clone(), Arc::clone(&reached)).audited(Arc::clone(&audit));
+        let engine = Engine::new(&config.events.duplicates, clock.clone(), Arc::clone(&reached));
         let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone(), Arc::clone(&reached));
         let ids = apis.iter().map(|m| Arc::clone(&m.id));
-        let guard = admin::Guard::new(&config.admin.tokens, clock.clone(), Arc::clone(&reached));
-        guard.sessions_last(&config.admin.sessions);
+        let admin_guard = guard(&config.admin.tokens);
+        admin_guard.sessions_last(&config.admin.sessions);
         Arc::new(Foundation {
             store,
             fills,
             telemetry: Arc::new(Telemetry::new(&config.log, ids, lines, clock.clone())),
             budget: budget(limits.origin_requests, Bound::OriginRequests),
-            guard: Arc::new(guard),
+            guard: Arc::new(admin_guard),
             objects: Arc::new(objects::Lasting::new(
-                admin::Guard::new(object_tokens(config), clock.clone(), Arc::clone(&reached)),
+                guard(object_tokens(config)),
                 config.objects.as_ref(),
                 limits.background_refreshes,
             )),
@@ -82,7 +87,8 @@ impl Foundation {
             succession: Arc::new(Succession::new(apis.clone())),
             longest_write: Arc::default(),
             sources: Sources::new(tasks.clone(), clock.clone(), TlsClient::system()),
-            events: Arc::new(Engine::new(&config.events.duplicates, clock.clone(), Arc::clone(&reached))),
+            events: Arc::new(engine.audited(Arc::clone(&audit))),
+            audit,
             snapshot: OnceLock::new(),
             outside: Outside {
                 tls: TlsClient::system(),
@@ -170,10 +176,20 @@ impl Foundation {
         }
     }
 
-    /// Who may use PURGE on the data port: the tokens that may purge on the admin port.
+    /// Who may use PURGE on the data port: the tokens that may purge on the admin port. What they do is told in the same audit.
     fn may_purge(&self, server: &listener::Settings) -> Option<gateway::MayPurge> {
-        let guard = Arc::clone(&self.guard);
-        server.purge_method.then(|| Box::new(move |secret: &[u8], address| guard.may_purge(secret, address)) as Box<_>)
+        let (guard, audit) = (Arc::clone(&self.guard), Arc::clone(&self.audit));
+        server.purge_method.then(|| {
+            Box::new(move |secret: &[u8], address| {
+                let told = |who: Who| {
+                    let audit = Arc::clone(&audit);
+                    Box::new(move |selector, epoch| {
+                        audit.record(&who, Act::Purge { selector, outcome: Ok((None, epoch)) });
+                    }) as gateway::Told
+                };
+                Ok(guard.may_purge(secret, address)?.map(told))
+            }) as Box<_>
+        })
     }
 }
 

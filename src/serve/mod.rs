@@ -17,13 +17,16 @@ pub mod notify;
 mod ports;
 mod relief;
 mod reload;
+mod replace;
 mod report;
+mod rewrite;
 mod sockets;
 mod start_error;
 mod sweeper;
 mod takeover;
 mod warm;
 mod watch;
+mod written;
 
 pub use file::File;
 pub use listeners::Moved;
@@ -33,6 +36,7 @@ pub use sockets::{Inherited, activated};
 pub use start_error::StartError;
 
 use crate::admin;
+use crate::audit::Audit;
 use crate::clock::{Clock, millis};
 use crate::config::Config;
 use crate::events::{Tell, Via};
@@ -58,6 +62,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use warm::Warm;
 use watch::{Looks, Watch};
+use written::Written;
 
 /// How long connections that idle are left open after another process has taken over: their clients' next answer tells them to
 /// go, where an end out of the blue would cross with what they are about to ask.
@@ -111,12 +116,13 @@ pub async fn start_from(
 ) -> Result<Running, StartError> {
     let tls = data_tls(&config, None)?;
     let admin_tls = load("admin.tls", config.admin.tls.as_ref(), &["http/1.1"])?;
+    let audit = audit(&config.admin, &clock)?;
     let coming = Coming::ask(&config, &mut inherited).await?;
     let mut found = Found::assign(&config, inherited)?;
     let ports = Ports::open(&config, &mut found)?;
     let admin = AdminPorts::open(&config.admin, &mut found)?;
     let apis = Apis::new(config.all_apis());
-    let foundation = Foundation::lay(&config, &apis, clock.clone(), lines);
+    let foundation = Foundation::lay(&config, &apis, (clock.clone(), audit), lines);
     let served = foundation.served(&apis, None);
     let in_force = Arc::new(foundation.build(config, apis, served, tls.clone()));
     let (changeover, arrival, alone) = coming.arrive(&foundation.store, &clock).await?;
@@ -132,6 +138,7 @@ pub async fn start_from(
         looks: Arc::clone(&looks),
         admin_tls,
         objects: object_door,
+        written: ArcSwap::new(file.as_ref().map_or_else(|| Arc::new(Written::nowhere()), File::written)),
         file: Mutex::new(file),
         history: Default::default(),
         listen: Default::default(),
@@ -164,6 +171,17 @@ pub async fn start_from(
         listeners,
         admin_stop,
     })
+}
+
+/// Where acts are told.
+fn audit(settings: &admin::Settings, clock: &Clock) -> Result<Arc<Audit>, StartError> {
+    let audit = match &settings.audit_file {
+        Some(path) => {
+            Audit::in_file(clock.clone(), path).map_err(|cause| StartError::Audit { path: path.clone(), cause })?
+        }
+        None => Audit::new(clock.clone()),
+    };
+    Ok(Arc::new(audit))
 }
 
 /// The sockets of `[admin]`, bound.
@@ -249,6 +267,11 @@ impl Running {
     /// when it returns.
     pub fn tell(&self, via: Via, channels: Vec<String>) -> Tell {
         self.rooms.tell(via, channels)
+    }
+
+    /// Where acts are told; its file is opened again by [`Audit::reopen`].
+    pub fn audit(&self) -> &Arc<Audit> {
+        &self.reloader.foundation.audit
     }
 
     /// Resolves once another process has taken over (`server.handover`); then there is nothing left to do but to stop.

@@ -17,6 +17,8 @@
 //! under the old configuration and asks its origin only after the invalidation (it waited for a judge of callers, say) stores with the old
 //! lifetime. It is no older than its question and nobody else's; it is only fresh for longer than the file now says.
 //!
+//! An API that is changed by the admin port comes the same way (`rewrite`): its file is written when nothing can fail any more but that.
+//!
 //! One reload runs at a time; others wait for it. It runs on a thread that may block, to its end, whether or not anybody still listens.
 
 use super::file::File;
@@ -30,12 +32,15 @@ use super::report::{Refused, Report};
 use super::sockets::Found;
 use super::start_error::StartError;
 use super::watch::{Look, Looks};
+use super::written::Written;
+use crate::audit::{Act, Who};
 use crate::auth;
 use crate::config::{Config, Faults, Loaded};
 use crate::listener::{self, Serving};
 use crate::policy::{Apis, Change, Effect, Fate, Scope};
 use crate::store::Severity;
 use crate::{telemetry, tls};
+use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// How the object cache is served; which socket and which certificate it has stays.
@@ -57,6 +62,8 @@ pub(super) struct Reloader {
     pub(super) objects: Option<ObjectDoor>,
     /// Whoever has this lock reloads.
     pub(super) file: Mutex<Option<File>>,
+    /// What the admin port is told of the file.
+    pub(super) written: ArcSwap<Written>,
     pub(super) history: History,
     /// Listens to the sources of events of what is in force.
     pub(super) listen: OnceLock<Box<dyn Fn() + Send + Sync>>,
@@ -67,30 +74,54 @@ impl Reloader {
     ///
     /// # Errors
     /// Why nothing has changed.
-    pub(super) fn reload(&self, by: &str) -> Result<Report, Refused> {
+    pub(super) fn reload(&self, by: &'static str) -> Result<Report, Refused> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(file) = file.as_mut() else { return Err(Refused::NoFile) };
         let loaded = file.again();
-        self.noted(by, self.take_read(file, loaded))
+        let outcome = self.noted(by, self.take_read(file, loaded));
+        if by != "admin" {
+            self.told(by, &outcome);
+        }
+        outcome
     }
 
     /// Reads the file if it has changed.
     pub(super) fn look(&self) {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(file) = file.as_mut() else { return };
-        let Some(loaded) = file.changed() else { return };
-        drop(self.noted("file", self.take_read(file, loaded)));
+        let Some(loaded) = file.changed() else {
+            if let Some(written) = self.written.load().looked_at_again(file.path()) {
+                self.written.store(Arc::new(written));
+            }
+            return;
+        };
+        let outcome = self.noted("file", self.take_read(file, loaded));
+        self.told("file", &outcome);
+    }
+
+    /// A reload that nobody asked for over the admin port, in the audit.
+    fn told(&self, by: &'static str, outcome: &Result<Report, Refused>) {
+        let result = outcome.as_ref().map_or("refused", Report::result).to_owned();
+        self.foundation.audit.record(&Who::Process(by), Act::Reload { result });
+    }
+
+    /// What the file says is in force by now, and the admin port shows it.
+    pub(super) fn published(&self, file: &File) {
+        self.written.store(file.written());
     }
 
     /// Takes over what was read, unless it looks like a file that somebody has cut off: on a full disk, or in the middle of writing.
-    fn take_read(&self, file: &File, loaded: Result<Loaded, Faults>) -> Result<Report, Refused> {
+    fn take_read(&self, file: &mut File, loaded: Result<Loaded, Faults>) -> Result<Report, Refused> {
         let (loaded, before) = (loaded?, self.current.load().config.apis.len());
         if before > 0 && loaded.config.apis.is_empty() {
             let message =
                 format!("there is no [[api]], where {before} are served; only a restart takes the last one away");
             return Err(file.fault(message).into());
         }
-        self.take(loaded)
+        let report = self.take(loaded, || Ok(()))?;
+        file.is_in_force();
+        self.published(file);
+        Ok(report)
     }
 
     /// Takes over a configuration that comes from no file.
@@ -98,11 +129,15 @@ impl Reloader {
     /// # Errors
     /// Why nothing has changed.
     pub(super) fn take_over(&self, config: Config) -> Result<Report, Refused> {
-        let _one = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        self.noted("program", self.take(Loaded { config, warnings: Vec::new(), remarks: Vec::new() }))
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let report = self.take(Loaded { config, warnings: Vec::new(), remarks: Vec::new() }, || Ok(()));
+        if report.is_ok() {
+            file.iter_mut().for_each(File::is_not_in_force);
+        }
+        self.noted("program", report)
     }
 
-    fn noted(&self, by: &str, outcome: Result<Report, Refused>) -> Result<Report, Refused> {
+    pub(super) fn noted(&self, by: &str, outcome: Result<Report, Refused>) -> Result<Report, Refused> {
         self.history.note(&outcome, self.foundation.clock().now().unix);
         match &outcome {
             Err(refused) => refused.log(by),
@@ -121,7 +156,8 @@ impl Reloader {
         outcome
     }
 
-    fn take(&self, loaded: Loaded) -> Result<Report, Refused> {
+    /// Takes over what was loaded. `write` is the last that may fail: it is called when nothing else can fail any more, and if it doesn't nothing has changed.
+    pub(super) fn take(&self, loaded: Loaded, write: impl FnOnce() -> Result<(), Refused>) -> Result<Report, Refused> {
         let before = self.current.load_full();
         let Loaded { mut config, warnings, .. } = loaded;
         let next_start = next_start::keep(&before.config, &mut config);
@@ -132,6 +168,7 @@ impl Reloader {
         }
         if config == before.config {
             drop(listeners);
+            write()?;
             self.looks.round();
             let apis = before.config.all_apis().into_iter().map(|api| api.id().into());
             let apis = apis.map(|id| Change { id, fate: Fate::Unchanged(Effect::Nothing) }).collect();
@@ -140,6 +177,7 @@ impl Reloader {
         }
         let plan = listeners.plan(&config.server.listen, &mut Found::default())?;
         let tls = data_tls(&config, Some(&before))?;
+        write()?;
         let (apis, changes) = before.apis.after(config.all_apis());
         let served = self.foundation.served(&apis, Some(&before));
         let next = self.foundation.build(config, apis, served, tls);

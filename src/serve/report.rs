@@ -31,6 +31,10 @@ pub enum Refused {
     NoFile,
     /// The gateway is stopping.
     Stopping,
+    /// The file has another content than what was read a moment ago.
+    FileChanged,
+    /// The file can't be written, for this reason.
+    Unwritable(String),
     /// What is wrong with the file.
     File(Faults),
     /// What it asks for and can't be had.
@@ -85,7 +89,9 @@ impl Refused {
     /// Each fault, with its place where it has one; the first of them only, if there are very many.
     pub(super) fn faults(&self) -> Vec<Value> {
         match self {
-            Refused::NoFile | Refused::Stopping => vec![json!({ "message": self.to_string() })],
+            Refused::NoFile | Refused::Stopping | Refused::FileChanged | Refused::Unwritable(_) => {
+                vec![json!({ "message": self.to_string() })]
+            }
             Refused::File(Faults::Unreadable { file, reason }) => {
                 vec![json!({ "file": file, "message": format!("can't be read: {reason}") })]
             }
@@ -98,7 +104,12 @@ impl Refused {
     pub(super) fn count(&self) -> usize {
         match self {
             Refused::File(Faults::Invalid(all)) => all.len(),
-            Refused::File(Faults::Unreadable { .. }) | Refused::NoFile | Refused::Stopping | Refused::CantStart(_) => 1,
+            Refused::File(Faults::Unreadable { .. })
+            | Refused::NoFile
+            | Refused::Stopping
+            | Refused::FileChanged
+            | Refused::Unwritable(_)
+            | Refused::CantStart(_) => 1,
         }
     }
 
@@ -132,6 +143,8 @@ impl fmt::Display for Refused {
         match self {
             Refused::NoFile => f.write_str("this gateway was started without a configuration file"),
             Refused::Stopping => f.write_str("the gateway is stopping"),
+            Refused::FileChanged => f.write_str("the file has changed since it was read; reload it first"),
+            Refused::Unwritable(why) => f.write_str(why),
             Refused::File(faults) => faults.fmt(f),
             Refused::CantStart(error) => error.fmt(f),
         }

@@ -23,6 +23,13 @@ pub enum StartError {
         /// Which file, and why.
         reason: String,
     },
+    /// The file of the audit can't be written.
+    Audit {
+        /// `admin.audit_file`.
+        path: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
     /// We were given a socket that isn't named in the configuration.
     Unwanted(SocketAddr),
     /// What we were given isn't a socket that listens.
@@ -42,6 +49,7 @@ impl StartError {
         match self {
             StartError::Address { key, .. } | StartError::Certificate { key, .. } => key,
             StartError::Unwanted(_) | StartError::Given(_) => "server.listen",
+            StartError::Audit { .. } => "admin.audit_file",
             StartError::Handover { .. } => "server.handover",
         }
     }
@@ -62,6 +70,7 @@ impl fmt::Display for StartError {
             StartError::Given(cause) => {
                 write!(f, "the service manager has given us what is no listening socket: {cause}")
             }
+            StartError::Audit { path, cause } => write!(f, "admin.audit_file = {path:?}: can't be written: {cause}"),
             StartError::Handover { path, reason } => write!(f, "server.handover = {path:?}: {reason}"),
         }
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
 
+mod apis;
 mod browsers;
 mod cli;
 mod events;

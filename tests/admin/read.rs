@@ -33,7 +33,7 @@ async fn apis_are_listed_and_found_by_name_and_version() {
     let port = port().await;
     let bookstore = json!({
         "name": "bookstore", "version": "v1", "settings": { "ttl": "10m" }, "entries": 3, "bytes": 1_000,
-        "hits": 9, "misses": 1, "hit_ratio": 0.9, "origin_ms_saved": 180,
+        "hits": 9, "misses": 1, "hit_ratio": 0.9, "origin_ms_saved": 180, "etag": "\"e1\"", "editable": true,
     });
     let list = call(&port, "viewer", "GET", "/v1/apis").await.json();
     assert_eq!((list["apis"].as_array().unwrap().len(), &list["apis"][0]), (2, &bookstore));

@@ -1,6 +1,10 @@
 //! A double of the gateway, an admin port in front of it, and a client that says exactly what it is told to.
 
-use freshgate::admin::{self, ApiView, Guard, House, Inspection, NotReloaded, Proof, Registry, Role, Token, Traffic};
+use freshgate::admin::{
+    self, ApiView, Change, Changed, Condition, FieldFault, Guard, House, Inspection, NotChanged, NotReloaded, Place,
+    Proof, Registry, Role, Token, Traffic,
+};
+use freshgate::audit::Audit;
 use freshgate::clock::Clock;
 use freshgate::events::{self, Fired, Refused, Told};
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
@@ -31,6 +35,9 @@ pub(crate) struct Double {
     pub(crate) scans: (AtomicUsize, AtomicUsize),
     /// The subjects of events that were acted on.
     pub(crate) events: Mutex<Vec<Option<String>>>,
+    /// What APIs were to say.
+    pub(crate) asked: Mutex<Vec<serde_json::Map<String, Value>>>,
+    pub(crate) audit: Audit,
     /// How often the one line of the metrics comes after the first.
     pub(crate) more_metrics: AtomicUsize,
 }
@@ -47,11 +54,58 @@ impl Double {
             misses: 1,
             hit_ratio: Some(0.9),
             origin_ms_saved: 180,
+            etag: "\"e1\"".into(),
+            editable: true,
         }
     }
 }
 
-impl Registry for Double {}
+impl Registry for Double {
+    fn page(&self, after: Option<&Place>, limit: usize) -> (Vec<ApiView>, Option<Place>) {
+        let (all, begin) = (self.apis(), after.map_or(0, |after| after.number + 1));
+        let page: Vec<_> = all.iter().skip(begin).take(limit).cloned().collect();
+        let last = begin + page.len();
+        let place = (last < all.len()).then(|| Place { number: last - 1, id: "x/v1".into() });
+        (page, place)
+    }
+
+    fn change(
+        &self,
+        (name, version): (&str, &str),
+        change: &Change,
+        condition: &Condition,
+    ) -> Result<Changed, NotChanged> {
+        let view = self.api(name, version);
+        let etag = view.as_ref().map(|view| view.etag.clone());
+        if !condition.holds(etag.as_deref()) {
+            return Err(NotChanged::Condition(etag));
+        }
+        let (created, view) = match (change, view) {
+            (Change::Put(_), None) => (true, Some(ApiView { name: name.into(), ..Double::view("") })),
+            (Change::Put(_) | Change::Patch(_), Some(view)) => (false, Some(view)),
+            (Change::Remove, Some(_)) => (false, None),
+            (Change::Patch(_) | Change::Remove, None) => return Err(NotChanged::NoSuchApi),
+        };
+        if let Change::Put(said) | Change::Patch(said) = change {
+            self.asked.lock().unwrap().push(said.clone());
+            if said.contains_key("fault") {
+                return Err(NotChanged::Faults(2, vec![FieldFault::new("fault", "not so")]));
+            }
+        }
+        Ok(Changed {
+            view,
+            created,
+            cache: "kept",
+            keys: vec!["ttl".into()],
+            values: Default::default(),
+            warnings: vec![],
+        })
+    }
+
+    fn audit(&self) -> &Audit {
+        &self.audit
+    }
+}
 
 impl Inspection for Double {}
 

@@ -130,6 +130,9 @@ async fn what_can_be_done_with_a_mouse_can_be_done_with_the_keyboard() {
         screen.presses(TAB).await;
         let here = "(e => [e.getAttribute('aria-label') ?? e.textContent, getComputedStyle(e).outlineStyle])(document.activeElement)";
         let here = screen.now(here).await;
+        if screen.now("document.activeElement === document.body").await == true {
+            continue; // Between the last and the first.
+        }
         assert_ne!(here[1], "none", "one can't see that {here} has the focus");
         reached.insert(here[0].as_str().unwrap().to_owned());
     }

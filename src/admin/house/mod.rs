@@ -5,7 +5,7 @@ mod registry;
 mod traffic;
 
 pub use inspection::Inspection;
-pub use registry::Registry;
+pub use registry::{Change, Changed, Condition, Conflict, FieldFault, NotChanged, Place, Registry};
 pub use traffic::Traffic;
 
 use crate::events::{Refused, Told};
@@ -100,4 +100,8 @@ pub struct ApiView {
     pub hit_ratio: Option<f64>,
     /// Milliseconds that callers would have waited for the origin: the mean of its misses, times the hits.
     pub origin_ms_saved: u64,
+    /// The entity tag of its `[[api]]`, as `If-Match` takes it: another one whenever a letter of it changes, also of what isn't shown.
+    pub etag: String,
+    /// Whether it is an `[[api]]` of a file that can be written.
+    pub editable: bool,
 }

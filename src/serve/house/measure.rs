@@ -145,6 +145,8 @@ impl Rooms {
         let evicted = store.evicted();
         gauges.count("freshgate_evicted_total", "Keys that had to go for want of room.", &[], evicted);
         gauges.count("freshgate_epoch_total", "Invalidations since the start.", &[], store.scopes.epoch());
+        let help = "Lines that the audit file has missed since it could not be written.";
+        gauges.count("freshgate_audit_lost_total", help, &[], self.foundation.audit.lost());
         self.reloader.history.measure(gauges);
     }
 }

@@ -5,7 +5,7 @@ mod measure;
 mod registry;
 mod traffic;
 
-use crate::admin::{ApiView, House, NotReloaded};
+use crate::admin::{ApiView, House, NotReloaded, Registry};
 use crate::events::{Hands, Kind, Refused, Tell, Told, Via};
 use crate::policy::Mounted;
 use crate::purge::{self, BadSelector, Purged, Selector, Target};
@@ -13,6 +13,7 @@ use crate::serve::foundation::Foundation;
 use crate::serve::in_force::{Current, InForce};
 use crate::serve::reload::Reloader;
 use crate::serve::report;
+use crate::serve::written::{Written, tag};
 use http::HeaderMap;
 use serde_json::Value;
 use std::sync::Arc;
@@ -38,7 +39,8 @@ impl Rooms {
         self.leaves.store(!ready, Ordering::Relaxed);
     }
 
-    fn view(&self, in_force: &InForce, mounted: &Mounted) -> ApiView {
+    /// `written` was looked at before `in_force`.
+    fn view(&self, in_force: &InForce, mounted: &Mounted, written: &Written) -> ApiView {
         let tally = &in_force.served[mounted.number].tally;
         let counted = self.foundation.telemetry.api(&mounted.id);
         let (name, version) = (&mounted.api.name, &mounted.api.version);
@@ -52,10 +54,17 @@ impl Rooms {
             Some(name) => api["name"] == name.as_str() && api["version"] == version.as_str(),
             None => api["name"] == version.as_str(),
         };
+        // They are in the same order.
+        let at = if of.is_some() { mounted.number } else { mounted.number.saturating_sub(in_force.config.apis.len()) };
+        let shown = all.and_then(|all| all.get(at).filter(own).or_else(|| all.iter().find(own)));
+        let settings = shown.cloned().unwrap_or_default();
+        let written_tag = if of.is_some() { written.tag(&mounted.id) } else { None };
         ApiView {
             name: name.clone(),
             version: version.clone(),
-            settings: all.and_then(|all| all.iter().find(own)).cloned().unwrap_or_default(),
+            etag: written_tag.map_or_else(|| tag(settings.to_string().as_bytes()), str::to_owned),
+            editable: written_tag.is_some() && written.locked.is_none(),
+            settings,
             entries: tally.entries(),
             bytes: tally.bytes(),
             hits: counted.hits,
@@ -130,13 +139,13 @@ impl Rooms {
 
 impl House for Rooms {
     fn apis(&self) -> Vec<ApiView> {
-        let in_force = self.current.load_full();
-        in_force.apis.iter().map(|mounted| self.view(&in_force, mounted)).collect()
+        self.page(None, usize::MAX).0
     }
 
     fn api(&self, name: &str, version: &str) -> Option<ApiView> {
+        let written = self.reloader.written.load_full();
         let in_force = self.current.load_full();
-        in_force.apis.get(&format!("{name}/{version}")).map(|mounted| self.view(&in_force, mounted))
+        in_force.apis.get(&format!("{name}/{version}")).map(|mounted| self.view(&in_force, mounted, &written))
     }
 
     fn event_body(&self) -> u64 {
@@ -172,9 +181,12 @@ impl House for Rooms {
     fn reload(&self) -> Result<Value, NotReloaded> {
         match self.reloader.reload("admin") {
             Ok(report) => Ok(report.json()),
-            Err(refused @ (report::Refused::NoFile | report::Refused::Stopping)) => {
-                Err(NotReloaded::Never(refused.to_string()))
-            }
+            Err(
+                refused @ (report::Refused::NoFile
+                | report::Refused::Stopping
+                | report::Refused::FileChanged
+                | report::Refused::Unwritable(_)),
+            ) => Err(NotReloaded::Never(refused.to_string())),
             Err(refused) => Err(NotReloaded::Faults { number: refused.count(), told: refused.faults() }),
         }
     }

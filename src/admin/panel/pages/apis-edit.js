@@ -16,7 +16,7 @@ export function title(place) {
 const OWN = ["name", "version", "path", "host", "upstream", "ttl", "grace", "keep_on_error", "key", "auth"];
 
 export async function show(main, place, signal) {
-  if (!may("edit")) return fill(main, empty("Only administrators register and change APIs.", back()));
+  if (!may("edit")) return fill(main, back(), h("h1", {}, title(place)), empty("Only administrators register and change APIs."));
   if (isNew(place)) return form(main, null);
   const named = { name: place.rest[0], version: place.rest[1] ?? "" };
   fill(main, h("p", { class: "loading" }, "Loading…"));
@@ -24,7 +24,7 @@ export async function show(main, place, signal) {
     const { data, etag } = await call("GET", apiPath(named), { signal });
     form(main, { ...data, etag });
   } catch (error) {
-    if (error.name !== "AbortError") fill(main, back(), failed(error, () => show(main, place, signal)));
+    if (error.name !== "AbortError") fill(main, back(), h("h1", {}, title(place)), failed(error, () => show(main, place, signal)));
   }
 }
 

@@ -12,7 +12,7 @@ const LIMIT = 100;
 const COLUMNS = [{ name: "Time" }, { name: "Who" }, { name: "Did" }, { name: "To" }, { name: "Result" }, { name: "From" }, { name: "Details" }];
 
 export function show(main, _place, signal) {
-  if (!may("audit")) return fill(main, empty("Only administrators read the audit."));
+  if (!may("audit")) return fill(main, h("h1", {}, title), empty("Only administrators read the audit."));
   const search = h("input", { type: "search", "aria-label": "Filter by any word", placeholder: "Filter by any word" });
   const found = h("p", { class: "found", role: "status" }, "Loading…");
   const list = h("div", {});
