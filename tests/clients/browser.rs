@@ -48,6 +48,19 @@ pub(crate) struct Fetched {
     pub(crate) transferred: u64,
 }
 
+/// chromedriver and where it listens. It takes a free port, and ends when that isn't free for IPv6 as well.
+fn driver(files: &TempDir) -> Option<(Process, u16)> {
+    let mut command = program("chromedriver");
+    command.arg("--port=0").env("TMPDIR", files.path());
+    let driver = Process::start(command);
+    loop {
+        let line = driver.try_line().ok()?;
+        if let Some((_, port)) = line.rsplit_once("started successfully on port ") {
+            return Some((driver, port.trim_end_matches('.').parse().unwrap()));
+        }
+    }
+}
+
 impl Browser {
     pub(crate) async fn start() -> Browser {
         Browser::start_with(json!({})).await
@@ -55,16 +68,8 @@ impl Browser {
 
     /// With more of `goog:chromeOptions` and of the other capabilities; flags are added to those that all have.
     pub(crate) async fn start_with(more: Value) -> Browser {
-        let mut command = program("chromedriver");
         let files = TempDir::new().unwrap();
-        command.arg("--port=0").env("TMPDIR", files.path());
-        let driver = Process::start(command);
-        let port = loop {
-            let line = driver.line();
-            if let Some((_, port)) = line.rsplit_once("started successfully on port ") {
-                break port.trim_end_matches('.').parse().unwrap();
-            }
-        };
+        let (driver, port) = (0..5).find_map(|_| driver(&files)).expect("chromedriver finds no port");
         let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
         flags.push(format!("--user-data-dir={}", files.path().join("profile").display()));
         flags.extend(more["flags"].as_array().into_iter().flatten().filter_map(Value::as_str).map(String::from));
