@@ -71,6 +71,7 @@ impl PartialSchema for Draft {
                 "grace": { "type": ["string", "integer", "null"] },
                 "keep_on_error": { "type": ["string", "integer", "null"] },
             },
+            "examples": [{ "path": "/shop/v2", "upstream": ["http://127.0.0.1:9000"], "ttl": "10m", "grace": "1m" }],
         }))
     }
 }
@@ -83,7 +84,7 @@ impl PartialSchema for Draft {
     extensions(("x-role" = json!("viewer"))),
     params(
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "APIs of a page"),
-        ("cursor" = Option<String>, Query, description = "What the page before gave"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,18}:", description = "What the page before gave"),
     ),
     responses(
         (status = 200, description = "A page of them", body = List),

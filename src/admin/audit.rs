@@ -30,7 +30,7 @@ pub(super) struct Records {
     extensions(("x-role" = json!("administrator"))),
     params(
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Records of a page; 100 where it isn't said"),
-        ("cursor" = Option<String>, Query, description = "What the page before gave"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,18}$", description = "What the page before gave"),
     ),
     responses(
         (status = 200, description = "A page of them", body = Records),
