@@ -76,9 +76,14 @@ impl House {
 
     /// Stops it, and starts it from what is in the file then.
     pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    /// Stops it.
+    pub(crate) async fn stop(&mut self) {
         let running = self.running.take().unwrap();
         within("the end of a gateway", running.stop()).await;
-        self.start().await;
     }
 
     fn running(&self) -> &Running {

@@ -18,5 +18,6 @@ mod house;
 mod screen;
 
 mod apis;
+mod looks;
 mod pages;
 mod sessions;

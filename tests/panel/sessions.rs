@@ -96,3 +96,39 @@ async fn one_who_signs_out_leaves_others_signed_in() {
     one.close().await;
     other.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_guesses_is_told_how_long_he_has_to_wait() {
+    if !wanted() {
+        return;
+    }
+    let house = House::open().await;
+    let mut screen = Screen::open(&house, Look::Light).await;
+    for _ in 0..20 {
+        house.call("nobody", "GET", "/v1/apis", "").await;
+    }
+    screen.sign_in(&token("viewer")).await;
+    screen.sees("Too many wrong tokens came from here. Try again in").await;
+    house.step(60);
+    screen.sign_in(&token("viewer")).await;
+    screen.sees("Sign out").await;
+    screen.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_gone_is_said_to_be() {
+    if !wanted() {
+        return;
+    }
+    let mut house = House::open().await;
+    let mut screen = Screen::signed_in(&house, Look::Light, "operator").await;
+    screen.clicks("Clear bookstore/v1").await;
+    house.stop().await;
+    screen.clicks("Clear").await;
+    screen.sees("The gateway can't be reached").await;
+    screen.clicks("Cancel").await;
+    // What was known stays in sight, and is said to be old.
+    screen.sees("These numbers are of a while ago").await;
+    screen.sees("music").await;
+    screen.close().await;
+}
