@@ -68,6 +68,8 @@ bounds! {
     EventDuplicates = "event_duplicates",
     /// Connections of the admin port: accepting had to wait.
     AdminConnections = "admin_connections",
+    /// Streams of `/v1/traffic`: 503.
+    TrafficStreams = "traffic_streams",
     /// Wrong tokens from one address: 429.
     AdminFailures = "admin_failures",
 }

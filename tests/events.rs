@@ -144,7 +144,10 @@ async fn the_answer_says_what_each_rule_did() {
     assert_eq!(metric(&gateway, "freshgate_event_actions_total{result=\"done\"}").await, 2);
     assert_eq!(metric(&gateway, "freshgate_event_actions_total{result=\"skipped\"}").await, 1);
     assert_eq!(metric(&gateway, "freshgate_event_rules_total").await, 2);
-    assert_eq!(metric(&gateway, "freshgate_invalidations_total{api=\"shop/v1\"}").await, 1);
+    assert_eq!(
+        metric(&gateway, "freshgate_invalidations_total{api=\"shop/v1\",kind=\"event\",severity=\"hard\"}").await,
+        1
+    );
 }
 
 #[tokio::test]

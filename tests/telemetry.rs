@@ -4,7 +4,7 @@
 
 use freshgate::clock::Clock;
 use freshgate::gateway::{Kind, Outcome};
-use freshgate::telemetry::{Lines, Record, Settings, Telemetry};
+use freshgate::telemetry::{By, Lines, Record, Settings, Telemetry};
 use http::{Method, StatusCode, Version};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -88,6 +88,7 @@ fn histograms_are_cumulative_and_split_by_who_answered() {
     telemetry.record(record(Some("books/v1"), Kind::Stale));
     telemetry.record(miss(20));
     telemetry.record(miss(60_000));
+    telemetry.record(record(Some("books/v1"), Kind::Write));
     let text = telemetry.render(|_| {});
     let bucket = |from, le, count| {
         let name = "freshgate_request_duration_seconds_bucket";
@@ -100,6 +101,8 @@ fn histograms_are_cumulative_and_split_by_who_answered() {
     bucket("origin", "0.025", 1);
     bucket("origin", "30", 1);
     bucket("origin", "+Inf", 2);
+    bucket("passed", "0.00025", 0);
+    bucket("passed", "+Inf", 1);
     has(&text, r#"freshgate_request_duration_seconds_sum{api="books/v1",from="cache"} 0.0008"#);
     has(&text, r#"freshgate_origin_duration_seconds_count{api="books/v1"} 2"#);
     has(&text, r#"freshgate_origin_duration_seconds_sum{api="books/v1"} 60.02"#);
@@ -132,6 +135,12 @@ fn reasons_and_invalidations_are_counted_and_what_has_no_api_is_none() {
         miss.outcome.reason = Some(reason);
         telemetry.record(miss);
     }
+    let mut kept = miss(1);
+    (kept.outcome.reason, kept.outcome.stored) = (Some("no-store"), true);
+    telemetry.record(kept);
+    let mut denied = record(Some("books/v1"), Kind::Refused);
+    denied.outcome.reason = Some("token-expired");
+    telemetry.record(denied);
     let mut refused = record(None, Kind::Refused);
     refused.outcome.reason = Some("no-api");
     refused.status = StatusCode::NOT_FOUND;
@@ -139,15 +148,33 @@ fn reasons_and_invalidations_are_counted_and_what_has_no_api_is_none() {
     let mut write = record(Some("books/v1"), Kind::Write);
     write.outcome.invalidated = true;
     telemetry.record(write);
-    telemetry.invalidated(Some("books/v1"));
-    telemetry.invalidated(None);
+    let mut purge = record(Some("books/v1"), Kind::Write);
+    (purge.outcome.invalidated, purge.outcome.reason) = (true, Some("purge"));
+    telemetry.record(purge);
+    telemetry.invalidated(Some("books/v1"), By::Purge, false);
+    telemetry.invalidated(Some("books/v1"), By::Purge, true);
+    telemetry.invalidated(Some("books/v1"), By::Reload, true);
+    telemetry.invalidated(None, By::Event, false);
     let text = telemetry.render(|_| {});
-    has(&text, r#"freshgate_reasons_total{api="books/v1",outcome="miss",reason="no-store"} 2"#);
+    has(&text, r#"freshgate_reasons_total{api="books/v1",outcome="miss",reason="no-store"} 3"#);
     has(&text, r#"freshgate_reasons_total{api="books/v1",outcome="miss",reason="private"} 1"#);
     has(&text, r#"freshgate_reasons_total{api="none",outcome="refused",reason="no-api"} 1"#);
+    has(&text, r#"freshgate_not_stored_total{api="books/v1",reason="no-store"} 2"#);
+    has(&text, r#"freshgate_not_stored_total{api="books/v1",reason="private"} 1"#);
+    has(&text, r#"freshgate_auth_refused_total{api="books/v1",reason="token-expired"} 1"#);
+    assert!(!text.contains(r#"freshgate_auth_refused_total{api="none""#), "no API is no refusal of a caller");
     has(&text, r#"freshgate_responses_total{api="none",class="4xx"} 1"#);
-    has(&text, r#"freshgate_invalidations_total{api="books/v1"} 2"#);
-    has(&text, r#"freshgate_invalidations_total{api="none"} 1"#);
+    for (api, kind, severity, count) in [
+        ("books/v1", "write", "hard", 1),
+        ("books/v1", "purge", "hard", 2),
+        ("books/v1", "purge", "soft", 1),
+        ("books/v1", "event", "hard", 0),
+        ("books/v1", "reload", "soft", 1),
+        ("none", "event", "hard", 1),
+    ] {
+        let labels = format!(r#"api="{api}",kind="{kind}",severity="{severity}""#);
+        has(&text, &format!("freshgate_invalidations_total{{{labels}}} {count}"));
+    }
 }
 
 #[test]

@@ -7,10 +7,10 @@
 use super::body;
 use super::guard::Peer;
 use super::house::{ApiView, Change, Changed, Condition, FieldFault, House, NotChanged, Place};
-use super::openapi;
 use super::page::Page;
 use super::problem::Problem;
 use super::read::{Named, TheHouse, named_api, no_such_api};
+use super::schema::schema;
 use super::settings::Role;
 use super::tokens::Caller;
 use crate::audit::{Act, OfApi, Who};
@@ -60,7 +60,7 @@ impl ToSchema for Draft {}
 
 impl PartialSchema for Draft {
     fn schema() -> RefOr<Schema> {
-        openapi::schema(json!({
+        schema(json!({
             "type": "object",
             "description": "Every key that an [[api]] of the file may have, as in the file. What a duration or a size may be is what the file says.",
             "properties": {

@@ -2,9 +2,9 @@
 
 use super::body;
 use super::guard::Peer;
-use super::openapi;
 use super::problem::Problem;
 use super::read::TheHouse;
+use super::schema::schema;
 use super::tokens::Caller;
 use crate::audit::Act;
 use crate::events::{Refused, Told};
@@ -25,7 +25,7 @@ impl PartialSchema for CloudEvent {
     fn schema() -> RefOr<Schema> {
         let text = json!({ "type": ["string", "null"], "minLength": 1, "pattern": PLAIN });
         let needed = json!({ "type": "string", "minLength": 1, "pattern": PLAIN });
-        openapi::schema(json!({
+        schema(json!({
             "type": "object",
             "required": ["specversion", "id", "source", "type"],
             "properties": {

@@ -1,8 +1,8 @@
 //! The admin port: who may look, who may change, and what they find.
 //!
 //! A request's way: `server` accepts it and holds the limits, `routes` is the table of what there is, `guard` asks who
-//! is calling before anything else is looked at, `read`, `apis`, `purge`, `events`, `reload` and `audit` answer. Browsers load the `panel` and
-//! sign in with a `session`. The rest of the house is seen through [`House`] only. Every error is a `problem`.
+//! is calling before anything else is looked at, `read`, `apis`, `traffic`, `purge`, `events`, `reload` and `audit` answer. Browsers load the
+//! `panel` and sign in with a `session`. The rest of the house is seen through [`House`] only. Every error is a `problem`.
 
 mod apis;
 mod audit;
@@ -10,6 +10,7 @@ mod body;
 mod events;
 mod guard;
 mod house;
+mod leaving;
 mod lockout;
 mod openapi;
 mod page;
@@ -19,17 +20,19 @@ mod purge;
 mod read;
 mod reload;
 mod routes;
+mod schema;
 mod selector;
 mod server;
 mod session;
 mod sessions;
 mod settings;
 mod tokens;
+mod traffic;
 
 pub use guard::{Guard, Unheard, is_of_another_site};
 pub use house::{
-    ApiView, Change, Changed, Condition, Conflict, FieldFault, House, Inspection, NotChanged, NotReloaded, Place,
-    Registry, Traffic,
+    ApiView, Change, Changed, Condition, Conflict, FieldFault, Health, House, Inspection, NotChanged, NotReloaded,
+    Place, Registry, Traffic,
 };
 pub use settings::{Proof, Role, SessionTimes, Settings, Token};
 

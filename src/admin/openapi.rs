@@ -4,12 +4,12 @@
 //! is added here, once: that a token is asked for, and the answers that the rooms before the calls give.
 
 use super::problem::Shape;
-use super::{apis, audit, events, purge, read, reload, session};
+use super::{apis, audit, events, purge, read, reload, session, traffic};
 use axum::Json;
 use std::sync::LazyLock;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, ResponseBuilder, Schema};
+use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 #[derive(OpenApi)]
@@ -37,6 +37,7 @@ use utoipa::{Modify, OpenApi};
         read::config,
         reload::reload,
         audit::list,
+        traffic::traffic,
         session::sign_in,
         session::whoami,
         session::sign_out,
@@ -116,14 +117,10 @@ fn as_problem() -> Content {
     ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build()
 }
 
-/// A schema that no type has, as JSON says it.
-pub(super) fn schema(json: serde_json::Value) -> RefOr<Schema> {
-    serde_json::from_value::<Schema>(json).unwrap_or_default().into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use utoipa::openapi::Schema;
 
     #[test]
     fn no_schema_is_lost() {

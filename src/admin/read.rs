@@ -77,9 +77,11 @@ pub(super) async fn readyz(State(house): TheHouse) -> Result<Json<Ready>, Proble
     extensions(("x-role" = json!("viewer"))),
     responses((status = 200, description = "The metrics", body = String, content_type = "text/plain")),
 )]
+// With many APIs they are some megabytes, which are put together where no request has to wait for it.
 pub(super) async fn metrics(State(house): TheHouse) -> Response {
+    let text = tokio::task::spawn_blocking(move || house.metrics()).await.unwrap_or_default();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], house.metrics()).into_response()
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
 /// The configuration in force, in the file's own terms, secrets left out.

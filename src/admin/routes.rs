@@ -4,7 +4,7 @@ use super::guard::{self, Guard, at_least};
 use super::house::House;
 use super::problem::Problem;
 use super::settings::Role::{Administrator, Operator, Viewer};
-use super::{apis, audit, events, openapi, panel, purge, read, reload, session};
+use super::{apis, audit, events, openapi, panel, purge, read, reload, session, traffic};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -62,6 +62,7 @@ fn guarded() -> Routes {
         .route("/v1/apis/{name}/{version}", at_least(Operator, patch(apis::patch)))
         .route("/v1/apis/{name}/{version}", at_least(Administrator, put(apis::put).delete(apis::remove)))
         .route("/v1/apis/{name}/{version}/cache", at_least(Operator, delete(purge::api)))
+        .route("/v1/traffic", at_least(Viewer, get(traffic::traffic)))
         .route("/v1/cache", at_least(Administrator, delete(purge::everything)))
         .route("/v1/purge", at_least(Operator, post(purge::selected)))
         .route("/v1/events", at_least(Operator, post(events::take).options(events::handshake)))

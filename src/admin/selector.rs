@@ -1,6 +1,6 @@
 //! A selector as JSON says it, read from the body of `POST /v1/purge`.
 
-use super::openapi;
+use super::schema::schema;
 use crate::purge::{Selector, Target};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -65,7 +65,7 @@ impl PartialSchema for Purge {
                 "additionalProperties": false,
             })
         };
-        openapi::schema(json!({ "oneOf": [
+        schema(json!({ "oneOf": [
             one("path", &path, &["host", "api"], "One path, with every query and variant."),
             one("prefix", &path, &["host", "api"], "A path and everything below it."),
             one("tag", &given, &["api"], "What has this tag."),

@@ -4,9 +4,10 @@
 //! (the process is out of descriptors, the client has gone already) never ends the loop; where it was for want of a descriptor one that
 //! was kept aside is given up for it. A connection that doesn't
 //! finish a head in time, or idles, is closed by hyper; one that takes its answers too slowly, or simply goes on, ends with its
-//! lifetime.
+//! lifetime: what it is being told without an end is ended then.
 
 use super::guard::Peer;
+use super::leaving::Leaving;
 use crate::descriptors::{Spares, is_want_of_descriptors};
 use crate::reached::{Bound, Reached};
 use crate::tasks::Tasks;
@@ -122,10 +123,12 @@ async fn connection<S>(socket: S, peer: Peer, router: Router, stop: Cancellation
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let address = peer.address;
+    let (address, leaving) = (peer.address, Leaving(stop.child_token()));
+    let told = leaving.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(told.clone());
         TowerToHyperService::new(router.clone()).call(request)
     });
     let mut connection = pin!(
@@ -141,6 +144,7 @@ where
         () = stop.cancelled() => {}
         () = tokio::time::sleep(LIFETIME) => {}
     }
+    leaving.0.cancel();
     connection.as_mut().graceful_shutdown();
     if let Ok(ended) = tokio::time::timeout(LAST_REQUEST, connection).await {
         log_end(address, ended);

@@ -103,6 +103,23 @@ pub enum Denied {
 }
 
 impl Denied {
+    /// All of them.
+    pub const ALL: [Denied; 13] = [
+        Denied::Missing,
+        Denied::Malformed,
+        Denied::Incomplete,
+        Denied::Unknown,
+        Denied::Expired,
+        Denied::NotYet,
+        Denied::Issuer,
+        Denied::Audience,
+        Denied::Scope,
+        Denied::Refused,
+        Denied::Forbidden,
+        Denied::NoKeys,
+        Denied::NoAnswer,
+    ];
+
     /// A stable name for logs, metrics and `Cache-Status`.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,10 +1,14 @@
 //! The commands, one file each.
 
+mod admin_client;
 mod check;
 pub mod demo;
 pub mod hash_token;
 pub mod purge;
 mod run;
+pub mod top;
+
+pub use admin_client::Access;
 
 use clap::{Parser, Subcommand};
 use std::io::{Write, stderr, stdin, stdout};
@@ -39,6 +43,8 @@ enum Command {
     },
     /// Ask a running gateway to invalidate what it has stored.
     Purge(Box<purge::Args>),
+    /// Watch a running gateway: traffic, hit ratio and latency of every API.
+    Top(top::Args),
     /// Read a secret on stdin and print the SHA-256 that the configuration file wants.
     HashToken(hash_token::Args),
 }
@@ -51,6 +57,10 @@ pub fn main() -> ExitCode {
         Command::Check { file } => check::check(&file),
         Command::Purge(args) => {
             let done = run::block_on(async { purge::run(&args, stdout(), stderr()).await });
+            ExitCode::from(done.unwrap_or(CANNOT))
+        }
+        Command::Top(args) => {
+            let done = run::block_on(async { top::run(&args, stdout(), stderr()).await });
             ExitCode::from(done.unwrap_or(CANNOT))
         }
         Command::HashToken(args) => ExitCode::from(hash_token::run(&args, stdin(), stdout(), stderr())),

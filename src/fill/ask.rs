@@ -221,6 +221,7 @@ impl Question {
         let rules = &self.routed.rules;
         let (timeouts, retry, interim) = (&rules.timeouts, &rules.retry, self.interim.clone());
         let manner = Manner { host: &self.host, timeouts, retry, safe: true, interim };
+        self.tally.ask();
         self.origin.ask_until(request, &manner, deadline).await
     }
 }

@@ -23,7 +23,7 @@ mod tunnel;
 mod write;
 
 pub use object::{Object, check};
-pub use outcome::{Answered, Kind, Outcome, Step, Whose};
+pub use outcome::{Answered, BY_PURGE, Kind, Outcome, Step, Whose};
 pub use problem::Problem;
 pub use succession::Succession;
 

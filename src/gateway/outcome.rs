@@ -54,6 +54,9 @@ impl<'a> Step<'a> {
     }
 }
 
+/// The reason of a request that has purged.
+pub const BY_PURGE: &str = "purge";
+
 /// The verdict of each step that had a say.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -81,7 +84,7 @@ impl Outcome {
 }
 
 /// What happened to a request, one word each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Answered from a fresh stored response.
     Hit,

@@ -3,7 +3,7 @@
 use super::Gateway;
 use super::address::address;
 use super::admit::Admitted;
-use super::outcome::{Answered, Kind, Outcome};
+use super::outcome::{Answered, BY_PURGE, Kind, Outcome};
 use super::problem::Problem;
 use super::status::{Status, VIA_VALUE};
 use crate::body::Body;
@@ -54,10 +54,10 @@ impl Gateway {
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         fields.insert(VIA, VIA_VALUE);
-        Status { detail: Some("purge"), ..Status::default() }.write(fields);
+        Status { detail: Some(BY_PURGE), ..Status::default() }.write(fields);
         Some((
             response,
-            Outcome { api, kind: Kind::Write, reason: Some("purge"), invalidated: true, ..Outcome::default() },
+            Outcome { api, kind: Kind::Write, reason: Some(BY_PURGE), invalidated: true, ..Outcome::default() },
         ))
     }
 }

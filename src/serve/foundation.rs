@@ -18,7 +18,7 @@ use crate::reached::{Bound, Reached};
 use crate::snapshot::Counts;
 use crate::store::{self, Store};
 use crate::tasks::Tasks;
-use crate::telemetry::{Lines, Telemetry};
+use crate::telemetry::{History, Lines, Telemetry};
 use crate::tls;
 use crate::upstream::{Budget, Origin, Resolver, TlsClient};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +29,8 @@ pub(super) struct Foundation {
     pub(super) store: Arc<Store>,
     pub(super) fills: Arc<Fills>,
     pub(super) telemetry: Arc<Telemetry>,
+    /// The last hour of the traffic.
+    pub(super) history: Arc<History>,
     pub(super) reached: Arc<Reached>,
     pub(super) outside: Outside,
     /// What origins are asked.
@@ -74,6 +76,7 @@ impl Foundation {
         Arc::new(Foundation {
             store,
             fills,
+            history: History::new(clock.now(), Arc::clone(&reached)),
             telemetry: Arc::new(Telemetry::new(&config.log, ids, lines, clock.clone())),
             budget: budget(limits.origin_requests, Bound::OriginRequests),
             guard: Arc::new(admin_guard),

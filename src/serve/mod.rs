@@ -20,6 +20,7 @@ mod reload;
 mod replace;
 mod report;
 mod rewrite;
+mod sampler;
 mod sockets;
 mod start_error;
 mod sweeper;
@@ -53,6 +54,7 @@ use in_force::Current;
 use listeners::{Listeners, again, open};
 use ports::{Doors, Ports};
 use reload::{Reloader, data_tls, load, looks};
+use sampler::Sampler;
 use sockets::{Found, Kind};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -91,6 +93,7 @@ pub struct Running {
     warm: Option<Arc<Warm>>,
     changeover: Changeover,
     _sweeper: Sweeper,
+    _sampler: Sampler,
     watch: Watch,
 }
 
@@ -160,6 +163,7 @@ pub async fn start_from(
         admin,
         probe,
         objects,
+        _sampler: Sampler::start(&rooms, clock.clone()),
         _sweeper: Sweeper::start(Arc::clone(&foundation.store), clock, || first.map_or((), |first| first())),
         warm,
         changeover,
@@ -261,6 +265,11 @@ impl Running {
     /// what is due of fetches. The configuration itself is taken over when two looks have found the same.
     pub fn look_at_files(&self) {
         self.watch.look();
+    }
+
+    /// Takes a sample of the traffic at once, if a step has ended since the last one.
+    pub fn sample(&self) {
+        self.rooms.sample();
     }
 
     /// Takes the news of a source of events that listens to these channels; what they mean under the configuration in force is invalidated

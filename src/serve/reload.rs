@@ -39,6 +39,7 @@ use crate::config::{Config, Faults, Loaded};
 use crate::listener::{self, Serving};
 use crate::policy::{Apis, Change, Effect, Fate, Scope};
 use crate::store::Severity;
+use crate::telemetry::By;
 use crate::{telemetry, tls};
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -227,7 +228,7 @@ impl Reloader {
                 Effect::Hard => Severity::Hard,
             };
             scopes.invalidate(&[Scope::Api(id)], severity);
-            foundation.telemetry.invalidated(Some(id));
+            foundation.telemetry.invalidated(Some(id), By::Reload, severity == Severity::Soft);
         }
         foundation.telemetry.set_apis(ids(&next.apis));
         next

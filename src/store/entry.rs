@@ -119,6 +119,14 @@ impl Entry {
         self.fields.get(&LAST_MODIFIED)
     }
 
+    /// Counts that it leaves the store.
+    pub(super) fn goes(&self, why: Gone) {
+        let why = if why != Gone::Size && self.standing() == Standing::Invalidated { Gone::Invalidated } else { why };
+        if let Some(count) = self.tally.tally.gone.get(why as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Its `Date`, in milliseconds; zero where that can't be read.
     pub fn date(&self) -> u64 {
         self.fields.get(&DATE).and_then(|value| date::parse(value, 0)).unwrap_or(0)
@@ -160,6 +168,36 @@ pub struct Tally {
     entries: AtomicI64,
     bytes: AtomicI64,
     hits: AtomicU64,
+    asked: AtomicU64,
+    gone: [AtomicU64; Gone::ALL.len()],
+}
+
+/// Why an answer left the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// For want of room.
+    Size,
+    /// Swept: stale beyond every use.
+    Expired,
+    /// Invalidated, and then swept or replaced.
+    Invalidated,
+    /// A younger answer to its request has come.
+    Replaced,
+}
+
+impl Gone {
+    /// All of them, in the order of the declaration.
+    pub const ALL: [Gone; 4] = [Gone::Size, Gone::Expired, Gone::Invalidated, Gone::Replaced];
+
+    /// The word that metrics use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Gone::Size => "size",
+            Gone::Expired => "expired",
+            Gone::Invalidated => "invalidated",
+            Gone::Replaced => "replaced",
+        }
+    }
 }
 
 impl Tally {
@@ -176,6 +214,21 @@ impl Tally {
     /// Counts a use of a stored answer.
     pub fn hit(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a question to the origin.
+    pub fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many questions the origin was asked for the cache's sake, whether or not somebody waited for the answer.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// How many answers left the store, by why.
+    pub fn gone(&self) -> impl Iterator<Item = (Gone, u64)> + '_ {
+        Gone::ALL.into_iter().zip(&self.gone).map(|(why, count)| (why, count.load(Ordering::Relaxed)))
     }
 
     /// How often stored answers were used.

@@ -15,7 +15,7 @@ mod weight;
 
 pub use accounts::{Accounts, Charge, Payer};
 pub use encodings::{Encoding, Encodings};
-pub use entry::{Content, Entry, Extra, Tallied, Tally};
+pub use entry::{Content, Entry, Extra, Gone, Tallied, Tally};
 pub use fields::{Fields, Names};
 pub use scopes::{Asked, Epoch, Held, Scopes, Severity, Standing};
 pub use settings::{Eviction, Settings};
@@ -163,6 +163,11 @@ impl Store {
         self.compute(key, |old| match joined(old.as_deref().unwrap_or_default(), entry, request, self.max_variants) {
             Some((variants, pushed_out)) => {
                 kept = Ok(pushed_out);
+                let stays = |entry: &Arc<Entry>| variants.iter().any(|other| Arc::ptr_eq(other, entry));
+                old.iter()
+                    .flat_map(|old| old.iter())
+                    .filter(|entry| !stays(entry))
+                    .for_each(|entry| entry.goes(Gone::Replaced));
                 Op::Put(variants)
             }
             None => {
@@ -253,6 +258,11 @@ impl Store {
         sum
     }
 
+    /// Bytes that there is room for, those of namespaces included.
+    pub fn room(&self) -> u64 {
+        self.sum(Shelf::room)
+    }
+
     /// How many objects of a namespace had to go for want of room.
     pub fn evicted_of(&self, namespace: &str) -> u64 {
         self.objects.load().get(namespace.as_bytes()).map_or(0, |shelf| shelf.evicted())
@@ -292,7 +302,10 @@ fn sweep(kept: &Kept, now: Now) -> usize {
     for (key, variants) in kept {
         if is_dead(&variants) {
             kept.entry_by_ref(&*key).and_compute_with(|old| match old {
-                Some(old) if is_dead(old.value()) => Op::Remove,
+                Some(old) if is_dead(old.value()) => {
+                    old.value().iter().for_each(|entry| entry.goes(Gone::Expired));
+                    Op::Remove
+                }
                 Some(_) | None => Op::Nop,
             });
             gone += 1;

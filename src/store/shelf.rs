@@ -6,7 +6,7 @@
 //! moka knows one bound, on weight. A bound on the number of keys is made of it: where there may be at most `n` keys in `size` bytes each
 //! weighs `size / n` at least. Then `n` keys fill the shelf however small they are, and it holds fewer of larger ones.
 
-use super::entry::Entry;
+use super::entry::{Entry, Gone};
 use super::settings::Eviction;
 use super::weight::{Variants, weight};
 use moka::notification::RemovalCause;
@@ -64,9 +64,10 @@ impl Shelf {
             .max_capacity(bounds.capacity())
             .eviction_policy(policy)
             .weigher(move |key, variants| weight(key, variants).max(least))
-            .eviction_listener(move |_, _, cause| {
+            .eviction_listener(move |_, variants: Variants, cause| {
                 if cause == RemovalCause::Size {
                     count.fetch_add(1, Relaxed);
+                    variants.iter().for_each(|entry| entry.goes(Gone::Size));
                 }
             })
             .build();
@@ -76,6 +77,11 @@ impl Shelf {
     /// How many keys had to go for want of room.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted.load(Relaxed)
+    }
+
+    /// Bytes that it has room for.
+    pub(super) fn room(&self) -> u64 {
+        self.bounds.bytes
     }
 
     /// Looks at everything on it.

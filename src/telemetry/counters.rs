@@ -7,43 +7,19 @@
 //! Reasons are counted in a map, since each part names its own; hits have none. Its size is bounded by the names in the
 //! program, which is what `&'static str` says.
 
+use super::labels::{BOUNDS, By, CLASSES, INVALIDATIONS, NO_API};
+use super::reading::{ApiCounters, Durations, Reading, Reasons};
+use super::recent::Recent;
 use super::record::Record;
-use crate::gateway::Kind;
+use crate::gateway::{BY_PURGE, Kind};
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Copies of the counters of each API.
 const SHARDS: usize = 8;
-/// Upper bounds of the histograms, in microseconds; beyond the last is `+Inf`.
-pub(super) const BOUNDS: [u64; 16] = [
-    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000,
-    30_000_000,
-];
-/// `1xx` to `5xx`.
-pub(super) const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-/// The label of what belongs to no API; no id of one, since those hold a `/`.
-pub(super) const NO_API: &str = "none";
-
-/// What was counted for one API since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ApiCounters {
-    /// Requests that reached it.
-    pub requests: u64,
-    /// Answered from the cache, fresh or stale, without asking the origin.
-    pub hits: u64,
-    /// The cache was asked and couldn't answer alone: misses, joined fills, revalidations.
-    pub misses: u64,
-    /// `hits / (hits + misses)`; `None` before the first.
-    pub hit_ratio: Option<f64>,
-    /// Mean milliseconds of the origin's answers to misses and revalidations.
-    pub origin_ms_mean: f64,
-    /// That mean times the hits: milliseconds that callers would have waited.
-    pub origin_ms_saved: u64,
-}
-
 /// The counters of all APIs.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -55,7 +31,8 @@ pub(super) struct Counters {
 #[derive(Debug, Default)]
 pub(super) struct Api {
     shards: [Shard; SHARDS],
-    reasons: RwLock<HashMap<(Kind, &'static str), AtomicU64>>,
+    reasons: RwLock<HashMap<(Kind, bool, &'static str), AtomicU64>>,
+    recent: Mutex<Recent>,
 }
 
 #[derive(Debug, Default)]
@@ -65,11 +42,20 @@ struct Shard {
     classes: [AtomicU64; CLASSES.len()],
     from_cache: Histogram,
     from_origin: Histogram,
+    passed: Histogram,
     origin: Histogram,
     asked_ms: AtomicU64,
     asked: AtomicU64,
     bytes: AtomicU64,
-    invalidations: AtomicU64,
+    invalidations: [AtomicU64; INVALIDATIONS],
+}
+
+impl Shard {
+    fn invalidated(&self, by: By, soft: bool) {
+        if let Some(count) = self.invalidations.get(by.place(soft)) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -85,28 +71,6 @@ impl Histogram {
         }
         self.micros.fetch_add(micros, Relaxed);
     }
-}
-
-/// One reading of an API's counters.
-#[derive(Debug, Default)]
-pub(super) struct Reading {
-    pub(super) kinds: [u64; Kind::ALL.len()],
-    pub(super) classes: [u64; CLASSES.len()],
-    pub(super) from_cache: Durations,
-    pub(super) from_origin: Durations,
-    pub(super) origin: Durations,
-    pub(super) bytes: u64,
-    pub(super) invalidations: u64,
-    pub(super) reasons: BTreeMap<(&'static str, &'static str), u64>,
-    asked_ms: u64,
-    asked: u64,
-}
-
-/// One reading of a histogram; buckets don't include the ones below.
-#[derive(Debug, Default)]
-pub(super) struct Durations {
-    pub(super) buckets: [u64; BOUNDS.len() + 1],
-    pub(super) micros: u64,
 }
 
 impl Counters {
@@ -125,22 +89,31 @@ impl Counters {
         known.unwrap_or(&self.none).count(record);
     }
 
-    pub(super) fn invalidated(&self, api: Option<&str>) {
+    pub(super) fn invalidated(&self, api: Option<&str>, by: By, soft: bool) {
         let apis = self.apis.load();
         let known = api.and_then(|id| apis.get(id));
-        known.unwrap_or(&self.none).shard().invalidations.fetch_add(1, Relaxed);
+        known.unwrap_or(&self.none).shard().invalidated(by, soft);
     }
 
     pub(super) fn api(&self, id: &str) -> ApiCounters {
-        self.apis.load().get(id).map(|api| api.read().summary()).unwrap_or_default()
+        self.apis.load().get(id).map(|api| api.summary()).unwrap_or_default()
     }
 
-    /// A reading of every API by name, and of what belongs to none.
-    pub(super) fn read(&self) -> Vec<(Arc<str>, Reading)> {
+    /// Every API by name, and what belongs to none.
+    pub(super) fn all(&self) -> Vec<(Arc<str>, Arc<Api>)> {
         let apis = self.apis.load();
-        let mut readings: Vec<_> = apis.iter().map(|(id, api)| (Arc::clone(id), api.read())).collect();
-        readings.push((NO_API.into(), self.none.read()));
-        readings
+        let named = apis.iter().map(|(id, api)| (Arc::clone(id), Arc::clone(api)));
+        named.chain([(NO_API.into(), Arc::clone(&self.none))]).collect()
+    }
+
+    /// A step of the history ends that has taken `elapsed` milliseconds; what was counted in it, of all.
+    pub(super) fn step(&self, mono: u64, elapsed: u64) -> Reading {
+        let mut sum = Reading::default();
+        for (_, api) in self.all() {
+            let now = api.read();
+            sum.add(&api.recent().step(now, mono, elapsed));
+        }
+        sum
     }
 }
 
@@ -152,6 +125,15 @@ impl Api {
         &self.shards[MINE.with(|mine| *mine)]
     }
 
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn summary(&self) -> ApiCounters {
+        let reading = self.read();
+        self.recent().told(&reading)
+    }
+
     fn count(&self, record: &Record) {
         let (shard, outcome) = (self.shard(), &record.outcome);
         shard.kinds[place(outcome.kind)].fetch_add(1, Relaxed);
@@ -161,9 +143,8 @@ impl Api {
         shard.bytes.fetch_add(record.bytes_out, Relaxed);
         match outcome.kind {
             Kind::Hit | Kind::Stale => shard.from_cache.add(micros(record.took)),
-            Kind::Revalidated | Kind::Miss | Kind::Joined | Kind::Pass | Kind::Write | Kind::Failed => {
-                shard.from_origin.add(micros(record.took));
-            }
+            Kind::Revalidated | Kind::Miss | Kind::Joined | Kind::Failed => shard.from_origin.add(micros(record.took)),
+            Kind::Pass | Kind::Write => shard.passed.add(micros(record.took)),
             Kind::Tunnel | Kind::Refused => {}
         }
         if let Some(ms) = outcome.origin_ms {
@@ -174,65 +155,51 @@ impl Api {
             }
         }
         if outcome.invalidated {
-            shard.invalidations.fetch_add(1, Relaxed);
+            shard.invalidated(if outcome.reason == Some(BY_PURGE) { By::Purge } else { By::Write }, false);
         }
         if let Some(reason) = outcome.reason {
-            self.count_reason(outcome.kind, reason);
+            self.count_reason((outcome.kind, outcome.stored, reason));
         }
     }
 
-    fn count_reason(&self, kind: Kind, reason: &'static str) {
-        if let Some(count) = self.reasons.read().unwrap_or_else(PoisonError::into_inner).get(&(kind, reason)) {
+    fn count_reason(&self, why: (Kind, bool, &'static str)) {
+        if let Some(count) = self.reasons.read().unwrap_or_else(PoisonError::into_inner).get(&why) {
             count.fetch_add(1, Relaxed);
             return;
         }
         let mut reasons = self.reasons.write().unwrap_or_else(PoisonError::into_inner);
-        reasons.entry((kind, reason)).or_default().fetch_add(1, Relaxed);
+        reasons.entry(why).or_default().fetch_add(1, Relaxed);
     }
 
-    fn read(&self) -> Reading {
+    /// A reading of the reasons.
+    pub(super) fn reasons(&self) -> Reasons {
+        let reasons = self.reasons.read().unwrap_or_else(PoisonError::into_inner);
+        reasons.iter().map(|(why, count)| (*why, count.load(Relaxed))).collect()
+    }
+
+    /// A reading of the rest.
+    pub(super) fn read(&self) -> Reading {
         let mut sum = Reading::default();
         for shard in &self.shards {
             add_all(&mut sum.kinds, &shard.kinds);
             add_all(&mut sum.classes, &shard.classes);
-            sum.from_cache.add(&shard.from_cache);
-            sum.from_origin.add(&shard.from_origin);
-            sum.origin.add(&shard.origin);
+            shard.from_cache.add_to(&mut sum.from_cache);
+            shard.from_origin.add_to(&mut sum.from_origin);
+            shard.passed.add_to(&mut sum.passed);
+            shard.origin.add_to(&mut sum.origin);
             sum.asked_ms += shard.asked_ms.load(Relaxed);
             sum.asked += shard.asked.load(Relaxed);
             sum.bytes += shard.bytes.load(Relaxed);
-            sum.invalidations += shard.invalidations.load(Relaxed);
-        }
-        for ((kind, reason), count) in &*self.reasons.read().unwrap_or_else(PoisonError::into_inner) {
-            sum.reasons.insert((kind.name(), reason), count.load(Relaxed));
+            add_all(&mut sum.invalidations, &shard.invalidations);
         }
         sum
     }
 }
 
-impl Durations {
-    fn add(&mut self, shard: &Histogram) {
-        add_all(&mut self.buckets, &shard.buckets);
-        self.micros += shard.micros.load(Relaxed);
-    }
-}
-
-impl Reading {
-    pub(super) fn summary(&self) -> ApiCounters {
-        let of = |kinds: &[Kind]| kinds.iter().map(|kind| self.kinds[place(*kind)]).sum::<u64>();
-        let hits = of(&[Kind::Hit, Kind::Stale]);
-        let misses = of(&[Kind::Miss, Kind::Joined, Kind::Revalidated]);
-        let looked = hits + misses;
-        let origin_ms_mean = if self.asked == 0 { 0.0 } else { self.asked_ms as f64 / self.asked as f64 };
-        let origin_ms_saved = (origin_ms_mean * hits as f64) as u64;
-        ApiCounters {
-            requests: self.kinds.iter().sum(),
-            hits,
-            misses,
-            hit_ratio: (looked > 0).then(|| hits as f64 / looked as f64),
-            origin_ms_mean,
-            origin_ms_saved,
-        }
+impl Histogram {
+    fn add_to(&self, sum: &mut Durations) {
+        add_all(&mut sum.buckets, &self.buckets);
+        sum.micros += self.micros.load(Relaxed);
     }
 }
 

@@ -7,17 +7,23 @@
 mod access;
 mod counters;
 mod exposition;
+mod history;
+mod labels;
 mod lines;
 mod logging;
+mod reading;
+mod recent;
 mod record;
 mod redact;
 mod settings;
 mod timestamp;
 
-pub use counters::ApiCounters;
 pub use exposition::Gauges;
+pub use history::{Follower, History, Hour, STEP, Sample, Stored};
+pub use labels::By;
 pub use lines::Lines;
 pub use logging::{InitError, init};
+pub use reading::{ApiCounters, Quantiles};
 pub use record::Record;
 pub use redact::hides;
 pub use settings::{Format, Settings};
@@ -65,10 +71,15 @@ impl Telemetry {
         }
     }
 
-    /// Counts an invalidation that no request on the data port made: a purge through the admin port, an event. `api` is
-    /// `name/version`, `None` when it isn't one API's.
-    pub fn invalidated(&self, api: Option<&str>) {
-        self.counters.invalidated(api);
+    /// Counts an invalidation that no request on the data port made. `api` is `name/version`, `None` when it isn't one API's; `soft` is one that
+    /// only marks stale.
+    pub fn invalidated(&self, api: Option<&str>, by: By, soft: bool) {
+        self.counters.invalidated(api, by, soft);
+    }
+
+    /// Takes a sample into `history` if a step has ended since its last one. `stored` is what the store has.
+    pub fn sample(&self, history: &History, stored: impl FnOnce() -> Stored) {
+        history.sample(self.clock.now(), &self.counters, stored);
     }
 
     /// What was counted for `api` (`name/version`) so far; zeros for one that isn't known.

@@ -56,6 +56,8 @@ pub struct Condition {
     pub down: usize,
     /// Those whose circuit breaker is open.
     pub open: usize,
+    /// Requests that wait for a place at one (`breaker.requests`).
+    pub waiting: usize,
     /// How often one was sent to rest.
     pub rested: u64,
     /// How often a circuit breaker has opened.
@@ -233,6 +235,7 @@ impl Doors {
                 &mut condition.well
             };
             *kind += 1;
+            condition.waiting += door.waiting.load(Relaxed);
         }
         condition
     }

@@ -74,6 +74,8 @@ pub struct Shown {
     pub condition: Condition,
     /// Open connections.
     pub connections: usize,
+    /// Of these, how many nobody uses.
+    pub idle: usize,
     /// Questions that were asked again.
     pub retried: u64,
     /// Those that weren't, since too many were.
@@ -120,8 +122,9 @@ impl Origin {
     /// How it is.
     pub fn shown(&self) -> Shown {
         let connections = self.slots.iter().map(|slot| slot.pool.connections()).sum();
+        let idle = self.slots.iter().map(|slot| slot.pool.idle()).sum();
         let (retried, spared) = (self.retried.load(Relaxed), self.spared.load(Relaxed));
-        Shown { condition: self.doors.condition(), connections, retried, spared }
+        Shown { condition: self.doors.condition(), connections, idle, retried, spared }
     }
 
     /// A place for one more request; given back when its answer has ended.

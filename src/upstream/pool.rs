@@ -234,6 +234,12 @@ impl Pool {
         lock(&self.shared).retain(|shared| self.may_serve(shared.born));
     }
 
+    /// How many connections wait for their next request.
+    pub(super) fn idle(&self) -> usize {
+        let one = lock(&self.idle).iter().filter(|connection| !connection.sender.is_closed()).count();
+        one + lock(&self.shared).iter().filter(|shared| shared.serves() && shared.is_idle()).count()
+    }
+
     /// How many connections are open.
     pub(super) fn connections(&self) -> usize {
         self.open.load(Ordering::Relaxed)

@@ -34,6 +34,8 @@ async fn apis_are_listed_and_found_by_name_and_version() {
     let bookstore = json!({
         "name": "bookstore", "version": "v1", "settings": { "ttl": "10m" }, "entries": 3, "bytes": 1_000,
         "hits": 9, "misses": 1, "hit_ratio": 0.9, "origin_ms_saved": 180, "etag": "\"e1\"", "editable": true,
+        "requests": 12, "requests_per_second": 0.4, "health": { "well": 1, "resting": 0, "down": 0, "open": 0 },
+        "hit_ms": { "p50": 0.1, "p99": 0.5 }, "origin_ms": { "p50": null, "p99": null },
     });
     let list = call(&port, "viewer", "GET", "/v1/apis").await.json();
     assert_eq!((list["apis"].as_array().unwrap().len(), &list["apis"][0]), (2, &bookstore));

@@ -140,3 +140,16 @@ async fn connections_over_the_bound_wait_for_one_to_end() {
     });
     assert_eq!(answer.status, 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_has_its_comments_and_ends_properly_with_its_connections_lifetime() {
+    let port = port().await;
+    let begun = tokio::time::Instant::now();
+    let request = "GET /v1/traffic HTTP/1.1\r\nHost: x\r\nAccept: text/html, Text/Event-Stream;q=0.5\r\n";
+    let answer = raw(port.address, &format!("{request}{}\r\n", bearer("viewer"))).await;
+    assert_eq!((answer.status, answer.field("content-type")), (200, Some("text/event-stream")));
+    assert_eq!(begun.elapsed().as_secs(), 120);
+    let comments = "3\r\n:\n\n\r\n".repeat(8);
+    assert_eq!(answer.body, format!("D\r\nretry: 2000\n\n\r\n{comments}0\r\n\r\n"), "every fourteen seconds");
+    assert_eq!(port.double.history.get().unwrap().followers(), 0);
+}

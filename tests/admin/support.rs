@@ -1,15 +1,16 @@
 //! A double of the gateway, an admin port in front of it, and a client that says exactly what it is told to.
 
 use freshgate::admin::{
-    self, ApiView, Change, Changed, Condition, FieldFault, Guard, House, Inspection, NotChanged, NotReloaded, Place,
-    Proof, Registry, Role, Token, Traffic,
+    self, ApiView, Change, Changed, Condition, FieldFault, Guard, Health, House, Inspection, NotChanged, NotReloaded,
+    Place, Proof, Registry, Role, Token, Traffic,
 };
 use freshgate::audit::Audit;
-use freshgate::clock::Clock;
+use freshgate::clock::{Clock, Now};
 use freshgate::events::{self, Fired, Refused, Told};
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::reached::Reached;
 use freshgate::tasks::Tasks;
+use freshgate::telemetry::{History, Quantiles};
 use http::HeaderMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -40,6 +41,7 @@ pub(crate) struct Double {
     pub(crate) audit: Audit,
     /// How often the one line of the metrics comes after the first.
     pub(crate) more_metrics: AtomicUsize,
+    pub(crate) history: OnceLock<Arc<History>>,
 }
 
 impl Double {
@@ -56,6 +58,11 @@ impl Double {
             origin_ms_saved: 180,
             etag: "\"e1\"".into(),
             editable: true,
+            requests: 12,
+            requests_per_second: 0.4,
+            health: Health { well: 1, ..Health::default() },
+            hit_ms: Quantiles { p50: Some(0.1), p99: Some(0.5) },
+            origin_ms: Quantiles::default(),
         }
     }
 }
@@ -109,7 +116,11 @@ impl Registry for Double {
 
 impl Inspection for Double {}
 
-impl Traffic for Double {}
+impl Traffic for Double {
+    fn history(&self) -> Arc<History> {
+        Arc::clone(self.history.get_or_init(|| History::new(Now::default(), Arc::default())))
+    }
+}
 
 impl House for Double {
     fn apis(&self) -> Vec<ApiView> {

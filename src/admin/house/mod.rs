@@ -3,17 +3,17 @@
 mod inspection;
 mod registry;
 mod traffic;
+mod view;
 
 pub use inspection::Inspection;
 pub use registry::{Change, Changed, Condition, Conflict, FieldFault, NotChanged, Place, Registry};
-pub use traffic::Traffic;
+pub use traffic::{Health, Traffic};
+pub use view::ApiView;
 
 use crate::events::{Refused, Told};
 use crate::purge::{BadSelector, Purged, Selector};
 use http::HeaderMap;
-use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 /// The running gateway as the admin port sees it. None of these waits; only [`House::purge`] may take long, and only
 /// for a dry run, which scans, [`House::events`] and [`House::reload`].
@@ -76,32 +76,4 @@ pub enum NotReloaded {
         /// The first of them, each an object with a `message` and its place.
         told: Vec<Value>,
     },
-}
-
-/// One API as `/v1/apis` shows it; the members of the JSON are the fields here.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct ApiView {
-    /// `name`.
-    pub name: String,
-    /// `version`.
-    pub version: String,
-    /// Its `[[api]]` in the file's terms, secrets left out.
-    #[schema(value_type = Object)]
-    pub settings: Value,
-    /// Answers stored.
-    pub entries: u64,
-    /// Bytes they take.
-    pub bytes: u64,
-    /// Requests answered from the cache, fresh or stale.
-    pub hits: u64,
-    /// Requests the cache might have answered, and couldn't.
-    pub misses: u64,
-    /// `hits / (hits + misses)`; `null` before the first.
-    pub hit_ratio: Option<f64>,
-    /// Milliseconds that callers would have waited for the origin: the mean of its misses, times the hits.
-    pub origin_ms_saved: u64,
-    /// The entity tag of its `[[api]]`, as `If-Match` takes it: another one whenever a letter of it changes, also of what isn't shown.
-    pub etag: String,
-    /// Whether it is an `[[api]]` of a file that can be written.
-    pub editable: bool,
 }

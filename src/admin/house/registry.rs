@@ -1,6 +1,6 @@
 //! APIs that are registered, changed and removed while the gateway runs.
 
-use super::ApiView;
+use super::view::ApiView;
 use crate::audit::Audit;
 use crate::rfc9110::etag::{self, EntityTag};
 use serde::Serialize;

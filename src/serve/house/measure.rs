@@ -27,6 +27,10 @@ impl Rooms {
             let labels = [("api", api)];
             let help = "Open connections to endpoints, by API.";
             gauges.put("freshgate_origin_connections", help, &labels, shown.connections as f64);
+            let help = "Those of them that nobody uses.";
+            gauges.put("freshgate_origin_idle_connections", help, &labels, shown.idle as f64);
+            let help = "Requests that wait for a place at an endpoint (breaker.requests), by API.";
+            gauges.put("freshgate_origin_waiting_requests", help, &labels, condition.waiting as f64);
             let counts = [
                 ("freshgate_retries_total", "Questions that were asked again.", shown.retried),
                 ("freshgate_retries_refused_total", "Retries that the budget had no room for.", shown.spared),
@@ -85,68 +89,97 @@ impl Rooms {
         }
     }
 
-    pub(super) fn measure(&self, gauges: &mut Gauges) {
-        self.measure_origins(gauges);
-        self.measure_sources(gauges);
-        self.measure_events(gauges);
-        let as_f64 = |n: u64| n as f64;
-        let Foundation { store, fills, budget, gate, reached, .. } = &*self.foundation;
-        let in_force = self.current.load_full();
+    /// What is stored, by API.
+    fn measure_store(&self, gauges: &mut Gauges) {
+        let (store, in_force) = (&self.foundation.store, self.current.load_full());
         for mounted in in_force.apis.iter() {
             let (labels, tally) = ([("api", &*mounted.id)], &in_force.served[mounted.number].tally);
-            gauges.put("freshgate_stored_entries", "Answers in the store, by API.", &labels, as_f64(tally.entries()));
-            gauges.put("freshgate_stored_bytes", "Bytes that they take, by API.", &labels, as_f64(tally.bytes()));
+            gauges.put("freshgate_stored_entries", "Answers in the store, by API.", &labels, tally.entries() as f64);
+            gauges.put("freshgate_stored_bytes", "Bytes that they take, by API.", &labels, tally.bytes() as f64);
+            let help =
+                "Questions to origins for the cache's sake, by API, whether or not somebody waited for the answer.";
+            gauges.count("freshgate_fills_total", help, &labels, tally.asked());
+            for (why, count) in tally.gone() {
+                let help = "Answers that left the store, by API and cause: for want of room (size), swept since they were of no use any more \
+                            (expired) or invalidated, or replaced by a younger one.";
+                let labels = [("api", &*mounted.id), ("cause", why.name())];
+                gauges.count("freshgate_evictions_total", help, &labels, count);
+            }
             if mounted.api.namespace.is_some() {
                 let help = "Objects that had to go for want of room in their namespace.";
                 let evicted = store.evicted_of(&mounted.api.version);
                 gauges.count("freshgate_objects_evicted_total", help, &labels, evicted);
             }
         }
-        let (running, scopes) = (fills.running() as u64, store.scopes.len() as u64);
-        gauges.put("freshgate_fills", "Answers that are being recorded.", &[], as_f64(running));
-        let (background, help) = (fills.in_background() as u64, "Questions to origins that nobody waits for.");
-        gauges.put("freshgate_background_refreshes", help, &[], as_f64(background));
-        let (asked, connected) = (budget.in_use() as u64, gate.connections() as u64);
-        gauges.put("freshgate_origin_requests", "Requests to origins that are under way.", &[], as_f64(asked));
-        gauges.put("freshgate_connections", "Connections of clients.", &[], as_f64(connected));
-        let waiting = fills.waiting() as u64;
-        gauges.put(
-            "freshgate_waiting_requests",
-            "Requests that wait for somebody else's question.",
-            &[],
-            as_f64(waiting),
-        );
-        gauges.put(
-            "freshgate_scope_cells",
-            "Cells of scopes that are held or were invalidated lately.",
-            &[],
-            as_f64(scopes),
-        );
-        let certificates: [(&str, &Option<Arc<tls::Server>>); 2] =
-            [("data", &in_force.tls), ("admin", &self.reloader.admin_tls)];
+        gauges.put("freshgate_store_keys", "Keys in the store.", &[], store.len() as f64);
+        gauges.put("freshgate_store_bytes", "Bytes that the store takes.", &[], store.bytes() as f64);
+        let help = "Bytes that the store may take (cache.max_size, and max_size of every namespace).";
+        gauges.put("freshgate_store_limit_bytes", help, &[], store.room() as f64);
+        gauges.count("freshgate_evicted_total", "Keys that had to go for want of room.", &[], store.evicted());
+        gauges.count("freshgate_epoch_total", "Invalidations since the start.", &[], store.scopes.epoch());
+        let (help, cells) = ("Cells of scopes that are held or were invalidated lately.", store.scopes.len());
+        gauges.put("freshgate_scope_cells", help, &[], cells as f64);
+    }
+
+    /// What goes on at this moment.
+    fn measure_work(&self, gauges: &mut Gauges) {
+        let Foundation { fills, budget, gate, reached, history, .. } = &*self.foundation;
+        let mut put = |name, help, count: usize| gauges.put(name, help, &[], count as f64);
+        put("freshgate_fills", "Answers that are being recorded.", fills.running());
+        put("freshgate_background_refreshes", "Questions to origins that nobody waits for.", fills.in_background());
+        put("freshgate_origin_requests", "Requests to origins that are under way.", budget.in_use());
+        put("freshgate_connections", "Connections of clients.", gate.connections());
+        put("freshgate_waiting_requests", "Requests that wait for somebody else's question.", fills.waiting());
+        put("freshgate_traffic_streams", "Streams of /v1/traffic that are open.", history.followers());
+        for (limit, count) in reached.counts() {
+            let help = "How often a bound was reached, by its key in the configuration.";
+            gauges.count("freshgate_limit_reached_total", help, &[("limit", limit)], count);
+        }
+    }
+
+    fn measure_process(&self, gauges: &mut Gauges) {
+        let now = self.foundation.clock().now();
+        let help = "When the process started, in seconds since 1970.";
+        gauges.put("process_start_time_seconds", help, &[], (now.unix.saturating_sub(now.mono) / 1000) as f64);
+        if let Some(bytes) = resident() {
+            gauges.put("process_resident_memory_bytes", "Memory that the process has.", &[], bytes as f64);
+        }
+        let in_force = self.current.load_full();
+        let objects = self.reloader.objects.as_ref().and_then(|door| door.tls.as_ref());
+        let certificates: [(&str, Option<&Arc<tls::Server>>); 3] =
+            [("data", in_force.tls.as_ref()), ("admin", self.reloader.admin_tls.as_ref()), ("objects", objects)];
         for (listener, certificate) in certificates {
             let help = "When our certificate ends, in seconds since 1970.";
             let Some(certificate) = certificate else { continue };
             let expires = certificate.expires() as f64;
             gauges.put("freshgate_certificate_expires_seconds", help, &[("listener", listener)], expires);
         }
+    }
+
+    pub(super) fn measure(&self, gauges: &mut Gauges) {
+        self.measure_origins(gauges);
+        self.measure_sources(gauges);
+        self.measure_events(gauges);
+        self.measure_store(gauges);
+        self.measure_work(gauges);
+        self.measure_process(gauges);
         if let Some(snapshot) = self.foundation.snapshot.get() {
             for (what, count) in snapshot.all() {
                 let help = "Answers that the snapshot had at the start, by what became of them.";
-                gauges.put("freshgate_snapshot_entries", help, &[("what", what)], as_f64(count));
+                gauges.put("freshgate_snapshot_entries", help, &[("what", what)], count as f64);
             }
             let (help, ignored) = ("Whether the snapshot could not be used at the start.", snapshot.ignored);
-            gauges.put("freshgate_snapshot_ignored", help, &[], as_f64(ignored.into()));
+            gauges.put("freshgate_snapshot_ignored", help, &[], f64::from(u8::from(ignored)));
         }
-        for (limit, count) in reached.counts() {
-            let help = "How often a bound was reached, by its key in the configuration.";
-            gauges.count("freshgate_limit_reached_total", help, &[("limit", limit)], count);
-        }
-        let evicted = store.evicted();
-        gauges.count("freshgate_evicted_total", "Keys that had to go for want of room.", &[], evicted);
-        gauges.count("freshgate_epoch_total", "Invalidations since the start.", &[], store.scopes.epoch());
         let help = "Lines that the audit file has missed since it could not be written.";
         gauges.count("freshgate_audit_lost_total", help, &[], self.foundation.audit.lost());
         self.reloader.history.measure(gauges);
     }
+}
+
+/// Bytes of memory that the process has, where the system says so.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }

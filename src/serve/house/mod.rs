@@ -5,7 +5,7 @@ mod measure;
 mod registry;
 mod traffic;
 
-use crate::admin::{ApiView, House, NotReloaded, Registry};
+use crate::admin::{ApiView, Health, House, NotReloaded, Registry};
 use crate::events::{Hands, Kind, Refused, Tell, Told, Via};
 use crate::policy::Mounted;
 use crate::purge::{self, BadSelector, Purged, Selector, Target};
@@ -14,6 +14,7 @@ use crate::serve::in_force::{Current, InForce};
 use crate::serve::reload::Reloader;
 use crate::serve::report;
 use crate::serve::written::{Written, tag};
+use crate::telemetry::By;
 use http::HeaderMap;
 use serde_json::Value;
 use std::sync::Arc;
@@ -59,6 +60,7 @@ impl Rooms {
         let shown = all.and_then(|all| all.get(at).filter(own).or_else(|| all.iter().find(own)));
         let settings = shown.cloned().unwrap_or_default();
         let written_tag = if of.is_some() { written.tag(&mounted.id) } else { None };
+        let condition = in_force.served[mounted.number].origin.shown().condition;
         ApiView {
             name: name.clone(),
             version: version.clone(),
@@ -71,11 +73,21 @@ impl Rooms {
             misses: counted.misses,
             hit_ratio: counted.hit_ratio,
             origin_ms_saved: counted.origin_ms_saved,
+            requests: counted.requests,
+            requests_per_second: counted.requests_per_second,
+            health: Health {
+                well: condition.well,
+                resting: condition.resting,
+                down: condition.down,
+                open: condition.open,
+            },
+            hit_ms: counted.hit_ms,
+            origin_ms: counted.origin_ms,
         }
     }
 
-    /// Applies a selector to what is in force.
-    fn purged(&self, in_force: &InForce, selector: &Selector) -> Result<Purged, BadSelector> {
+    /// Applies a selector to what is in force, for somebody who asks or an event.
+    fn purged(&self, in_force: &InForce, selector: &Selector, by: By) -> Result<Purged, BadSelector> {
         // A purge that comes before a reload, and ends after it, has the names of before. What was asked under the new ones was asked after
         // the purge came, and what was stored under the old ones, and is still in force, is covered.
         let stored = |mounted: &Mounted| in_force.served[mounted.number].tally.entries();
@@ -87,7 +99,7 @@ impl Rooms {
                     selector.api.as_deref()
                 }
             };
-            self.foundation.telemetry.invalidated(api);
+            self.foundation.telemetry.invalidated(api, by, selector.soft);
         }
         Ok(purged)
     }
@@ -95,11 +107,11 @@ impl Rooms {
     /// What acts on events under the configuration in force.
     fn with_hands<T>(&self, in_force: &InForce, act: impl FnOnce(&Hands<'_>) -> T) -> T {
         let objects = |namespace: &str| {
-            self.foundation.telemetry.invalidated(Some(&format!("objects/{namespace}")));
+            self.foundation.telemetry.invalidated(Some(&format!("objects/{namespace}")), By::Event, false);
             in_force.objects.as_ref().ok_or("there is no [objects]")
         };
         act(&Hands {
-            purge: &|selector| self.purged(in_force, selector),
+            purge: &|selector| self.purged(in_force, selector, By::Event),
             drop: &|namespace, key| objects(namespace)?.drop_one(namespace, key).map(drop),
             refresh: &|namespace, key| objects(namespace)?.refresh(namespace, key),
         })
@@ -159,7 +171,7 @@ impl House for Rooms {
     }
 
     fn purge(&self, selector: &Selector) -> Result<Purged, BadSelector> {
-        self.purged(&self.current.load_full(), selector)
+        self.purged(&self.current.load_full(), selector, By::Purge)
     }
 
     fn ready(&self) -> Result<(), Vec<String>> {

@@ -2,5 +2,28 @@
 
 use super::Rooms;
 use crate::admin::Traffic;
+use crate::telemetry::{History, Stored};
+use std::sync::Arc;
 
-impl Traffic for Rooms {}
+impl Traffic for Rooms {
+    fn history(&self) -> Arc<History> {
+        Arc::clone(&self.foundation.history)
+    }
+}
+
+impl Rooms {
+    /// Takes a sample of the traffic, if a step has ended since the last one.
+    pub(in crate::serve) fn sample(&self) {
+        self.foundation.telemetry.sample(&self.foundation.history, || self.stored());
+    }
+
+    fn stored(&self) -> Stored {
+        let in_force = self.current.load_full();
+        let tallies = || in_force.served.iter().map(|served| &served.tally);
+        Stored {
+            bytes: tallies().map(|tally| tally.bytes()).sum(),
+            entries: tallies().map(|tally| tally.entries()).sum(),
+            evicted: self.foundation.store.evicted(),
+        }
+    }
+}
