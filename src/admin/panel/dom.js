@@ -62,11 +62,11 @@ export function field(label, control, { hint, wide } = {}) {
   return { element, control, say };
 }
 
-/** A table in a box of its own that scrolls, so that the page never does sideways. */
+/** A table in a box of its own that scrolls, so that the page never does sideways. It says that it is one, since a style that draws rows as cards takes that away. */
 export function table(caption, columns, rows) {
-  const head = columns.map((column) => h("th", { scope: "col", class: column.class }, column.name));
-  const body = h("tbody", {}, rows);
-  const whole = h("table", {}, h("caption", { class: "hidden" }, caption), h("thead", {}, h("tr", {}, head)), body);
+  const head = columns.map((column) => h("th", { scope: "col", role: "columnheader", class: column.class }, column.name));
+  const body = h("tbody", { role: "rowgroup" }, rows);
+  const whole = h("table", { role: "table" }, h("caption", { class: "hidden" }, caption), h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)), body);
   return { element: h("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" }, whole), body };
 }
 

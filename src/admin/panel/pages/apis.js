@@ -113,20 +113,20 @@ function makeRow(api, reload) {
   const health = h("span", { class: "health" });
   const path = h("code", { class: "path" });
   const keeps = intervalCell(() => now, reload);
-  const number = (label, cell) => h("td", { class: "number", "data-label": label }, cell);
+  const number = (label, cell) => h("td", { role: "cell", class: "number", "data-label": label }, cell);
   const name = may("edit") && api.editable !== false ? h("a", { href: `#/apis/${encodeURIComponent(api.name)}/${encodeURIComponent(api.version)}` }, api.name) : api.name;
   const element = h(
     "tr",
-    { "data-api": key(api) },
-    h("th", { scope: "row" }, h("span", { class: "api-name" }, name, " ", h("span", { class: "version" }, api.version)), path),
-    h("td", { class: "keeps", "data-label": "Cache interval (min)" }, keeps.element),
+    { role: "row", "data-api": key(api) },
+    h("th", { scope: "row", role: "rowheader" }, h("span", { class: "api-name" }, name, " ", h("span", { class: "version" }, api.version)), path),
+    h("td", { role: "cell", class: "keeps", "data-label": "Cache interval (min)" }, keeps.element),
     number("Hit ratio", cells.hits),
     number("Requests/s", cells.rate),
     number("Origin time saved", cells.saved),
     number("Entries", cells.entries),
     number("Memory", cells.bytes),
-    h("td", { "data-label": "Health" }, health),
-    h("td", { class: "actions" }, actions(() => now, reload)),
+    h("td", { role: "cell", "data-label": "Health" }, health),
+    h("td", { role: "cell", class: "actions" }, actions(() => now, reload)),
   );
   const update = (next) => {
     now = next;

@@ -54,12 +54,12 @@ async function records(list, search, found, signal) {
 }
 
 function row({ time, actor, role, peer, action, target, result, details }) {
-  const cell = (label, ...content) => h("td", { "data-label": label }, h("span", {}, content));
+  const cell = (label, ...content) => h("td", { role: "cell", "data-label": label }, h("span", {}, content));
   const more = Object.entries(details ?? {}).map(([name, value]) => h("span", { class: "chip" }, `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`));
   return h(
     "tr",
-    {},
-    h("th", { scope: "row", class: "time" }, h("time", { datetime: time }, when(time))),
+    { role: "row" },
+    h("th", { scope: "row", role: "rowheader", class: "time" }, h("time", { datetime: time }, when(time))),
     cell("Who", actor ?? "–", role && h("small", {}, role)),
     cell("Did", action),
     cell("To", target ?? "–"),

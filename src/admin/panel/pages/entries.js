@@ -104,20 +104,20 @@ function row(entry, found) {
   const target = `${entry.path}${entry.query ? `?${entry.query}` : ""}`;
   const variant = Object.entries(entry.selection ?? {}).map(([name, value]) => h("span", { class: "chip" }, `${name}: ${value}`));
   const fresh = entry.ttl === null ? "for ever" : entry.ttl < 0 ? `over since ${span(entry.ttl)}` : span(entry.ttl);
-  const cell = (label, content, kind) => h("td", { class: kind, "data-label": label }, content);
+  const cell = (label, content, kind) => h("td", { role: "cell", class: kind, "data-label": label }, content);
   const why = h("a", { href: `#/why?method=GET&url=${encodeURIComponent(entry.host ? `http://${entry.host}${target}` : target)}`, "aria-label": `Why is ${target} kept?` }, "Why");
   const purge = may("purge") && h("button", { type: "button", "aria-label": `Purge ${target}`, on: { click: () => purgeOne(entry, target, element, found) } }, "Purge");
   const element = h(
     "tr",
-    {},
-    h("th", { scope: "row" }, h("code", { class: "path" }, target), h("small", {}, [entry.api, entry.host].filter(Boolean).join(" · ")), variant),
+    { role: "row" },
+    h("th", { scope: "row", role: "rowheader" }, h("code", { class: "path" }, target), h("small", {}, [entry.api, entry.host].filter(Boolean).join(" · ")), variant),
     cell("Kept for", entry.partition ?? "everyone"),
     cell("State", h("span", { class: "health", "data-state": STATES[entry.state] ?? "none" }, `${entry.state}, ${entry.status}`)),
     cell("Age", span(entry.age), "number"),
     cell("Fresh for", fresh, "number"),
     cell("Size", size(entry.bytes), "number"),
     cell("Hits", count(entry.hits), "number"),
-    h("td", { class: "actions" }, h("div", { class: "row-actions" }, why, purge)),
+    h("td", { role: "cell", class: "actions" }, h("div", { class: "row-actions" }, why, purge)),
   );
   return element;
 }

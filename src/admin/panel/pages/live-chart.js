@@ -14,7 +14,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
  * `ratio`: the scale is 0 to 1. `log`: it is logarithmic. `bytes`: its steps are powers of two.
  */
 export function chart({ title, lines, write, ratio, log, bytes }) {
-  const holder = h("div", { class: "plot", role: "img" });
+  const holder = h("div", { class: "plot", role: "img", "aria-label": `${title}: nothing has been measured yet` });
   const values = lines.map((line) => h("dd", {}));
   const legend = h("dl", { class: "legend" }, lines.map((line, n) => h("div", {}, h("dt", { class: `mark ${line.colour}` }, line.name), values[n])));
   const rows = h("tbody");
