@@ -76,6 +76,16 @@ impl Clock {
         self.at(self.uptime())
     }
 
+    /// Reads the wall clock only, as finely as the machine tells: since 1970-01-01 UTC; [`Now::unix`] is the same in milliseconds.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    pub fn unix(&self) -> Duration {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall = self.steps.as_ref().map_or(0, |steps| steps.wall.load(Ordering::SeqCst));
+        let set = Duration::from_millis(wall.unsigned_abs());
+        let stepped = unix + Duration::from_millis(self.stepped());
+        if wall < 0 { stepped.saturating_sub(set) } else { stepped + set }
+    }
+
     /// Both clocks, where the monotonic one was read a moment ago.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     pub fn at(&self, uptime: Duration) -> Now {

@@ -16,7 +16,7 @@
 //!    behind the gateway, [`snapshot`] takes what is stored over a restart.
 //! 7. [`config`] reads the file into the settings that each part owns; [`cli`] has the commands.
 //!
-//! Below everything: [`body`] (what flows through), [`client`] (who asks), [`clock`] and [`tasks`] (the only readers of
+//! Below everything: [`body`] (what flows through), [`client`] (who asks), [`trace`] (which trace a request belongs to), [`clock`] and [`tasks`] (the only readers of
 //! time and spawners of tasks), `descriptors` (what the system may run out of).
 
 pub mod admin;
@@ -51,5 +51,6 @@ mod sync;
 pub mod tasks;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;
 mod units;
 pub mod upstream;

@@ -824,6 +824,7 @@ async fn what_came_while_a_request_was_on_its_way_to_ask_is_not_asked_again() {
             origin: Arc::clone(&asked),
             tally: Arc::new(Tally::default()),
             interim: None,
+            trace: None,
             stored: freshgate::fill::Candidates::None,
             wanted: freshgate::fill::Wanted::Whole,
             method: http::Method::GET,

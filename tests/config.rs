@@ -414,7 +414,8 @@ fn two_apis_in_one_place() {
         faults(&format!("{API}[[api]]\n{more}"))
     };
     assert_eq!(two("a", "/b", ""), ["f.toml:6:1: api[1]: name and version `a/1` are taken in line 1"]);
-    let overlap = "f.toml:6:1: api[1]: `/a/` on every host is the path of `a/1` in line 1; neither prefix is longer";
+    let overlap =
+        "f.toml:9:8: api[1].path: `/a/` on every host is the path of `a/1` in line 1; neither prefix is longer";
     assert_eq!(two("b", "/a/", ""), [overlap]);
     assert_eq!(two("b", "/a/b", ""), [""; 0]);
     assert_eq!(two("b", "/a", "host = \"example.org\""), [""; 0]);
@@ -422,12 +423,37 @@ fn two_apis_in_one_place() {
 
 #[test]
 fn what_isnt_built_yet_says_so() {
-    let top = ["admin.audit_file = \"x\"", "telemetry.otlp = \"x\"", "[cluster]"];
+    let top = ["[cluster]"];
     for text in top {
         let found = faults(text);
         assert!(found.len() == 1 && found[0].ends_with("not available in this version"), "{text}: {found:?}");
     }
     assert_eq!(faults(&format!("{API}auth = {{ kind = \"none\" }}")), [""; 0]);
+}
+
+#[test]
+fn where_traces_go_and_what_is_never_keyed() {
+    let url = "expected a URL without a path: gRPC has paths of its own";
+    for (text, expected) in [
+        ("telemetry.otlp = \"http://c:4317\"", ""),
+        ("telemetry.otlp = \"c:4317\"", "telemetry.otlp: "),
+        ("telemetry.otlp = \"http://c:4317/v1/traces\"", url),
+        ("telemetry = { otlp = \"http://c\", sample = 1.5 }", "telemetry.sample: "),
+        ("telemetry = { otlp = \"http://c\", queue = 0 }", "telemetry.queue: "),
+        ("telemetry = { otlp = \"http://c\", timeout = \"1h\" }", "telemetry.timeout: "),
+        ("telemetry = { otlp = \"http://c\", service_name = \"\" }", "expected 1 to 255 characters"),
+        ("telemetry = { otlp = \"http://c\", wrong = 1 }", "telemetry.wrong: unknown key"),
+        ("telemetry = { otlp = \"http://c\", headers = [{ name = \"grpc-x\", value = \"v\" }] }", "are gRPC's own"),
+        ("telemetry = { otlp = \"http://c\", headers = [{ name = \"a\" }] }", "one of value, value_env and value_file"),
+    ] {
+        let found = faults(text);
+        let one = found.len() == usize::from(!expected.is_empty());
+        assert!(one && found.iter().all(|fault| fault.contains(expected)), "{text}: {found:?}");
+    }
+    for field in ["traceparent", "Tracestate", "baggage"] {
+        let found = faults(&format!("{API}key = {{ headers = [\"{field}\"] }}"));
+        assert!(found.len() == 1 && found[0].ends_with("this field can't be part of the key"), "{found:?}");
+    }
 }
 
 #[test]
@@ -571,7 +597,7 @@ fn check_answers_by_exit_code() {
     assert_eq!(check(API.as_bytes()), (0, "FILE is valid: 1 API\n".into()));
     let (code, said) = check(b"");
     assert_eq!((code, said.contains("(warning)"), said.ends_with("FILE is valid: 0 APIs\n")), (0, true, true));
-    let expected = "FILE:1:1: a: unknown key, expected one of: admin, api, cache, events, log, objects, server\nFILE:2:1: b: unknown key, expected one of: admin, api, cache, events, log, objects, server\nFILE is not valid: 2 faults\n";
+    let expected = "FILE:1:1: a: unknown key, expected one of: admin, api, cache, events, log, objects, server, telemetry\nFILE:2:1: b: unknown key, expected one of: admin, api, cache, events, log, objects, server, telemetry\nFILE is not valid: 2 faults\n";
     assert_eq!(check(b"a = 1\nb = 2\n"), (1, expected.into()));
     let expected = "FILE:2:3: the file is not UTF-8\nFILE is not valid: 1 fault\n";
     assert_eq!(check(b"# \xc3\xbc\n# \xff\n"), (1, expected.into()));

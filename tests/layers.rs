@@ -28,7 +28,7 @@ use std::path::Path;
 /// makes one for each request. `alarm` is a timeout that costs little and that both rims use, `listener` and `upstream`.
 /// `policy` stands above `auth` and `upstream`, since an API names its endpoints and how its callers are told apart; `auth` above
 /// `upstream`, since an issuer and a judge of callers are asked over connections of the same kind.
-const ORDER: [&str; 36] = [
+const ORDER: [&str; 37] = [
     "main",
     "cli",
     "serve",
@@ -51,6 +51,7 @@ const ORDER: [&str; 36] = [
     "auth",
     "upstream",
     "client",
+    "trace",
     "tls",
     "secret",
     "limit",
@@ -68,7 +69,8 @@ const ORDER: [&str; 36] = [
 ];
 
 /// What children may name of their own `mod.rs`: folder, name, why.
-const SPREAD: [(&str, &str, &str); 10] = [
+const SPREAD: [(&str, &str, &str); 11] = [
+    ("admin::house", "ApiView", "what House and Registry both show"),
     ("cli", "CANNOT", "the exit codes are one short list for all commands"),
     ("cli", "complain", "all commands complain in one voice"),
     ("cli::demo::bookstore", "Bookstore", "the subject of the folder"),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use support::{Answer, Client, H2, Origin, Reply};
 use tempfile::NamedTempFile;
@@ -40,6 +40,8 @@ struct Process {
     admin: SocketAddr,
     output: std::thread::JoinHandle<Vec<String>>,
     _config: NamedTempFile,
+    /// Where traces go; it takes what it is sent and says nothing.
+    _collector: TcpListener,
 }
 
 impl Drop for Process {
@@ -65,10 +67,15 @@ impl Process {
             api("dead", "http://127.0.0.1:1", ""),
         ];
         let config = NamedTempFile::new().unwrap();
+        let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+        let traces = format!(
+            "[telemetry]\notlp = \"http://{}\"\nheaders = [{{ name = \"authorization\", value = \"hush-to-the-collector\" }}]\n",
+            collector.local_addr().unwrap()
+        );
         let text = format!(
             "[server]\nlisten = [\"127.0.0.1:0\"]\npurge_method = true\n[server.limits]\nrequest_body = \"1KiB\"\n\
              [admin]\nlisten = \"127.0.0.1:0\"\n[[admin.tokens]]\nname = \"ops\"\nrole = \"administrator\"\n\
-             token_env = \"ADMIN\"\n[log]\nformat = \"{format}\"\nlevel = \"trace\"\n{}",
+             token_env = \"ADMIN\"\n[log]\nformat = \"{format}\"\nlevel = \"trace\"\n{traces}{}",
             apis.concat()
         );
         std::fs::write(config.path(), text).unwrap();
@@ -97,7 +104,7 @@ impl Process {
         let (data, admin) = (address("data"), address("admin"));
         // Somebody has to read what it goes on to say.
         let output = std::thread::spawn(move || begun.into_iter().chain(lines).collect());
-        Process { child, data, admin, output, _config: config }
+        Process { child, data, admin, output, _config: config, _collector: collector }
     }
 
     async fn ask(&self, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Answer {

@@ -7,7 +7,7 @@ mod support;
 use freshgate::clock::Clock;
 use freshgate::config::{self, Surroundings};
 use freshgate::policy::{Apis, Mounted};
-use freshgate::snapshot::{self, Loaded, Loading, NotLoaded};
+use freshgate::snapshot::{self, Loaded, Loading, NotLoaded, Progress};
 use freshgate::store::Store;
 use std::future::ready;
 use std::os::unix::fs::PermissionsExt;
@@ -378,7 +378,40 @@ fn entries(store: &Store) -> usize {
 
 fn load(path: &Path, store: &Store, apis: &Apis, max_size: u64) -> Result<Loaded, NotLoaded> {
     let (tally, clock) = (|_: &Mounted| Arc::default(), Clock::system());
-    snapshot::load(path, &Loading { store, apis, tally: &tally, max_size, max_object_size: 1 << 20, clock: &clock })
+    snapshot::load(
+        path,
+        &Loading { store, apis, tally: &tally, max_size, max_object_size: 1 << 20, clock: &clock, watch: &|_| () },
+    )
+}
+
+#[tokio::test]
+async fn who_saves_and_loads_tells_how_far_it_has_come() {
+    let two = Two::of(&["/a", "/b", "/c"]).await;
+    let (seen, store) = (Mutex::new(Vec::new()), two.gateway.running.store());
+    let watch = |progress: Progress| seen.lock().unwrap().push(progress);
+    let (tally, clock) = (|_: &Mounted| Arc::default(), Clock::system());
+    let limits = (1 << 30, 1 << 20);
+    let to = Loading {
+        store,
+        apis: &two.apis,
+        tally: &tally,
+        max_size: limits.0,
+        max_object_size: limits.1,
+        clock: &clock,
+        watch: &watch,
+    };
+    snapshot::load(&two.world.file(), &to).unwrap();
+    let length = std::fs::metadata(two.world.file()).unwrap().len();
+    let steps = std::mem::take(&mut *seen.lock().unwrap());
+    assert_eq!(steps.iter().map(|step| step.entries).collect::<Vec<_>>(), [1, 2, 3, 1, 2, 3, 3], "it is read twice");
+    assert!(steps.is_sorted_by(|a, b| a.done < b.done) && steps.iter().all(|step| step.total == 2 * length));
+    assert_eq!(steps.last().unwrap().done, 2 * length);
+    let file = two.world.folder.path().join("another");
+    snapshot::save(&file, store, &two.apis, &|_| false, &watch).unwrap();
+    let steps = seen.lock().unwrap();
+    assert_eq!(steps.iter().map(|step| step.entries).collect::<Vec<_>>(), [1, 2, 3, 3]);
+    assert!(steps.iter().is_sorted_by(|a, b| a.done <= b.done) && steps[0].done > 0);
+    assert_eq!(steps[3].done, steps[3].total);
 }
 
 #[tokio::test]

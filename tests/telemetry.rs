@@ -48,6 +48,7 @@ fn record(api: Option<&str>, kind: Kind) -> Record {
         took: Duration::from_micros(400),
         user_agent: None,
         referer: None,
+        trace: None,
     }
 }
 

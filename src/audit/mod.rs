@@ -181,7 +181,7 @@ mod tests {
     fn a_record_is_bounded_whatever_was_asked() {
         let audit = Audit::new(Clock::system());
         let long = "x".repeat(60_000);
-        audit.record(&ops(), Act::Purge { selector: json!({ "path": long }), outcome: Err(long.clone()) });
+        audit.record(&ops(), Act::Purge { selector: json!({ "path": long }), outcome: Err(long) });
         let record = audit.page(None, 1).0.remove(0);
         assert!(serde_json::to_string(&record).unwrap().len() < 10_000);
     }

@@ -4,13 +4,15 @@ mod admin_client;
 mod check;
 pub mod demo;
 pub mod hash_token;
+mod pages;
 pub mod purge;
 mod run;
 pub mod top;
 
 pub use admin_client::Access;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use std::io::{Write, stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +49,13 @@ enum Command {
     Top(top::Args),
     /// Read a secret on stdin and print the SHA-256 that the configuration file wants.
     HashToken(hash_token::Args),
+    /// Print what a shell needs to complete command lines.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual, as roff: `freshgate man | man -l -`.
+    Man,
 }
 
 /// Runs the command that the arguments of this process name.
@@ -64,6 +73,14 @@ pub fn main() -> ExitCode {
             ExitCode::from(done.unwrap_or(CANNOT))
         }
         Command::HashToken(args) => ExitCode::from(hash_token::run(&args, stdin(), stdout(), stderr())),
+        Command::Completions { shell } => {
+            pages::completions(Arguments::command(), shell, &mut stdout());
+            ExitCode::SUCCESS
+        }
+        Command::Man => {
+            drop(pages::man(Arguments::command(), &mut stdout())); // who closes the pipe wants no more
+            ExitCode::SUCCESS
+        }
     }
 }
 

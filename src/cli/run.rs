@@ -3,7 +3,7 @@
 use super::CANNOT;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::serve::{self, File, Parting, Refused, Running, notify};
+use crate::serve::{self, File, Papers, Parting, Refused, Running, notify};
 use crate::telemetry::{self, Lines};
 use std::future::Future;
 use std::io;
@@ -18,7 +18,8 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(opened) => opened,
         Err(faults) => return cannot(&faults.to_string()),
     };
-    let lines = match telemetry::init(&loaded.config.log) {
+    let log = &loaded.config.log;
+    let lines = match telemetry::init(log).and_then(|events| telemetry::access_lines(log, events)) {
         Ok(lines) => lines,
         Err(error) => return cannot(&error.to_string()),
     };
@@ -59,9 +60,10 @@ async fn serve(file: File, config: Config, lines: Lines) -> (ExitCode, Parting) 
         () = notify::alive() => {}
     }
     tracing::info!("draining");
+    let papers = running.papers();
     tokio::select! {
         all_ended = running.stop() => tracing::info!(all_ended, "stopped"),
-        () = signals.ended() => tracing::warn!("told a second time: stopped at once"),
+        () = signals.ended_but_for(&papers) => tracing::warn!("told a second time: stopped at once"),
         () = notify::alive() => {}
     }
     lines.flush();
@@ -88,6 +90,7 @@ pub(super) struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    user1: Signal,
 }
 
 impl Signals {
@@ -97,12 +100,14 @@ impl Signals {
     /// What the system says.
     pub(super) fn listen() -> io::Result<Self> {
         let (hangup, terminate) = (signal(SignalKind::hangup())?, signal(SignalKind::terminate())?);
-        Ok(Signals { hangup, terminate, interrupt: signal(SignalKind::interrupt())? })
+        let (interrupt, user1) = (signal(SignalKind::interrupt())?, signal(SignalKind::user_defined1())?);
+        Ok(Signals { hangup, terminate, interrupt, user1 })
     }
 
-    /// Resolves at SIGTERM or SIGINT. Until then each SIGHUP reads the configuration again; several that come at once are one.
+    /// Resolves at SIGTERM or SIGINT. Until then each SIGHUP reads the configuration again, and each SIGUSR1 opens the files
+    /// anew that are written to; several that come at once are one.
     pub(super) async fn until_told(&mut self, running: &Running) {
-        let Signals { hangup, terminate, interrupt } = self;
+        let Signals { hangup, terminate, interrupt, user1 } = self;
         let reloads = async {
             while hangup.recv().await.is_some() {
                 // What came of it is in the log already, but for this.
@@ -114,13 +119,35 @@ impl Signals {
             }
             std::future::pending::<()>().await;
         };
-        tokio::select! { () = reloads => {}, _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        let papers = running.papers();
+        tokio::select! {
+            () = reloads => {}
+            () = reopens(user1, &papers) => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+
+    /// Resolves at SIGTERM or SIGINT. A drain may take long, and its files be rotated meanwhile.
+    async fn ended_but_for(&mut self, papers: &Papers) {
+        let Signals { terminate, interrupt, user1, .. } = self;
+        tokio::select! { () = reopens(user1, papers) => {}, _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     }
 
     /// Resolves at SIGTERM or SIGINT.
     async fn ended(&mut self) {
         tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
     }
+}
+
+/// Opens the files anew at each SIGUSR1; never resolves.
+async fn reopens(user1: &mut Signal, papers: &Papers) {
+    while user1.recv().await.is_some() {
+        if !papers.reopen() {
+            tracing::info!("SIGUSR1: there is no file to open anew");
+        }
+    }
+    std::future::pending().await
 }
 
 /// How long threads that wait for something outside may go on when all is over.

@@ -20,9 +20,9 @@ pub(super) fn apis(root: &Table<'_>) -> Vec<Api> {
     }
     let (mut taken, mut apis) = (Taken::default(), Vec::new());
     for table in tables {
-        let place = table.at.clone();
+        let (place, path) = (table.at.clone(), table.place_of("path"));
         if let Some(api) = api(table) {
-            taken.add(&place, &api);
+            taken.add(&place, &path, &api);
             apis.push(api);
         }
     }
@@ -112,7 +112,7 @@ struct Taken {
 impl Taken {
     /// Faults for a name that is taken, and for a place that is: of two APIs with the same host and path none would
     /// have the longest prefix.
-    fn add(&mut self, place: &Place<'_>, api: &Api) {
+    fn add(&mut self, place: &Place<'_>, at_path: &Place<'_>, api: &Api) {
         let (id, line) = (api.id(), place.line());
         if let Some(first) = self.ids.get(&id) {
             place.fault(format!("name and version `{id}` are taken in line {first}"));
@@ -120,7 +120,7 @@ impl Taken {
         let prefix = (api.host.clone(), api.path.clone());
         if let Some((other, first)) = self.prefixes.get(&prefix) {
             let (path, host) = (format!("{}/", api.path), api.host.as_deref().unwrap_or("every host"));
-            place.fault(format!(
+            at_path.fault(format!(
                 "`{path}` on {host} is the path of `{other}` in line {first}; neither prefix is longer"
             ));
         }

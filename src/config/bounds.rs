@@ -65,6 +65,10 @@ pub(super) const TOKENS: usize = 1000;
 pub(super) const SESSION: Durations = MINUTE..=times(DAY, 30);
 pub(super) const REDACTED_NAMES: usize = 1000;
 
+// [telemetry]
+pub(super) const TRACE_TIMEOUT: Durations = times(MS, 100)..=MINUTE;
+pub(super) const SPANS: Counts = 1..=1_000_000;
+
 // [[events.source]]
 pub(super) const SOURCES: usize = 64;
 pub(super) const CHANNELS: usize = 64;

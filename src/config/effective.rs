@@ -31,6 +31,9 @@ pub fn effective(config: &Config) -> Value {
         file.insert("objects".into(), object_cache(objects));
     }
     file.insert("log".into(), log(&config.log));
+    if let Some(settings) = &config.telemetry {
+        file.insert("telemetry".into(), traces(settings));
+    }
     file.insert("events".into(), events::shown(&config.events));
     file.insert("api".into(), config.apis.iter().map(api).collect());
     Value::Object(file)
@@ -166,12 +169,28 @@ fn namespace(n: &objects::Namespace) -> Value {
 }
 
 fn log(s: &telemetry::Settings) -> Value {
-    json!({
+    let mut section = json!({
         "format": word(words::FORMAT, &s.format),
         "level": word(words::LEVEL, &s.level),
         "access": s.access,
         "sample": s.sample,
         "redact_query": s.redact_query,
+    });
+    if let Some(file) = &s.file {
+        section["file"] = json!(file);
+    }
+    section
+}
+
+fn traces(s: &telemetry::traces::Settings) -> Value {
+    let field = |(name, _): &(http::HeaderName, http::HeaderValue)| json!({ "name": name.as_str(), "value": REDACTED });
+    json!({
+        "otlp": s.otlp,
+        "sample": s.sample,
+        "service_name": s.service_name,
+        "headers": s.headers.iter().map(field).collect::<Vec<_>>(),
+        "timeout": show_duration(s.timeout),
+        "queue": s.queue,
     })
 }
 

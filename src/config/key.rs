@@ -6,7 +6,7 @@ use crate::policy::{FieldPattern, FieldPatterns, KeyRules, Names, QueryKey, Shar
 use http::HeaderName;
 
 /// Fields that can't be part of a key, beside those of identity: they belong to the connection, to the
-/// request's body or to conditional and range requests, which the cache answers itself.
+/// request's body, to a trace, or to conditional and range requests, which the cache answers itself.
 const NEVER_KEYED: &[&str] = &[
     "host",
     "connection",
@@ -26,6 +26,9 @@ const NEVER_KEYED: &[&str] = &[
     "if-none-match",
     "if-modified-since",
     "if-unmodified-since",
+    "traceparent",
+    "tracestate",
+    "baggage",
 ];
 
 /// Reads the table `key` of `t` over `key`.

@@ -34,6 +34,7 @@ mod shown;
 mod sources;
 mod surroundings;
 mod table;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -46,7 +47,7 @@ pub use fault::{Fault, Faults};
 pub use surroundings::Surroundings;
 
 use crate::upstream::Endpoint;
-use crate::{admin as admin_port, auth as callers, listener, objects as objects_cache, policy, store, telemetry};
+use crate::{admin as admin_port, auth as callers, listener, objects as objects_cache, policy, store};
 use reader::{Notes, Reader};
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
@@ -72,7 +73,7 @@ fn hide_keys(hidden: &mut Vec<String>, apis: &[policy::Api]) {
 }
 
 /// A file is read no further than this, in bytes.
-const LONGEST_FILE: u64 = 16 << 20;
+pub(crate) const LONGEST_FILE: u64 = 16 << 20;
 
 /// The settings of every part.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +87,9 @@ pub struct Config {
     /// `[objects]`; `None` is no object cache.
     pub objects: Option<objects_cache::Settings>,
     /// `[log]`.
-    pub log: telemetry::Settings,
+    pub log: crate::telemetry::Settings,
+    /// `[telemetry]`; `None` is no traces.
+    pub telemetry: Option<crate::telemetry::traces::Settings>,
     /// `[events]`.
     pub events: crate::events::Settings,
     /// Every `[[api]]`, in the order of the file.
@@ -196,7 +199,7 @@ fn config(root: Table<'_>) -> Config {
     if server.purge_method && admin.tokens.is_empty() {
         root.place_of("server").warn("purge_method = true lets nobody purge: there are no [[admin.tokens]]");
     }
-    let (cache, mut log) = (cache::cache(&root), log::log(&root));
+    let (cache, mut log, telemetry) = (cache::cache(&root), log::log(&root), telemetry::telemetry(&root));
     let apis = api::apis(&root);
     let spaces = objects.iter().flat_map(|objects| &objects.namespaces);
     let namespaces: Vec<String> = spaces.map(|space| space.api.version.clone()).collect();
@@ -228,7 +231,7 @@ fn config(root: Table<'_>) -> Config {
         }
     }
     root.finish();
-    Config { server, cache, admin, objects, log, events, apis }
+    Config { server, cache, admin, objects, log, telemetry, events, apis }
 }
 
 /// Whether an endpoint is what is reached at this address of our own.

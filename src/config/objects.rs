@@ -152,8 +152,8 @@ fn source(value: &Value<'_>) -> Option<(Endpoint, Source)> {
     })
 }
 
-/// A field for the source: `{ name, value }`, or with `value_env` or `value_file` in the place of a secret value.
-fn field(value: &Value<'_>) -> Option<(HeaderName, HeaderValue)> {
+/// A field for the source (or for a collector of traces): `{ name, value }`, or with `value_env` or `value_file` in the place of a secret value.
+pub(super) fn field(value: &Value<'_>) -> Option<(HeaderName, HeaderValue)> {
     let t = value.table()?;
     let name = t.need("name", "the name of a field", |v| v.parsed(|text| text.parse::<HeaderName>()));
     let given = [

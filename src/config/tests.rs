@@ -60,11 +60,14 @@ fn complete_toml_has_the_defaults_of_the_code() {
     let sources = std::mem::take(&mut complete.config.events.sources);
     assert_eq!(sources.iter().map(|source| &*source.name).collect::<Vec<_>>(), ["postgres", "redis"]);
     assert_eq!(sources, sources_by_default());
+    let mut traces = complete.config.telemetry.take().unwrap();
+    assert_eq!(std::mem::take(&mut traces.headers).len(), 1);
+    assert_eq!(traces, crate::telemetry::traces::Settings::to("http://127.0.0.1:4317".into()));
     assert_eq!(complete.config, bare.config);
     assert_eq!(*bare.config.apis[0].rules, policy::Rules::default());
     assert_eq!(bare.config.server, listener::Settings::default());
     assert_eq!(bare.config.cache, store::Settings::default());
-    assert_eq!(bare.config.log, telemetry::Settings::default());
+    assert_eq!(bare.config.log, crate::telemetry::Settings::default());
 }
 
 /// The sources of the complete file, with nothing said that has a default.
@@ -193,6 +196,11 @@ fn written_back(config: &Config) -> String {
             *field = value.to_str().unwrap().into();
         }
     }
+    for (n, (_, value)) in config.telemetry.iter().flat_map(|traces| &traces.headers).enumerate() {
+        let field = &mut shown["telemetry"]["headers"][n]["value"];
+        assert_eq!(*field, "redacted");
+        *field = value.to_str().unwrap().into();
+    }
     toml::to_string(&shown).unwrap()
 }
 
@@ -201,7 +209,8 @@ fn what_is_shown_as_effective_is_what_is_in_force() {
     const UNUSUAL: &str = r#"
         server = { listen = ["[::1]:0", "127.0.0.1:0"], trusted_proxies = ["10.0.0.0/8", "::1"], purge_method = true, handover = "h.sock", limits = { request_body = "3KB" } }
         cache = { max_size = 4194304, eviction = "tinylfu", snapshot = "s" }
-        log = { format = "pretty", level = "debug", access = false, sample = 0.25, redact_query = [] }
+        log = { format = "pretty", level = "debug", access = false, sample = 0.25, redact_query = [], file = "a.log" }
+        telemetry = { otlp = "https://c:1", sample = 0.5, service_name = "s", timeout = "1s", queue = 9, headers = [{ name = "x-a", value = "v" }, { name = "x-b", value_env = "FRESHGATE_ADMIN_TOKEN" }] }
         [admin]
         listen = "0.0.0.0:9090"
         insecure = true

@@ -3,7 +3,7 @@
 
 /// The path of each, as in the file, without indexes; what stands below it is meant as well. A key of `[[api]]` stands
 /// for the same key of `[[api.route]]`.
-pub(super) const UNAVAILABLE: &[&str] = &["telemetry", "cluster"];
+pub(super) const UNAVAILABLE: &[&str] = &["cluster"];
 
 /// What is said of them.
 pub(super) const MESSAGE: &str = "not available in this version";

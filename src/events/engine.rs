@@ -194,7 +194,7 @@ impl Engine {
                 }
             };
             let who = Who::Source(via, channels.clone());
-            self.audit.record(&who, Act::Gap { invalidated: shown, outcome: done.map_err(|why| why.to_string()) });
+            self.audit.record(&who, Act::Gap { invalidated: shown, outcome: done });
         }
     }
 

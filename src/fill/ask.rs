@@ -11,6 +11,7 @@ use crate::policy::{Asker, Keep, Routed, Scope, keep, part_key, variant_key};
 use crate::reached::Bound;
 use crate::rfc9110::range::ContentRange;
 use crate::store::{Asked as AskedAt, Charge, Entry, Epoch, Payer, Standing, Tallied, Tally};
+use crate::trace::Trace;
 use crate::upstream::{AskError, AskedAgain, Deadline, HostChoice, InterimFn, Manner, Origin};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -50,6 +51,8 @@ pub struct Question {
     pub tally: Arc<Tally>,
     /// Takes interim answers for the client.
     pub interim: Option<InterimFn>,
+    /// The trace of the request that it is asked for, where there are traces.
+    pub trace: Option<Arc<Trace>>,
     /// What is stored and may be confirmed, as it was found.
     pub stored: Candidates,
     /// The whole, or what of it; where something is stored it is the whole.
@@ -220,8 +223,8 @@ impl Question {
         }
         let rules = &self.routed.rules;
         let (timeouts, retry, interim) = (&rules.timeouts, &rules.retry, self.interim.clone());
-        let manner = Manner { host: &self.host, timeouts, retry, safe: true, interim };
         self.tally.ask();
+        let manner = Manner { host: &self.host, timeouts, retry, safe: true, interim, trace: self.trace.as_ref() };
         self.origin.ask_until(request, &manner, deadline).await
     }
 }

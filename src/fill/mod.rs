@@ -31,6 +31,7 @@ use crate::policy::{may_use_shared, unshared_for};
 use crate::reached::{Bound, Reached};
 use crate::store::{Entry, Standing, Store};
 use crate::tasks::Tasks;
+use crate::trace::Context;
 use crate::upstream::AskError;
 use http::{Response, StatusCode};
 use recent::Recent;
@@ -84,6 +85,8 @@ struct Place {
     answer: watch::Sender<Option<Answer>>,
     /// What it is joined by.
     key: Box<[u8]>,
+    /// The span of who asks, for those who join.
+    asker: Option<Context>,
 }
 
 /// What those who joined are told.
@@ -180,6 +183,9 @@ impl Fills {
             match answer {
                 Some(Answer::Shared(shared)) if question.may_take(&shared, &comer) => {
                     if let Some(body) = shared.reader() {
+                        if let Some(trace) = &question.trace {
+                            trace.joined(flight.answer.asker);
+                        }
                         let body = body.map(|body| question.deadline.bound(body));
                         return Got::Shared { shared, body, joined: true };
                     }
@@ -211,7 +217,10 @@ impl Fills {
         refused: Option<&Arc<Flight<Place>>>,
     ) -> Turn<Place> {
         let ask = || self.store.scopes.ask(&question.routed.standing().known(question.user()), self.clock.mono());
-        self.flights.enter(key, comer, refused, ask, || Place { answer: watch::Sender::new(None), key: key.into() })
+        self.flights.enter(key, comer, refused, ask, || {
+            let asker = question.trace.as_ref().and_then(|trace| trace.linkable());
+            Place { answer: watch::Sender::new(None), key: key.into(), asker }
+        })
     }
 
     /// Nobody joins `flight` any more, and those who have are told.

@@ -5,6 +5,7 @@ use super::problem::Problem;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query, is_credential};
 use crate::rfc9110::fields::{has_any, has_token, list, strip_hop_by_hop_but, strip_twins};
+use crate::trace::Trace;
 use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_RANGE, MAX_FORWARDS, ORIGIN,
@@ -45,6 +46,8 @@ pub(super) struct Admitted {
     pub(super) trailers: bool,
     /// The protocol to switch to, and the client's side of the tunnel.
     pub(super) upgrade: Option<(String, OnUpgrade)>,
+    /// Where there are traces.
+    pub(super) trace: Option<Arc<Trace>>,
 }
 
 /// Whether a request is a question that is asked by its content.
@@ -72,6 +75,7 @@ impl Admitted {
             content: None,
             trailers: self.trailers,
             upgrade: None,
+            trace: None,
         }
     }
 }
@@ -134,6 +138,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) ->
         content: None,
         trailers,
         upgrade,
+        trace: None,
     };
     Ok((admitted, body))
 }

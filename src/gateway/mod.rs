@@ -31,6 +31,7 @@ use crate::auth::{Checked, Found};
 use crate::body::Body;
 use crate::client::Client;
 use crate::clock::{Clock, Now};
+use crate::counted::Counted;
 use crate::encode::Encoders;
 use crate::fill::{Comer, Fills};
 use crate::policy::{Apis, Mounted};
@@ -38,6 +39,7 @@ use crate::reached::{Bound, Reached};
 use crate::rfc9111;
 use crate::store::{Payer, Store, Tally};
 use crate::tasks::Tasks;
+use crate::trace::Trace;
 use crate::upstream::{AskError, Origin};
 use admit::{Admitted, admit, is_query};
 use asked::Asked;
@@ -46,6 +48,7 @@ use http::{Method, Request, StatusCode};
 use status::{Fwd, Status};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use write::Written;
 
 /// Whether the bearer of this token, who calls from this address, may purge: where to tell what he has purged; or for how many seconds
@@ -73,6 +76,8 @@ pub struct Settings {
     pub succession: Arc<Succession>,
     /// Whether a token may purge by the method PURGE; `None` forwards PURGE like any other method.
     pub may_purge: Option<MayPurge>,
+    /// Counts the writes that are under way.
+    pub writes: Arc<AtomicUsize>,
 }
 
 /// An API that is being served.
@@ -114,8 +119,14 @@ impl Gateway {
         Gateway { apis, served, store, fills, settings, encoders, clock, tasks, background: Tasks::default() }
     }
 
-    /// Answers a request that came at `now`, or says what has to be waited for.
-    pub fn handle<'a>(self: &'a Arc<Self>, request: Request<Body>, client: &'a Client, now: Now) -> Step<'a> {
+    /// Answers a request that came at `now`, of this trace if there are traces, or says what has to be waited for.
+    pub fn handle<'a>(
+        self: &'a Arc<Self>,
+        request: Request<Body>,
+        client: &'a Client,
+        now: Now,
+        trace: Option<Arc<Trace>>,
+    ) -> Step<'a> {
         let mut comer = Comer { began_at: self.store.scopes.epoch(), began_time: now.mono, hops: 0 };
         let (mut admitted, body) = match admit(request, &self.apis, &self.settings) {
             Ok(admitted) => admitted,
@@ -125,7 +136,7 @@ impl Gateway {
             }
         };
         let is_trusted = || (self.settings.trusts)(client.address.ip());
-        admitted.scheme = client.scheme();
+        (admitted.scheme, admitted.trace) = (client.scheme(), trace);
         comer.hops = admitted.hops;
         if let Some(purged) = self.purged(&admitted, client.address.ip()) {
             return Step::Now(purged);
@@ -219,14 +230,16 @@ impl Gateway {
             reading,
             payer,
             interim: read::interim(client),
+            trace: admitted.trace.clone(),
         };
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        let gateway = Arc::clone(self);
+        let (gateway, counted) = (Arc::clone(self), Counted::up_to(&self.settings.writes, usize::MAX));
         self.tasks.spawn(async move {
             let served = gateway.served(&write.routed.mounted).clone();
             if let Err(Written { answer: Ok(response), .. }) = sender.send(gateway.write(&served, write).await) {
                 acknowledged::read_out(response.into_body()).await;
             }
+            drop(counted);
         });
         let Ok(written) = receiver.await else {
             let problem = Problem::unsendable();

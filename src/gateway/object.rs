@@ -15,6 +15,7 @@ use crate::clock::Now;
 use crate::fill::{Candidates, Comer, Got, Wanted};
 use crate::policy::namespace::HOST;
 use crate::policy::{Identity, Mounted, write_generation, write_key};
+use crate::trace::Trace;
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderName, Method, Uri, request};
 use std::sync::Arc;
@@ -68,6 +69,7 @@ impl Object {
             content: None,
             trailers: false,
             upgrade: None,
+            trace: None,
         })
     }
 }
@@ -91,6 +93,7 @@ impl Gateway {
         fields: &HeaderMap,
         client: &'a Client,
         now: Now,
+        trace: Option<Arc<Trace>>,
     ) -> Step<'a> {
         let api = Arc::clone(&object.mounted.id);
         let refused = |problem: Problem, api| {
@@ -113,6 +116,7 @@ impl Gateway {
         }
         match object.read(method, own, hops) {
             Some(admitted) => {
+                let admitted = Admitted { trace, ..admitted };
                 self.read(admitted, Body::empty(), client, comer, now).of(Whose { api: Some(api), user: None })
             }
             None => refused(Problem::unsendable(), api),

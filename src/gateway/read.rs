@@ -199,7 +199,14 @@ impl Gateway {
         let served = self.served(&admitted.routed.mounted);
         let rules = &admitted.routed.rules;
         let (host, timeouts, retry) = (&forward::host(&admitted), &rules.timeouts, &rules.retry);
-        let manner = Manner { host, timeouts, retry, safe: rules.safe, interim: interim(client) };
+        let manner = Manner {
+            host,
+            timeouts,
+            retry,
+            safe: rules.safe,
+            interim: interim(client),
+            trace: admitted.trace.as_ref(),
+        };
         let answer = served.origin.ask_in(request, &manner).await;
         let answered = self.clock.now();
         let origin_ms = Some(answered.mono - began.mono);
@@ -257,6 +264,7 @@ impl Gateway {
             origin: Arc::clone(&served.origin),
             tally: Arc::clone(&served.tally),
             interim: None,
+            trace: None,
             stored: Candidates::None,
             wanted: Wanted::Whole,
             outlasts: false,
@@ -292,6 +300,7 @@ impl Gateway {
             origin: Arc::clone(&served.origin),
             tally: Arc::clone(&served.tally),
             interim: interim(reading.client),
+            trace: admitted.trace.clone(),
             stored: stored.confirmable(),
             wanted,
             outlasts: false,

@@ -188,7 +188,8 @@ impl Gateway {
             return;
         }
         if let Some(question) = self.question(reading, Candidates::One(Arc::clone(entry)), Wanted::Whole) {
-            self.fills.refresh(question, comer);
+            let trace = question.trace.as_ref().map(|trace| trace.apart());
+            self.fills.refresh(Question { trace, ..question }, comer);
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Asked, Gateway, deliver, forward};
 use crate::body::Body;
 use crate::client::Client;
 use crate::rfc9110::fields::has_token;
-use crate::upstream::Held;
+use crate::upstream::{Held, Manner, Retry};
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
@@ -37,7 +37,9 @@ impl Gateway {
         let served = self.served(&admitted.routed.mounted);
         let status = Status { fwd: Some(Fwd::Bypass), detail: Some("upgrade"), ..Status::default() };
         let outcome = Outcome { api, kind: Kind::Pass, reason: Some("upgrade"), ..Outcome::default() };
-        match served.origin.ask(request, &forward::host(&admitted), timeouts, None).await {
+        let (host, trace) = (forward::host(&admitted), admitted.trace.as_ref());
+        let manner = Manner { host: &host, timeouts, retry: &Retry::NEVER, safe: false, interim: None, trace };
+        match served.origin.ask_in(request, &manner).await {
             Ok(response) if has_switched(&response) && !has_token(response.headers(), &UPGRADE, &protocol) => {
                 let problem = Problem::broken("bad-answer");
                 (problem.response(status), problem.outcome(Kind::Failed, outcome.api))

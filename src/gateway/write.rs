@@ -16,6 +16,7 @@ use crate::fill::{Again, Question};
 use crate::policy::{Apis, Mounted, Named, Place, Routed, Rules, Scope, canonical_path, named};
 use crate::rfc9111::{self, RequestDirectives};
 use crate::store::{Asked, Epoch, Held, Payer, Severity};
+use crate::trace::Trace;
 use crate::upstream::{AskError, AskedAgain, Doubtful, HostChoice, InterimFn, Manner};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{Method, Request, Response, StatusCode};
@@ -36,6 +37,7 @@ pub(super) struct Write {
     /// To whom that answer is charged.
     pub(super) payer: Option<Payer>,
     pub(super) interim: Option<InterimFn>,
+    pub(super) trace: Option<Arc<Trace>>,
 }
 
 /// What came of a write.
@@ -107,7 +109,7 @@ impl Gateway {
         let began = self.clock.now();
         let rules = Arc::clone(&write.routed.rules);
         let (host, timeouts, retry) = (&write.to, &rules.timeouts, &rules.retry);
-        let manner = Manner { host, timeouts, retry, safe: false, interim: write.interim };
+        let manner = Manner { host, timeouts, retry, safe: false, interim: write.interim, trace: write.trace.as_ref() };
         let (parts, body) = write.request.into_parts();
         let (body, sent) = Sent::of(body);
         let mut answer = served.origin.ask_in(Request::from_parts(parts, body), &manner).await;

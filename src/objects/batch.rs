@@ -93,7 +93,7 @@ impl Objects {
             return (full(key), false);
         }
         let (gateway, now) = (&self.around.gateway, self.around.clock.now());
-        let answered = match gateway.object(object(space, key), Method::GET, &HeaderMap::new(), client, now) {
+        let answered = match gateway.object(object(space, key), Method::GET, &HeaderMap::new(), client, now, None) {
             Step::Now(answered) => answered,
             Step::Later(rest, _) => self.tagged(rest.await).await,
         };

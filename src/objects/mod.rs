@@ -40,6 +40,7 @@ use crate::policy::Mounted;
 use crate::rfc9110::etag::is_strong;
 use crate::store::{Entry, Store};
 use crate::tasks::Tasks;
+use crate::trace::Trace;
 use answer::{as_asked, is_there};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, ETAG, HOST, IF_MATCH};
@@ -130,14 +131,20 @@ impl Objects {
     }
 
     /// Answers a request that came at `now`, or says what has to be waited for.
-    pub fn handle<'a>(self: &'a Arc<Self>, request: Request<Body>, client: &'a Client, now: Now) -> Step<'a> {
+    pub fn handle<'a>(
+        self: &'a Arc<Self>,
+        request: Request<Body>,
+        client: &'a Client,
+        now: Now,
+        trace: Option<Arc<Trace>>,
+    ) -> Step<'a> {
         let (mut parts, body) = request.into_parts();
         let caller = match check(&mut parts).and_then(|()| self.caller(&parts.headers, client.address.ip())) {
             Ok(caller) => caller,
             Err(problem) => return Step::Now(problem.told(None)),
         };
         let user = caller.name.clone();
-        let step = match self.step(parts, body, &caller, client, now) {
+        let step = match self.step(parts, body, &caller, client, (now, trace)) {
             Ok(step) => step,
             Err((problem, api)) => Step::Now(problem.told(api)),
         };
@@ -153,7 +160,7 @@ impl Objects {
         body: Body,
         caller: &Caller,
         client: &'a Client,
-        now: Now,
+        (now, trace): (Now, Option<Arc<Trace>>),
     ) -> Result<Step<'a>, (Problem, Option<Arc<str>>)> {
         let nobodys = |problem| (problem, None);
         let (space, key) = match target::target(parts.uri.path()).map_err(nobodys)? {
@@ -187,7 +194,7 @@ impl Objects {
         let object = object(space, &key);
         if matches!(parts.method, Method::GET | Method::HEAD) {
             query::none(parts.uri.query()).map_err(its)?;
-            return Ok(self.read(object, parts, client, now));
+            return Ok(self.read(object, parts, client, (now, trace)));
         }
         if caller.role < Role::Operator {
             return Err(its(problems::role()));
@@ -217,10 +224,16 @@ impl Objects {
         Ok(Caller { name: None, role: Role::Administrator })
     }
 
-    fn read<'a>(self: &'a Arc<Self>, object: Object, parts: request::Parts, client: &'a Client, now: Now) -> Step<'a> {
+    fn read<'a>(
+        self: &'a Arc<Self>,
+        object: Object,
+        parts: request::Parts,
+        client: &'a Client,
+        (now, trace): (Now, Option<Arc<Trace>>),
+    ) -> Step<'a> {
         let request::Parts { method, headers, .. } = parts;
         // A HEAD is a GET without its content, also on a miss: it says what the next GET will.
-        let step = self.around.gateway.object(object, Method::GET, &headers, client, now);
+        let step = self.around.gateway.object(object, Method::GET, &headers, client, now, trace);
         let (head, wanted) = (method == Method::HEAD, headers.contains_key(IF_MATCH).then_some(headers));
         match step {
             Step::Now(answered) => Step::Now(as_asked(answered, head, wanted.as_ref())),

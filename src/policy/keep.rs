@@ -3,7 +3,7 @@
 use super::settings::{ErrorAnswers, Precedence, Rules, SetCookie, Share, Ttl};
 use crate::clock::Now;
 use crate::rfc9110::date;
-use crate::rfc9110::fields::{is_token, strip_hop_by_hop};
+use crate::rfc9110::fields::{OF_TRACES, is_token, strip_hop_by_hop};
 use crate::rfc9111::{self, Facts, Lifetime, NotStored, Operator, Question, Selection, Sharing, Vary};
 use http::header::{AGE, CONTENT_TYPE, DATE, FORWARDED, HeaderName, HeaderValue, TE};
 use http::{HeaderMap, Method, StatusCode};
@@ -94,6 +94,7 @@ pub fn keep(
     let Vary::Fields(mut names) = rfc9111::effective(asker.fields, fields, storable.only_by_ttl) else {
         return Err(NotStored::VaryAny.name());
     };
+    names.retain(|name| !OF_TRACES.contains(name));
     if names.iter().any(|name| *name == FORWARDED || *name == X_FORWARDED_FOR) {
         return Err("vary-client-address");
     }
@@ -104,10 +105,10 @@ pub fn keep(
     let mut kept = fields.clone();
     strip_hop_by_hop(&mut kept);
     let mut personal = HeaderMap::new();
-    for name in &storable.omit {
+    for name in storable.omit.iter().chain(&OF_TRACES) {
         personal.extend(kept.get_all(name).iter().map(|value| (name.clone(), value.clone())));
     }
-    for name in storable.omit.iter().chain(&rfc9111::OF_A_PROXY).chain(&[AGE]) {
+    for name in storable.omit.iter().chain(&OF_TRACES).chain(&rfc9111::OF_A_PROXY).chain(&[AGE]) {
         kept.remove(name);
     }
     if let Ok(date) = HeaderValue::try_from(date::format(answered.unix)) {

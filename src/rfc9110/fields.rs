@@ -171,6 +171,15 @@ pub fn may_trail(name: &HeaderName) -> bool {
     !before
 }
 
+/// Fields that say to which trace a message belongs (W3C Trace Context, Baggage). They are another's in every message, whatever is asked for: no
+/// answer is chosen by them, and none is kept with them.
+pub const OF_TRACES: [HeaderName; 4] = [
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("traceresponse"),
+];
+
 /// Digests of the very content that a message has (RFC 9530 §2): none of another one's, nor of a part of it.
 pub const OF_ONE_CONTENT: [HeaderName; 2] =
     [HeaderName::from_static("content-digest"), HeaderName::from_static("content-md5")];

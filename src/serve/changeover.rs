@@ -59,10 +59,14 @@ impl Drop for Guard {
 
 impl Coming {
     /// Asks the process that runs, where there is one; its sockets are added to `inherited`.
-    pub(super) async fn ask(config: &Config, inherited: &mut Vec<Inherited>) -> Result<Self, StartError> {
+    pub(super) async fn ask(
+        config: &Config,
+        inherited: &mut Vec<Inherited>,
+        clock: &Clock,
+    ) -> Result<Self, StartError> {
         let path = config.server.handover.clone();
         let mut taking = match &path {
-            Some(path) => takeover::ask(path).await?,
+            Some(path) => takeover::ask(path, clock).await?,
             None => None,
         };
         if let Some(taking) = &mut taking {
@@ -84,7 +88,7 @@ impl Coming {
         };
         let door = self.path.as_deref().map(Door::build).transpose().map_err(failed)?;
         let overlap = match self.taking {
-            Some(taking) => Some(taking.take_over(&path, store).await?),
+            Some(taking) => Some(taking.take_over(&path, store, clock).await?),
             None => None,
         };
         let (relieved, parting, stop) = (CancellationToken::new(), Parting::default(), CancellationToken::new());

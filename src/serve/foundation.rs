@@ -1,6 +1,7 @@
 //! What stands as long as the process does, and the parts of a configuration that are built upon it.
 
 use super::in_force::{InForce, Texts};
+use super::progress::Shares;
 use super::takeover::longest_write;
 use crate::admin;
 use crate::audit::{Act, Audit, Who};
@@ -18,10 +19,10 @@ use crate::reached::{Bound, Reached};
 use crate::snapshot::Counts;
 use crate::store::{self, Store};
 use crate::tasks::Tasks;
-use crate::telemetry::{History, Lines, Telemetry};
+use crate::telemetry::{History, Lines, Telemetry, Traces};
 use crate::tls;
 use crate::upstream::{Budget, Origin, Resolver, TlsClient};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// What no reload replaces.
@@ -52,6 +53,10 @@ pub(super) struct Foundation {
     pub(super) sources: Sources,
     /// What was found of the snapshot; known once it is loaded, or found wanting.
     pub(super) snapshot: OnceLock<Counts>,
+    /// How far its loading and saving have come.
+    pub(super) progress: Shares,
+    /// Writes that are under way.
+    pub(super) writes: Arc<AtomicUsize>,
 }
 
 impl Foundation {
@@ -70,6 +75,7 @@ impl Foundation {
         let guard = |tokens| admin::Guard::new(tokens, clock.clone(), Arc::clone(&reached)).audited(Arc::clone(&audit));
         let engine = Engine::new(&config.events.duplicates, clock.clone(), Arc::clone(&reached));
         let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone(), Arc::clone(&reached));
+        let traces = traces(config, &clock);
         let ids = apis.iter().map(|m| Arc::clone(&m.id));
         let admin_guard = guard(&config.admin.tokens);
         admin_guard.sessions_last(&config.admin.sessions);
@@ -77,7 +83,7 @@ impl Foundation {
             store,
             fills,
             history: History::new(clock.now(), Arc::clone(&reached)),
-            telemetry: Arc::new(Telemetry::new(&config.log, ids, lines, clock.clone())),
+            telemetry: Arc::new(Telemetry::new(&config.log, ids, lines, clock.clone()).with_traces(traces)),
             budget: budget(limits.origin_requests, Bound::OriginRequests),
             guard: Arc::new(admin_guard),
             objects: Arc::new(objects::Lasting::new(
@@ -93,6 +99,8 @@ impl Foundation {
             events: Arc::new(engine.audited(Arc::clone(&audit))),
             audit,
             snapshot: OnceLock::new(),
+            progress: Shares::default(),
+            writes: Arc::default(),
             outside: Outside {
                 tls: TlsClient::system(),
                 resolver: Resolver::of(&config.server.resolver),
@@ -148,7 +156,8 @@ impl Foundation {
             self.clock().clone(),
             self.clients.clone(),
         );
-        let (shown, texts, gateway) = (config::effective(&config), Texts::of(&config.log), Arc::new(gateway));
+        let (shown, texts, gateway) =
+            (config::effective(&config), Texts::of(&config.log, config.telemetry.is_some()), Arc::new(gateway));
         let objects = config.objects.as_ref().map(|settings| self.objects(settings, &config, &gateway));
         InForce { shown, texts, apis, served, gateway, objects, tls, config }
     }
@@ -176,6 +185,7 @@ impl Foundation {
             reached: Arc::clone(&self.reached),
             succession: Arc::clone(&self.succession),
             may_purge: self.may_purge(server),
+            writes: Arc::clone(&self.writes),
         }
     }
 
@@ -194,6 +204,12 @@ impl Foundation {
             }) as Box<_>
         })
     }
+}
+
+/// What tells of traces, where that is wanted.
+fn traces(config: &Config, clock: &Clock) -> Option<Traces> {
+    let started = Traces::start(config.telemetry.as_ref()?, &config.log.redact_query, clock.clone());
+    started.map_err(|error| tracing::error!(%error, "no thread for traces: there are none")).ok()
 }
 
 /// Whether everything is the same that [`Foundation::origin`] makes an origin of.

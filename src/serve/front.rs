@@ -76,11 +76,24 @@ impl Handler for Front {
         let target = request.uri().path_and_query().filter(|_| in_force.texts >= Texts::Target).cloned();
         let (peer, took) = (client.address, Duration::ZERO);
         let (outcome, status) = (Outcome::default(), CLIENT_LEFT);
-        let mut record =
-            Record { outcome, method, host, target, version, status, peer, bytes_out: 0, took, user_agent, referer };
+        let trace = parts.telemetry.traces().map(|traces| traces.tracer().begin(fields, client.secure, began));
+        let mut record = Record {
+            outcome,
+            method,
+            host,
+            target,
+            version,
+            status,
+            peer,
+            bytes_out: 0,
+            took,
+            user_agent,
+            referer,
+            trace: trace.clone(),
+        };
         let step = match (parts.door, &in_force.objects) {
-            (Door::Objects, Some(objects)) => objects.handle(request, &client, now),
-            (Door::Data, _) | (Door::Objects, None) => in_force.gateway.handle(request, &client, now),
+            (Door::Objects, Some(objects)) => objects.handle(request, &client, now, trace),
+            (Door::Data, _) | (Door::Objects, None) => in_force.gateway.handle(request, &client, now, trace),
         };
         let (mut record, (response, outcome)) = match step {
             Step::Now(answered) => (record, answered),
@@ -117,6 +130,7 @@ impl Handler for Front {
             took: Duration::ZERO,
             user_agent: None,
             referer: None,
+            trace: None,
         };
         self.0.telemetry.record(record);
     }

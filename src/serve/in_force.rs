@@ -31,7 +31,7 @@ pub(super) struct InForce {
     pub(super) tls: Option<Arc<tls::Server>>,
 }
 
-/// Which texts the access log shows; what it doesn't show isn't kept.
+/// Which texts the access log (or a trace) shows; what it doesn't show isn't kept.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 pub(super) enum Texts {
     None,
@@ -40,8 +40,10 @@ pub(super) enum Texts {
 }
 
 impl Texts {
-    pub(super) fn of(log: &Settings) -> Texts {
+    /// Traces show the target as well.
+    pub(super) fn of(log: &Settings, traces: bool) -> Texts {
         match (log.access, log.format) {
+            (false, _) if traces => Texts::Target,
             (false, _) => Texts::None,
             (true, Format::Combined) => Texts::Combined,
             (true, _) => Texts::Target,

@@ -14,7 +14,9 @@ mod in_force;
 mod listeners;
 mod next_start;
 pub mod notify;
+mod papers;
 mod ports;
+mod progress;
 mod relief;
 mod reload;
 mod replace;
@@ -31,6 +33,7 @@ mod written;
 
 pub use file::File;
 pub use listeners::Moved;
+pub use papers::Papers;
 pub use relief::Parting;
 pub use report::{Refused, Report};
 pub use sockets::{Inherited, activated};
@@ -53,10 +56,13 @@ use house::Rooms;
 use in_force::Current;
 use listeners::{Listeners, again, open};
 use ports::{Doors, Ports};
+use progress::patiently;
 use reload::{Reloader, data_tls, load, looks};
 use sampler::Sampler;
 use sockets::{Found, Kind};
+use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use sweeper::Sweeper;
@@ -120,7 +126,7 @@ pub async fn start_from(
     let tls = data_tls(&config, None)?;
     let admin_tls = load("admin.tls", config.admin.tls.as_ref(), &["http/1.1"])?;
     let audit = audit(&config.admin, &clock)?;
-    let coming = Coming::ask(&config, &mut inherited).await?;
+    let coming = Coming::ask(&config, &mut inherited, &clock).await?;
     let mut found = Found::assign(&config, inherited)?;
     let ports = Ports::open(&config, &mut found)?;
     let admin = AdminPorts::open(&config.admin, &mut found)?;
@@ -288,6 +294,16 @@ impl Running {
         self.changeover.relieved.cancelled().await;
     }
 
+    /// The files that it writes lines to.
+    pub fn papers(&self) -> Papers {
+        Papers(Arc::clone(&self.reloader.foundation))
+    }
+
+    /// Opens anew the files that lines are written to, since somebody may have given them another name; whether there are any.
+    pub fn reopen(&self) -> bool {
+        self.papers().reopen()
+    }
+
     /// Whether it has taken over from another process.
     pub fn took_over(&self) -> bool {
         self.changeover.took_over
@@ -308,12 +324,13 @@ impl Running {
             drop(tokio::time::timeout(GRACE, self.clients.ended()).await);
         } else {
             self.listeners().leave();
-            tokio::time::sleep(self.current.load().config.server.drain_delay).await;
+            let delay = self.current.load().config.server.drain_delay;
+            self.draining(delay, tokio::time::sleep(delay)).await;
         }
         self.changeover.close();
         self.listeners().drain();
         let deadline = self.current.load().config.server.drain_deadline;
-        let ended = tokio::time::timeout(deadline, self.clients.ended()).await.is_ok();
+        let ended = self.draining(deadline, tokio::time::timeout(deadline, self.clients.ended())).await.is_ok();
         if !ended {
             tracing::warn!(
                 open = self.clients.running(),
@@ -331,12 +348,34 @@ impl Running {
         if let Some(warm) = &self.warm {
             Arc::clone(warm).save().await;
         }
+        if let Some(traces) = self.reloader.foundation.telemetry.traces() {
+            traces.flush().await;
+        }
         if ended {
             let Foundation { succession, outside, .. } = &*self.reloader.foundation;
             self.changeover.parting.farewell(succession.settles_until().saturating_sub(outside.clock.mono()));
         }
         self.admin_stop.cancel();
         ended
+    }
+
+    /// Waits for `what`, which is over in `most`; says every few seconds what is left.
+    async fn draining<T>(&self, most: Duration, what: impl Future<Output = T>) -> T {
+        let foundation = &*self.reloader.foundation;
+        let mut told = false;
+        let say = |since: Duration| {
+            told = true;
+            let left = most.saturating_sub(since).as_secs();
+            let (connections, writes) = (foundation.gate.connections(), foundation.writes.load(Ordering::Relaxed));
+            let origin_requests = foundation.budget.in_use();
+            tracing::info!(connections, writes, origin_requests, left_s = left, "still draining");
+            notify::status(&format!("draining: {connections} connections, {writes} writes, at most {left} s left"));
+        };
+        let outcome = patiently(foundation.clock(), what, say).await;
+        if told {
+            notify::status("");
+        }
+        outcome
     }
 
     fn listeners(&self) -> MutexGuard<'_, Listeners> {

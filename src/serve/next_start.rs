@@ -10,13 +10,14 @@ use crate::{admin, objects, store, telemetry};
 
 /// Puts what `running` has of these settings into `new`; the keys of those that differ.
 pub(super) fn keep(running: &Config, new: &mut Config) -> Vec<&'static str> {
-    let Config { server, cache, admin, objects, log, events: _, apis: _ } = running;
+    let Config { server, cache, admin, objects, log, telemetry, events: _, apis: _ } = running;
     let mut later = Later(Vec::new());
     keep_server(server, &mut new.server, &mut later);
     keep_cache(cache, &mut new.cache, &mut later);
     keep_admin(admin, &mut new.admin, &mut later);
     keep_objects(objects.as_ref(), &mut new.objects, &mut later);
     keep_log(log, &mut new.log, &mut later);
+    later.keep("telemetry", telemetry, &mut new.telemetry);
     later.0
 }
 
@@ -120,9 +121,10 @@ fn keep_objects(running: Option<&objects::Settings>, new: &mut Option<objects::S
 }
 
 fn keep_log(running: &telemetry::Settings, new: &mut telemetry::Settings, later: &mut Later) {
-    let telemetry::Settings { format, level, access: _, sample: _, redact_query: _ } = running;
+    let telemetry::Settings { format, level, access: _, sample: _, file, redact_query: _ } = running;
     later.keep("log.format", format, &mut new.format);
     later.keep("log.level", level, &mut new.level);
+    later.keep("log.file", file, &mut new.file);
 }
 
 #[cfg(test)]
@@ -148,6 +150,7 @@ mod tests {
             ("[cache]\nsnapshot = \"s\"\n[server]\nhandover = \"h\"\n", &["server.handover", "cache.snapshot"]),
             ("[admin]\nlisten = \"127.0.0.1:1\"\n", &["admin.listen"]),
             ("[log]\nlevel = \"warn\"\nsample = 0.5\n", &["log.level"]),
+            ("[log]\nfile = \"access.log\"\n[telemetry]\notlp = \"http://h:1\"\n", &["log.file", "telemetry"]),
         ] {
             let mut new = read(text);
             let wanted = new.clone();

@@ -18,6 +18,11 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
+/// What it is at, for who asks (`systemctl status`); empty is nothing in particular.
+pub fn status(text: &str) {
+    tell(&[NotifyState::Status(text)]);
+}
+
 /// A reload has begun; [`ready`] says that it has ended.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {

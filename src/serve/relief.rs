@@ -10,6 +10,7 @@
 
 use super::fds::{is_ours, line, say, send_sockets};
 use super::listeners::Listeners;
+use super::progress::patiently;
 use super::sockets::Kind;
 use crate::clock::Clock;
 use crate::store::{Held, Severity, Store};
@@ -167,7 +168,14 @@ impl Relief {
 
     async fn converse(&self, stream: &mut UnixStream) -> Result<(), String> {
         send_sockets(stream, &self.sockets().map_err(text)?).await.map_err(text)?;
-        match timeout(READY, line(stream)).await {
+        let tell = |since: Duration| {
+            tracing::info!(
+                waited_s = since.as_secs(),
+                at_most_s = READY.as_secs(),
+                "waiting for the process that takes over to be ready"
+            );
+        };
+        match patiently(&self.clock, timeout(READY, line(stream)), tell).await {
             Ok(Ok(Some(word))) if word == "ready" => {}
             Ok(Ok(word)) => return Err(word.map_or("it is gone".into(), |word| format!("it said {word:?}"))),
             Ok(Err(error)) => return Err(text(error)),
@@ -179,7 +187,10 @@ impl Relief {
             say(stream, "go").await.map_err(text)?;
             line(stream).await.map_err(text)
         };
-        match serves.await {
+        let tell = |since: Duration| {
+            tracing::info!(waited_s = since.as_secs(), "waiting for the process that takes over to accept");
+        };
+        match patiently(&self.clock, serves, tell).await {
             Ok(Some(word)) if word == "serving" => {
                 // For as long as nothing else is said: this process may end in the middle of its writes.
                 drop(say(stream, &format!("settles {}", self.longest_write.load(Relaxed))).await);

@@ -1,8 +1,9 @@
 //! A file replaced by another content, as a whole or not at all.
 //!
-//! 1. What was there is written beside it, and that becomes `FILE.bak`: whoever changes his mind has the text of before.
-//! 2. The new content is written beside it, with the same mode and, where that is allowed, the same owner, and brought to the disk.
-//! 3. It takes the file's name, in one step.
+//! 1. What was there and what shall be there are written beside it, with the same mode and, where that is allowed, the same owner, and
+//!    brought to the disk.
+//! 2. The one takes the name `FILE.bak`: whoever changes his mind has the text of before.
+//! 3. The other takes the file's name, in one step.
 //! 4. The folder is brought to the disk.
 //!
 //! A crash leaves the old file or the new one, and beside it perhaps one that was being written (`.FILE.freshgate-new`, `.FILE.freshgate-bak`),
@@ -75,14 +76,14 @@ pub(super) fn replace(path: &Path, old: &[u8], new: &[u8], step: Step<'_>) -> Re
     let written = (|| {
         step("write the kept one");
         write_whole(&kept, old, &about)?;
-        step("name the kept one");
-        fs::rename(&kept, beside("", ".bak"))?;
         step("write the new one");
         write_whole(&fresh, new, &about)?;
         step("look at the old one");
         if fs::read(&own)? != old {
             return Ok(false);
         }
+        step("name the kept one");
+        fs::rename(&kept, beside("", ".bak"))?;
         step("name the new one");
         fs::rename(&fresh, &own)?;
         step("keep the names");
@@ -110,10 +111,8 @@ pub(super) fn replace(path: &Path, old: &[u8], new: &[u8], step: Step<'_>) -> Re
 }
 
 fn reason(error: &io::Error) -> String {
-    let hint = match error.kind() {
-        io::ErrorKind::ResourceBusy => " (it is mounted by itself; mount its folder instead)",
-        _ => "",
-    };
+    let busy = error.kind() == io::ErrorKind::ResourceBusy;
+    let hint = if busy { " (it is mounted by itself; mount its folder instead)" } else { "" };
     format!("it can't be replaced: {error}{hint}")
 }
 
@@ -124,11 +123,11 @@ fn write_whole(path: &Path, content: &[u8], like: &Metadata) -> io::Result<()> {
         Ok(()) | Err(_) => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    // Whoever may not give it away keeps it.
-    if fchown(&file, Some(like.uid()), Some(like.gid())).is_err() {
-        drop(fchown(&file, None, Some(like.gid())));
-    }
-    file.set_permissions(PermissionsExt::from_mode(like.mode() & 0o7777))?;
+    // Whoever may not give it away keeps it; then a group that isn't the one that was meant reads nothing.
+    let given = fchown(&file, Some(like.uid()), Some(like.gid())).or_else(|_| fchown(&file, None, Some(like.gid())));
+    let others = given.is_err() && file.metadata()?.gid() != like.gid();
+    let mode = like.mode() & if others { 0o7707 } else { 0o7777 };
+    file.set_permissions(PermissionsExt::from_mode(mode))?;
     file.write_all(content)?;
     file.sync_all()
 }
@@ -140,9 +139,9 @@ mod tests {
 
     const STEPS: [&str; 7] = [
         "write the kept one",
-        "name the kept one",
         "write the new one",
         "look at the old one",
+        "name the kept one",
         "name the new one",
         "keep the names",
         "end",
@@ -186,7 +185,7 @@ mod tests {
             let expected = if n <= 4 { &old } else { &new };
             assert!(text(&path) == *expected, "{step}");
             let kept = folder.path().join("f.toml.bak");
-            assert!(if n < 2 { !kept.exists() } else { text(&kept) == old }, "{step}");
+            assert!(if n < 4 { !kept.exists() } else { text(&kept) == old }, "{step}");
             // What it left is in nobody's way.
             quietly(&path, expected, "the next").unwrap();
             assert_eq!((text(&path).as_str(), &text(&kept)), ("the next", expected), "{step}");
@@ -235,7 +234,11 @@ mod tests {
         says("its folder is read-only (mode 0555)");
         mode(folder.path(), 0o755);
         assert_eq!(quietly(&path, "another", "2"), Err(NotReplaced::Changed));
-        assert_eq!((text(&path), fs::read_dir(folder.path()).unwrap().count()), ("1".into(), 2), "and the .bak");
+        assert_eq!(
+            (text(&path), fs::read_dir(folder.path()).unwrap().count()),
+            ("1".into(), 1),
+            "and nothing else is there"
+        );
         assert_eq!(may_be_replaced(&path), Ok(()));
         fs::remove_file(&path).unwrap();
         says("it can't be found");

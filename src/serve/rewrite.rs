@@ -13,7 +13,8 @@ use super::report::{Refused, Report};
 use super::written::Written;
 use crate::admin::{Change, Condition, Conflict, FieldFault, NotChanged};
 use crate::config::write_back::{Rewritten, Unwritten, rewrite};
-use crate::config::{Fault, Faults, Loaded, understand};
+use crate::config::{Fault, Faults, LONGEST_FILE, Loaded, understand};
+use crate::units::show_size;
 use std::sync::{Arc, PoisonError};
 
 /// So many faults are told.
@@ -54,6 +55,10 @@ impl Reloader {
         }
         let (old, text) = base(file)?;
         let rewritten = rewrite(&text, (name, version), change).map_err(|why| unwritten(file, why))?;
+        if rewritten.text.len() as u64 > LONGEST_FILE {
+            let message = format!("the file would have more than {}", show_size(LONGEST_FILE));
+            return Err(NotChanged::Faults(1, vec![FieldFault::new("", message)]));
+        }
         let loaded = understand(rewritten.text.as_bytes(), file.path());
         let loaded = loaded.map_err(|faults| faulty(&faults, rewritten.index))?;
         let warnings = own(&loaded.warnings, rewritten.index);

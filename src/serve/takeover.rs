@@ -18,6 +18,7 @@
 //! drains how long a write of its may take at the most, which counts where it is cut short. Where it has said neither, our own longest counts.
 
 use super::fds::{is_ours, line, receive_sockets, say};
+use super::progress::patiently;
 use super::sockets::Inherited;
 use super::start_error::StartError;
 use crate::clock::{Clock, millis};
@@ -42,7 +43,7 @@ pub(super) struct Taking {
 }
 
 /// Asks the process that runs for its sockets; `None` where there is none.
-pub(super) async fn ask(path: &Path) -> Result<Option<Taking>, StartError> {
+pub(super) async fn ask(path: &Path, clock: &Clock) -> Result<Option<Taking>, StartError> {
     let failed = |reason: String| StartError::Handover { path: path.into(), reason };
     let mut stream = match UnixStream::connect(path).await {
         Ok(stream) => stream,
@@ -55,7 +56,14 @@ pub(super) async fn ask(path: &Path) -> Result<Option<Taking>, StartError> {
         return Err(failed("it belongs to another user".into()));
     }
     tracing::info!(socket = %path.display(), "asking the process that runs to hand over");
-    match timeout(SOCKETS, receive_sockets(&mut stream)).await {
+    let tell = |since: Duration| {
+        tracing::info!(
+            waited_s = since.as_secs(),
+            at_most_s = SOCKETS.as_secs(),
+            "waiting for the process that runs to hand over its sockets"
+        );
+    };
+    match patiently(clock, timeout(SOCKETS, receive_sockets(&mut stream)), tell).await {
         Ok(Ok(None)) => Ok(None), // it has just ended
         Ok(Ok(Some(sockets))) => Ok(Some(Taking { stream, sockets })),
         Ok(Err(error)) => Err(failed(format!("the process that runs doesn't hand over: {error}"))),
@@ -71,13 +79,20 @@ pub(super) struct Overlap {
 
 impl Taking {
     /// To be called when all is ready to serve. When it returns the other process uses nothing stored any more, and this one keeps nothing.
-    pub(super) async fn take_over(mut self, path: &Path, store: &Store) -> Result<Overlap, StartError> {
+    pub(super) async fn take_over(mut self, path: &Path, store: &Store, clock: &Clock) -> Result<Overlap, StartError> {
         let failed = |reason: String| StartError::Handover { path: path.into(), reason };
         let everything = store.scopes.hold(&[Scope::Everything]);
         everything.settle(u64::MAX);
         // If it is gone, the line after this tells.
         drop(say(&mut self.stream, "ready").await);
-        match timeout(GO, line(&mut self.stream)).await {
+        let tell = |since: Duration| {
+            tracing::info!(
+                waited_s = since.as_secs(),
+                at_most_s = GO.as_secs(),
+                "waiting for the process that runs to let go"
+            );
+        };
+        match patiently(clock, timeout(GO, line(&mut self.stream)), tell).await {
             // Without a word: it has ended, and we have its sockets.
             Ok(Ok(None)) => {}
             Ok(Ok(Some(word))) if word == "go" => {}
@@ -100,9 +115,15 @@ impl Overlap {
     /// Resolves when the other process is gone; from then on, or a little later, this one caches.
     pub(super) async fn ended(mut self, clock: &Clock, longest: Duration) {
         let mut said = None;
-        while let Ok(Some(word)) = line(&mut self.stream).await {
-            said = word.strip_prefix("settles ").and_then(|ms| ms.parse::<u64>().ok()).or(said);
-        }
+        let heard = async {
+            while let Ok(Some(word)) = line(&mut self.stream).await {
+                said = word.strip_prefix("settles ").and_then(|ms| ms.parse::<u64>().ok()).or(said);
+            }
+        };
+        let tell = |since: Duration| {
+            tracing::info!(waited_s = since.as_secs(), "the process before this one still drains; nothing is kept yet");
+        };
+        patiently(clock, heard, tell).await;
         let ms = said.unwrap_or(millis(longest));
         self.everything.settled(clock.mono().saturating_add(ms).saturating_add(1));
         tracing::info!(settles_ms = ms, "the process before this one has ended; answers are kept from now on");

@@ -2,6 +2,7 @@
 
 use super::foundation::Foundation;
 use super::in_force::Current;
+use super::progress::{Teller, What};
 use crate::clock::millis;
 use crate::policy::Mounted;
 use crate::snapshot::{self, Counts, Loading, NotLoaded};
@@ -69,6 +70,7 @@ impl Warm {
         let (clock, in_force) = (self.foundation.clock(), self.current.load_full());
         let (file, began) = (self.path.display(), clock.uptime());
         let tally = |mounted: &Mounted| Arc::clone(&in_force.served[mounted.number].tally);
+        let teller = Teller::begin(What::Load, &self.path, clock, &self.foundation.progress);
         let to = Loading {
             store: &self.foundation.store,
             apis: &in_force.apis,
@@ -76,6 +78,7 @@ impl Warm {
             max_size: self.max_size,
             max_object_size: self.max_object_size,
             clock,
+            watch: &|progress| teller.at(progress),
         };
         let loaded = snapshot::load(&self.path, &to);
         let ms = millis(clock.uptime().saturating_sub(began));
@@ -118,9 +121,10 @@ impl Warm {
         let clock = self.foundation.clock();
         let (file, began) = (self.path.display(), clock.uptime());
         let in_force = self.current.load();
+        let teller = Teller::begin(What::Save, &self.path, clock, &self.foundation.progress);
         let hidden = &in_force.config.log.redact_query;
         let hides = |query: &str| hides(query, hidden);
-        let saved = snapshot::save(&self.path, &self.foundation.store, &in_force.apis, &hides);
+        let saved = snapshot::save(&self.path, &self.foundation.store, &in_force.apis, &hides, &|at| teller.at(at));
         let ms = millis(clock.uptime().saturating_sub(began));
         match saved {
             Ok(saved) => {

@@ -189,6 +189,11 @@ impl<R: Read> Reader<R> {
     }
 
     /// How many records have been read.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Records that were read.
     pub(super) fn count(&self) -> u64 {
         self.count
     }

@@ -2,6 +2,7 @@
 
 use super::format::{Reader, Record, Wrong};
 use super::judge::{Prints, is_impersonal, routed};
+use super::progress::{Progress, Watch};
 use super::record::{self, Read};
 use crate::clock::Clock;
 use crate::policy::{Apis, Mounted, Routed, Scope, of_generation, tags};
@@ -32,6 +33,8 @@ pub struct Loading<'a> {
     pub max_object_size: u64,
     /// The time.
     pub clock: &'a Clock,
+    /// Is told how far it has come.
+    pub watch: Watch<'a>,
 }
 
 /// What became of it.
@@ -86,14 +89,17 @@ pub fn load(path: &Path, to: &Loading<'_>) -> Result<Loaded, NotLoaded> {
         waiting: Vec::new(),
     };
     // What was sound a moment ago is read as if it weren't: should it have changed, what was put is sound all the same.
-    let mut reader = Reader::new(BufReader::new(file), about.len())?;
+    let length = about.len();
+    let mut reader = Reader::new(BufReader::new(file), length)?;
     while let Some(record) = reader.next(longest(to))? {
+        (to.watch)(Progress { entries: reader.count(), done: 2 * length - reader.left(), total: 2 * length });
         match record {
             Record::TooLong => putting.loaded.left_out += 1,
             Record::Bytes(bytes) => putting.take(record::read(&bytes).ok_or(Wrong::Unreadable(reader.count()))?),
         }
     }
     putting.put();
+    (to.watch)(Progress { entries: reader.count(), done: 2 * length, total: 2 * length });
     Ok(putting.loaded)
 }
 
@@ -101,6 +107,7 @@ pub fn load(path: &Path, to: &Loading<'_>) -> Result<Loaded, NotLoaded> {
 fn check(file: &File, length: u64, to: &Loading<'_>) -> Result<(), Wrong> {
     let mut reader = Reader::new(BufReader::new(file), length)?;
     while let Some(record) = reader.next(longest(to))? {
+        (to.watch)(Progress { entries: reader.count(), done: length - reader.left(), total: 2 * length });
         if let Record::Bytes(bytes) = record
             && record::read(&bytes).is_none()
         {

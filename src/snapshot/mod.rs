@@ -20,11 +20,13 @@ mod file;
 mod format;
 mod judge;
 mod load;
+mod progress;
 mod record;
 mod save;
 
 pub use format::Wrong;
 pub use load::{Loaded, Loading, NotLoaded, load};
+pub use progress::{Progress, Watch};
 pub use save::{Saved, save};
 
 /// What was found at the start, for the metrics.

@@ -1,6 +1,7 @@
 //! Saves what is stored.
 
 use super::judge::{Prints, is_worth_it, routed};
+use super::progress::{Progress, Watch};
 use super::{file, format::Writer, record};
 use crate::policy::namespace::is_object_key;
 use crate::policy::{Apis, of_generation, query_of};
@@ -20,11 +21,17 @@ pub struct Saved {
     pub bytes: u64,
 }
 
-/// Writes what is stored for everybody to `path`; not what `hides` says of its query that it holds a secret. It reads every entry and waits for the disk, so it belongs on a thread where that hurts nobody.
+/// Writes what is stored for everybody to `path`; not what `hides` says of its query that it holds a secret. `watch` is told how far it has come. It reads every entry and waits for the disk, so it belongs on a thread where that hurts nobody.
 ///
 /// # Errors
 /// When the file can't be written; then the one that was there is as it was.
-pub fn save(path: &Path, store: &Store, apis: &Apis, hides: &dyn Fn(&str) -> bool) -> io::Result<Saved> {
+pub fn save(
+    path: &Path,
+    store: &Store,
+    apis: &Apis,
+    hides: &dyn Fn(&str) -> bool,
+    watch: Watch<'_>,
+) -> io::Result<Saved> {
     file::replace(path, |file| {
         let writer = Writer::new(file)?;
         let mut saving = Saving { writer, saved: Saved::default(), prints: Prints::default(), head: Vec::new() };
@@ -36,7 +43,12 @@ pub fn save(path: &Path, store: &Store, apis: &Apis, hides: &dyn Fn(&str) -> boo
             let query = query_of(key).map(String::from_utf8_lossy);
             query.is_none_or(|query| !hides(&query))
         };
+        let mut progress = Progress { total: store.bytes(), ..Progress::default() };
         store.scan(|key, variants| {
+            progress.entries += variants.len() as u64;
+            progress.done += Store::weight(key, variants);
+            progress.total = progress.total.max(progress.done); // the store's own count comes a little later
+            watch(progress);
             if outcome.is_ok() && !open(key) {
                 saving.saved.left_out += variants.len() as u64;
             } else if outcome.is_ok() {
@@ -44,6 +56,7 @@ pub fn save(path: &Path, store: &Store, apis: &Apis, hides: &dyn Fn(&str) -> boo
             }
         });
         outcome?;
+        watch(Progress { done: progress.total, ..progress });
         Ok((saving.writer.finish()?, saving.saved))
     })
 }

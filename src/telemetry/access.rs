@@ -243,6 +243,7 @@ mod tests {
             took: Duration::from_micros(8_250),
             user_agent: Some(HeaderValue::from_static("curl/8")),
             referer: Some(HeaderValue::from_static("https://u:p@example.org/a?key=hush")),
+            trace: None,
         }
     }
 

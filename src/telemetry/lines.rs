@@ -12,9 +12,11 @@
 //! Lines can't be forged: a control byte (below 0x20) inside a line, from wherever it came, is written as `\x0a` and the
 //! like; only the end of a line ends it. What builds a line escapes first, and better; this is the last net.
 
+use super::file::Paper;
 use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,6 +34,8 @@ pub struct Lines {
     shared: Arc<Shared>,
     /// Dropped with the last handle; the thread holds only `shared`.
     _open: Arc<Open>,
+    /// Those that go elsewhere, and are asked about together with these.
+    beside: Option<Box<Lines>>,
 }
 
 struct Shared {
@@ -51,6 +55,8 @@ struct State {
     writing: bool,
     /// Somebody waits for all to be written.
     hurried: bool,
+    /// The file is to be opened anew before anything more is written.
+    reopen: bool,
     closed: bool,
 }
 
@@ -69,11 +75,11 @@ impl Shared {
     }
 
     /// The thread: writes batches until the last handle is gone and the buffer is empty.
-    fn write_out(&self, mut to: impl Write) {
+    fn write_out(&self, mut to: To) {
         let (mut batch, mut trouble) = (Vec::new(), Trouble::default());
         loop {
             let mut state = self.state();
-            while state.buffer.is_empty() {
+            while state.buffer.is_empty() && !state.reopen {
                 (state.writing, state.hurried) = (false, false);
                 self.drained.notify_all();
                 if state.closed {
@@ -83,11 +89,43 @@ impl Shared {
             }
             std::mem::swap(&mut state.buffer, &mut batch);
             state.writing = true;
+            let reopen = std::mem::take(&mut state.reopen);
             drop(state);
-            trouble.write(&mut to, &batch, &self.lost);
+            // Between two batches, each of whole lines: none is torn apart, and none goes where nobody looks any more.
+            if let (To::File(paper), true) = (&mut to, reopen) {
+                paper.reopen();
+                trouble.torn = false;
+            }
+            if !batch.is_empty() {
+                trouble.write(&mut to, &batch, &self.lost);
+            }
             batch.clear();
-            let gathering = |state: &mut State| !state.closed && !state.hurried && state.buffer.len() < self.room / 2;
+            let gathering = |state: &mut State| {
+                !state.closed && !state.hurried && !state.reopen && state.buffer.len() < self.room / 2
+            };
             drop(self.filled.wait_timeout_while(self.state(), GATHER, gathering));
+        }
+    }
+}
+
+/// Where they go.
+enum To {
+    File(Paper),
+    Other(Box<dyn Write + Send>),
+}
+
+impl Write for To {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            To::File(paper) => paper.write(bytes),
+            To::Other(other) => other.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            To::File(paper) => paper.flush(),
+            To::Other(other) => other.flush(),
         }
     }
 }
@@ -171,10 +209,30 @@ impl Lines {
     /// # Errors
     /// When no thread can be started.
     pub fn to(to: impl Write + Send + 'static) -> std::io::Result<Lines> {
-        Lines::with_room(to, ROOM)
+        Lines::with_room(To::Other(Box::new(to)), ROOM)
     }
 
-    fn with_room(to: impl Write + Send + 'static, room: usize) -> std::io::Result<Lines> {
+    /// Lines to the file at `path`, beside `events`, which go elsewhere: what is lost of either counts, and both are flushed.
+    ///
+    /// # Errors
+    /// When it can't be opened, or no thread can be started.
+    pub fn to_file(path: &Path, events: Lines) -> io::Result<Lines> {
+        let lines = Lines::with_room(To::File(Paper::open(path)?), ROOM)?;
+        Ok(Lines { beside: Some(Box::new(events)), ..lines })
+    }
+
+    /// Opens their file anew before the next line is written, where they go to a file; somebody may have given it another name. Says in the
+    /// log what came of it. Whether they go to a file.
+    pub fn reopen(&self) -> bool {
+        let to_file = self.beside.is_some();
+        if to_file {
+            self.shared.state().reopen = true;
+            self.shared.filled.notify_one();
+        }
+        to_file
+    }
+
+    fn with_room(to: To, room: usize) -> std::io::Result<Lines> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             filled: Condvar::new(),
@@ -184,7 +242,7 @@ impl Lines {
         });
         let writer = Arc::clone(&shared);
         std::thread::Builder::new().name("log".into()).spawn(move || writer.write_out(to))?;
-        Ok(Lines { _open: Arc::new(Open(Arc::clone(&shared))), shared })
+        Ok(Lines { _open: Arc::new(Open(Arc::clone(&shared))), shared, beside: None })
     }
 
     /// Takes one line, without its end, or loses it.
@@ -208,12 +266,15 @@ impl Lines {
 
     /// How many lines were lost so far: no room, or the write failed.
     pub fn lost(&self) -> u64 {
-        self.shared.lost.load(Relaxed)
+        self.shared.lost.load(Relaxed) + self.beside.as_ref().map_or(0, |beside| beside.lost())
     }
 
     /// Waits until all lines so far are written; gives up after 2 s with a reader that has stopped. For the end of the
     /// process; it blocks.
     pub fn flush(&self) {
+        if let Some(beside) = &self.beside {
+            beside.flush();
+        }
         let busy = |state: &mut State| state.writing || !state.buffer.is_empty();
         let mut state = self.shared.state();
         state.hurried = busy(&mut state);
@@ -308,7 +369,7 @@ pub(super) mod tests {
         let (begun, has_begun) = mpsc::channel();
         let (go, may_go) = mpsc::channel();
         let page = Page::default();
-        let lines = Lines::with_room(Gate(begun, may_go, page.clone()), 16).unwrap();
+        let lines = Lines::with_room(To::Other(Box::new(Gate(begun, may_go, page.clone()))), 16).unwrap();
         lines.write(b"first");
         has_begun.recv().unwrap();
         lines.write(b"0123456789");

@@ -3,12 +3,14 @@
 //! One stream, because that is what a container's log is, and because two would have to be read together anyway. With
 //! `format = "json"` both kinds are one JSON object a line: events have `level` and `message`, access lines have `method`
 //! and `status`. Otherwise events are plain text. No colours: they would be control bytes in a file.
+//! Access lines may have a file of their own (`log.file`), which can be rotated; events stay where they are.
 //! The audit (target `audit`) is written at every level.
 
 use super::lines::Lines;
 use super::settings::{Format, Settings};
 use std::fmt;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -22,12 +24,15 @@ pub enum InitError {
     Thread(io::Error),
     /// The process has a subscriber already.
     Twice,
+    /// The file of the access log can't be opened.
+    File(PathBuf, io::Error),
 }
 
 impl fmt::Display for InitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             InitError::Thread(error) => write!(f, "the thread that writes the log could not be started: {error}"),
+            InitError::File(path, error) => write!(f, "log.file {} can't be opened: {error}", path.display()),
             InitError::Twice => f.write_str("logging was set up twice in this process"),
         }
     }
@@ -44,6 +49,17 @@ pub fn init(settings: &Settings) -> Result<Lines, InitError> {
     let lines = Lines::to_stdout().map_err(InitError::Thread)?;
     tracing::subscriber::set_global_default(subscriber(settings, lines.clone())).map_err(|_| InitError::Twice)?;
     Ok(lines)
+}
+
+/// Where access lines go: to `log.file`, or to where events go.
+///
+/// # Errors
+/// When the file can't be opened.
+pub fn access_lines(settings: &Settings, events: Lines) -> Result<Lines, InitError> {
+    match &settings.file {
+        Some(path) => Lines::to_file(path, events).map_err(|error| InitError::File(path.clone(), error)),
+        None => Ok(events),
+    }
 }
 
 fn subscriber(settings: &Settings, lines: Lines) -> impl Subscriber + Send + Sync {

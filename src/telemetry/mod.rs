@@ -1,4 +1,4 @@
-//! What is told about requests: metrics and logs.
+//! What is told about requests: metrics, logs and traces.
 //!
 //! The gateway makes one [`Record`] per request, when its body has ended; [`Telemetry::record`] counts it and writes its
 //! line. That is all a request pays: a few relaxed additions on memory that its thread mostly has to itself, and one
@@ -7,6 +7,7 @@
 mod access;
 mod counters;
 mod exposition;
+mod file;
 mod history;
 mod labels;
 mod lines;
@@ -17,17 +18,19 @@ mod record;
 mod redact;
 mod settings;
 mod timestamp;
+pub mod traces;
 
 pub use exposition::Gauges;
 pub use history::{Follower, History, Hour, STEP, Sample, Stored};
 pub use labels::By;
 pub use lines::Lines;
-pub use logging::{InitError, init};
+pub use logging::{InitError, access_lines, init};
 pub use reading::{ApiCounters, Quantiles};
 pub use record::Record;
 pub use redact::hides;
 pub use settings::{Format, Settings};
 pub(crate) use timestamp::rfc3339;
+pub use traces::Traces;
 
 use crate::clock::Clock;
 use access::Access;
@@ -42,6 +45,7 @@ pub struct Telemetry {
     access: ArcSwap<Access>,
     lines: Lines,
     clock: Clock,
+    traces: Option<Traces>,
 }
 
 impl Telemetry {
@@ -49,7 +53,18 @@ impl Telemetry {
     pub fn new(settings: &Settings, apis: impl IntoIterator<Item = Arc<str>>, lines: Lines, clock: Clock) -> Telemetry {
         let counters = Counters::default();
         counters.set_apis(apis);
-        Telemetry { counters, access: ArcSwap::from_pointee(Access::new(settings)), lines, clock }
+        Telemetry { counters, access: ArcSwap::from_pointee(Access::new(settings)), lines, clock, traces: None }
+    }
+
+    /// The same, which tells of traces as well.
+    #[must_use]
+    pub fn with_traces(self, traces: Option<Traces>) -> Telemetry {
+        Telemetry { traces, ..self }
+    }
+
+    /// Where traces are told.
+    pub fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
     }
 
     /// After a reload: counts for `apis` from now on. What was counted for those that stay is kept; the others are forgotten.
@@ -60,6 +75,14 @@ impl Telemetry {
     /// After a reload: access lines are as `settings` says from now on.
     pub fn change(&self, settings: &Settings) {
         self.access.store(Arc::new(Access::new(settings)));
+        if let Some(traces) = &self.traces {
+            traces.change(&settings.redact_query);
+        }
+    }
+
+    /// Opens anew what access lines are written to, if that is a file; whether it is.
+    pub fn reopen(&self) -> bool {
+        self.lines.reopen()
     }
 
     /// Takes one request that has ended.
@@ -68,6 +91,9 @@ impl Telemetry {
         let access = self.access.load();
         if access.wanted(record.status) {
             access.line(&record, self.clock.now(), |line| self.lines.write(line));
+        }
+        if record.trace.is_some() {
+            traces::tell(&record);
         }
     }
 
@@ -91,6 +117,9 @@ impl Telemetry {
     pub fn render(&self, gauges: impl FnOnce(&mut Gauges)) -> String {
         let mut own = Gauges::default();
         own.put("freshgate_build_info", "Always 1; the label is the version.", &[("version", VERSION)], 1.0);
+        if let Some(traces) = &self.traces {
+            traces.measure(&mut own);
+        }
         gauges(&mut own);
         exposition::render(&self.counters, self.lines.lost(), &own)
     }

@@ -1,9 +1,11 @@
 //! One request, as log and metrics want to know it.
 
 use crate::gateway::Outcome;
+use crate::trace::Trace;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode, Version};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One request, made when its answer's body has ended or broken off.
@@ -31,4 +33,6 @@ pub struct Record {
     pub user_agent: Option<HeaderValue>,
     /// `Referer`; only the combined format shows it, redacted.
     pub referer: Option<HeaderValue>,
+    /// Its trace, where there are traces.
+    pub trace: Option<Arc<Trace>>,
 }

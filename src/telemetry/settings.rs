@@ -1,5 +1,7 @@
 //! `[log]`.
 
+use std::path::PathBuf;
+
 /// The checked form of `[log]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -11,6 +13,8 @@ pub struct Settings {
     pub access: bool,
     /// `sample`: the share of requests that get a line, 0.0 to 1.0; answers of 5xx always do. Default 1.0.
     pub sample: f64,
+    /// `file`: where access lines go; `None` is standard output, as everything else.
+    pub file: Option<PathBuf>,
     /// `redact_query`: query names whose values are not logged.
     pub redact_query: Vec<String>,
 }
@@ -36,6 +40,7 @@ impl Default for Settings {
             level: tracing::Level::INFO,
             access: true,
             sample: 1.0,
+            file: None,
             redact_query: redact.map(String::from).to_vec(),
         }
     }

@@ -10,6 +10,7 @@ use super::slot::Slot;
 use super::time::TryTime;
 use crate::alarm::later;
 use crate::body::{Body, BodyError};
+use crate::trace::{Trace, Try};
 use http::{Request, Response, StatusCode};
 use hyper::client::conn::TrySendError;
 use std::error::Error;
@@ -31,6 +32,8 @@ pub struct Manner<'a> {
     pub safe: bool,
     /// Takes interim answers.
     pub interim: Option<InterimFn>,
+    /// The trace below which its tries lie, where there are traces.
+    pub trace: Option<&'a Arc<Trace>>,
 }
 
 /// An exchange that brought no head.
@@ -69,11 +72,15 @@ pub(super) async fn exchange(
     draft: &Draft,
     manner: &Manner<'_>,
     time: &TryTime<'_>,
+    span: Option<&Try>,
 ) -> Result<Response<Body>, Failure> {
-    let request = match slot.request(draft, manner.host, lease.is_http2(), manner.interim.as_ref()) {
+    let mut request = match slot.request(draft, manner.host, lease.is_http2(), manner.interim.as_ref()) {
         Ok(request) => request,
         Err(error) => return Err(Failure { why: Why::Final, error, heard: false, place: lease.into_place() }),
     };
+    if let Some(span) = span {
+        span.mark(request.headers_mut());
+    }
     let progress = request.body().progress();
     lease.begin(progress.clone());
     match head(&mut lease, request, progress, time).await {

@@ -27,6 +27,7 @@ use crate::body::Body;
 use crate::clock::{Clock, Now};
 use crate::counted::Counted;
 use crate::tasks::Tasks;
+use crate::trace::Try;
 use http::{Method, Request, Response};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -144,7 +145,7 @@ impl Origin {
         timeouts: &Timeouts,
         interim: Option<InterimFn>,
     ) -> Result<Response<Body>, AskError> {
-        self.ask_in(request, &Manner { host, timeouts, retry: &Retry::NEVER, safe: false, interim }).await
+        self.ask_in(request, &Manner { host, timeouts, retry: &Retry::NEVER, safe: false, interim, trace: None }).await
     }
 
     /// [Asks](Origin::ask_until) for a request that begins now.
@@ -194,16 +195,17 @@ impl Origin {
             let prepare = || left.is_left().then(|| self.prepare(&draft, manner, tried)).flatten();
             let hasty = manner.retry.try_timeout.filter(|_| !last && idempotent);
             let haste = hasty.map(|after| Haste::new(after, &prepare));
-            let (error, heard) = match self.attempt(&slot, &draft, manner, &time.of_try(haste.as_ref()), place).await {
-                Ok(mut answer) => {
-                    again.map(|now| answer.extensions_mut().insert(AskedAgain(now)));
-                    if doubtful {
-                        answer.extensions_mut().insert(Doubtful);
+            let (error, heard) =
+                match self.attempt(&slot, &draft, manner, &time.of_try(haste.as_ref()), (place, tries)).await {
+                    Ok(mut answer) => {
+                        again.map(|now| answer.extensions_mut().insert(AskedAgain(now)));
+                        if doubtful {
+                            answer.extensions_mut().insert(Doubtful);
+                        }
+                        return Ok(answer);
                     }
-                    return Ok(answer);
-                }
-                Err(failed) => failed,
-            };
+                    Err(failed) => failed,
+                };
             ready = haste.and_then(Haste::into_place);
             if ready.is_none() {
                 let failed = Failed { idempotent, whole: draft.take_back(), heard };
@@ -244,14 +246,33 @@ impl Origin {
         taken
     }
 
-    /// One try; what went wrong, and whether anything had come back.
+    /// One try, after so many others; what went wrong, and whether anything had come back.
     async fn attempt(
         &self,
         slot: &Arc<Slot>,
         draft: &Draft,
         manner: &Manner<'_>,
         time: &TryTime<'_>,
-        mut place: Place,
+        (place, tries): (Place, u32),
+    ) -> Result<Response<Body>, (AskError, bool)> {
+        let Some(trace) = manner.trace else { return self.exchanged(slot, draft, manner, time, (place, None)).await };
+        let span = slot.span(trace, draft, tries);
+        let outcome = self.exchanged(slot, draft, manner, time, (place, Some(&span))).await;
+        span.ended(match &outcome {
+            Ok(answer) => Ok((answer.status(), answer.version())),
+            Err((error, _)) => Err(error.kind.name()),
+        });
+        outcome
+    }
+
+    /// The same, whoever watches.
+    async fn exchanged(
+        &self,
+        slot: &Arc<Slot>,
+        draft: &Draft,
+        manner: &Manner<'_>,
+        time: &TryTime<'_>,
+        (mut place, span): (Place, Option<&Try>),
     ) -> Result<Response<Body>, (AskError, bool)> {
         let repeatable = is_safe(draft.method()) && !draft.has_body();
         slot.look_again(&self.around);
@@ -267,7 +288,7 @@ impl Origin {
                 Err(error) => return Err(Failure { why: Why::Final, error, heard: false, place }.told()),
             };
             let http2 = lease.is_http2();
-            let failure = match exchange(slot, lease.at(place), draft, manner, time).await {
+            let failure = match exchange(slot, lease.at(place), draft, manner, time, span).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };

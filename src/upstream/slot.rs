@@ -10,6 +10,7 @@ use super::time::TryTime;
 use super::tls::TlsClient;
 use crate::descriptors::Spell;
 use crate::tasks::Tasks;
+use crate::trace::{Trace, Try};
 use http::{HeaderValue, Request};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout};
@@ -106,6 +107,12 @@ impl Slot {
                 }
             });
         }
+    }
+
+    /// A try to ask it.
+    pub(super) fn span(&self, trace: &Arc<Trace>, draft: &Draft, tries: u32) -> Try {
+        let Endpoint { host, port, base, tls, .. } = &self.endpoint;
+        Try::begin(trace, draft.method(), (host, *port, *tls), (base, draft.target()), tries)
     }
 
     /// A request in the form that it gets.

@@ -14,3 +14,4 @@ mod chromium;
 mod libraries;
 mod objects;
 mod openapi;
+mod traces;

@@ -49,7 +49,7 @@ pub(crate) fn program(name: impl AsRef<Path>) -> Command {
 }
 
 /// One of the scripts beside this file.
-fn script(name: &str) -> Command {
+pub(crate) fn script(name: &str) -> Command {
     let mut command = program(python());
     command.arg("-B").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name));
     command

@@ -1,16 +1,21 @@
 //! `freshgate demo`: a bookstore API, a gateway before it, and what to try.
+//!
+//! The gateway runs with a file of its own in a folder of its own, so that everything works as it does with `freshgate run`: APIs can be
+//! registered, changed and removed. Both go when the demo ends.
 
 pub mod bookstore;
+mod folder;
 mod welcome;
 
 pub use welcome::{PREFIX, welcome};
 
 use super::run::{Signals, block_on, cannot};
 use crate::clock::Clock;
-use crate::config::{self, Surroundings};
-use crate::serve;
+use crate::secret::digest;
+use crate::serve::{self, File};
 use crate::telemetry;
 use bookstore::Bookstore;
+use folder::Folder;
 use std::io::{Write, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -52,25 +57,20 @@ async fn demo(args: &Args) -> ExitCode {
     };
     let Ok(origin) = listener.local_addr() else { return cannot("the bookstore's socket has no address") };
     let token = secret();
-    let secret = token.clone();
-    let around = Surroundings {
-        env: &move |name| (name == "FRESHGATE_ADMIN_TOKEN").then(|| secret.clone()),
-        ..Surroundings::of_this_process()
+    let text = text(here(args.port), here(args.admin_port), origin, &token);
+    let folder = match Folder::with("freshgate.toml", &text) {
+        Ok(folder) => folder,
+        Err(error) => return cannot(&format!("no folder can be made for the demo's configuration: {error}")),
     };
-    let text = CONFIG.replace("127.0.0.1:9000", &origin.to_string());
-    let mut config = match config::parse(&text, "config/bookstore.toml", &around) {
-        Ok(loaded) => loaded.config,
+    let (file, config) = match File::open(&folder.file) {
+        Ok((file, loaded)) => (file, loaded.config),
         Err(faults) => return cannot(&faults.to_string()),
     };
-    config.server.listen = vec![here(args.port)];
-    config.admin.listen = Some(here(args.admin_port));
-    config.log.access = false;
-    config.log.level = tracing::Level::WARN;
     let lines = match telemetry::init(&config.log) {
         Ok(lines) => lines,
         Err(error) => return cannot(&error.to_string()),
     };
-    let running = match serve::start(config, Clock::system(), lines).await {
+    let running = match serve::start_from(Some(file), config, Clock::system(), lines, Vec::new()).await {
         Ok(running) => running,
         Err(error) => return cannot(&format!("{error}; another one can be given with --port or --admin-port")),
     };
@@ -92,9 +92,44 @@ async fn demo(args: &Args) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The file that the demo runs with: the same, with these addresses and this token, and without a log that would hide what it prints.
+fn text(gateway: SocketAddr, admin: SocketAddr, origin: SocketAddr, token: &str) -> String {
+    let sha256: String = digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = CONFIG
+        .replace("# Set FRESHGATE_ADMIN_TOKEN to a secret of your own before you start.\n", "")
+        .replace("127.0.0.1:8080", &gateway.to_string())
+        .replace("127.0.0.1:9090", &admin.to_string())
+        .replace("127.0.0.1:9000", &origin.to_string())
+        .replace("token_env = \"FRESHGATE_ADMIN_TOKEN\"", &format!("sha256 = \"{sha256}\""));
+    text.replacen("[[api]]", "[log]\naccess = false\nlevel = \"warn\"\n\n[[api]]", 1)
+}
+
 /// A fresh administrator's token: 128 bits from the system.
 fn secret() -> String {
     use std::hash::{BuildHasher, RandomState};
     let half = || RandomState::new().hash_one(0u8);
     format!("demo-{:016x}{:016x}", half(), half())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Surroundings};
+
+    #[test]
+    fn the_file_is_the_one_that_one_would_begin_with_at_the_addresses_of_the_demo() {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let text = text(address(1), address(2), address(3), "a-token-of-the-demo");
+        let around = Surroundings { env: &|_| None, memory_limit: None };
+        let loaded = config::parse(&text, "f.toml", &around).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+        assert_eq!(loaded.warnings, []);
+        let config = loaded.config;
+        assert_eq!((config.server.listen, config.admin.listen), (vec![address(1)], Some(address(2))));
+        assert_eq!((config.apis[0].upstream[0].port, config.log.access), (3, false));
+        assert_eq!(config.log.level, tracing::Level::WARN);
+        assert!(
+            matches!(&config.admin.tokens[0].proof, crate::admin::Proof::Secret(sha) if *sha == digest(b"a-token-of-the-demo"))
+        );
+        assert!(!text.contains("a-token-of-the-demo"), "{text}");
+    }
 }

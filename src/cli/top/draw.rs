@@ -93,17 +93,17 @@ fn draw_table(frame: &mut Frame, state: &State, area: Rect) {
     let rows = state.rows().into_iter().skip(state.first).map(|api| {
         Row::new(columns.iter().map(|column| {
             let told = cell(*column, column.of(api));
-            match column {
-                Column::Health if api.health.down + api.health.open > 0 => told.red(),
-                Column::Health if api.health.resting > 0 => told.yellow(),
-                _ => told,
+            if *column != Column::Health || api.health.unwell() == 0 {
+                told
+            } else if api.health.down + api.health.open > 0 {
+                told.red()
+            } else {
+                told.yellow()
             }
         }))
     });
-    let widths = columns.iter().map(|column| match column {
-        Column::Name => Constraint::Min(column.width()),
-        _ => Constraint::Length(column.width()),
-    });
+    let (rest, name) = (Constraint::Length, Constraint::Min);
+    let widths = columns.iter().map(|column| if *column == Column::Name { name } else { rest }(column.width()));
     frame.render_widget(Table::new(rows, widths).header(header).column_spacing(0), area);
 }
 

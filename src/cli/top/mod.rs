@@ -93,7 +93,7 @@ async fn watch(args: &Args, client: &AdminClient, first: Figures) -> Result<(), 
             }
         }
     };
-    tokio::select! { () = enough.cancelled() => {}, () = asking => {}, () = told.to_end() => {} }
+    tokio::select! { () = enough.cancelled() => {}, () = asking => {}, () = told.ended() => {} }
     enough.cancel();
     screen.await.map_err(|error| failed(error.into()))?.map_err(failed)
 }
@@ -107,7 +107,7 @@ impl Told {
         Ok(Told([of(SignalKind::terminate())?, of(SignalKind::interrupt())?, of(SignalKind::hangup())?]))
     }
 
-    async fn to_end(&mut self) {
+    async fn ended(&mut self) {
         let [terminate, interrupt, hangup] = &mut self.0;
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {}, _ = hangup.recv() => {} }
     }

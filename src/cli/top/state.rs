@@ -68,6 +68,7 @@ impl State {
         goes_on
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "of all keys there are")]
     fn letter(&mut self, key: KeyCode) -> bool {
         match key {
             KeyCode::Enter => self.typing = false,
@@ -79,6 +80,7 @@ impl State {
         true
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "of all keys there are")]
     fn command(&mut self, key: KeyCode) -> bool {
         match key {
             KeyCode::Char('q') => return false,

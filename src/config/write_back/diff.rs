@@ -83,7 +83,7 @@ fn adjust(value: &mut Value, wanted: &Json) {
                 array.get_mut(n).into_iter().for_each(|value| adjust(value, &wanted[n]));
             }
             common.gone().rev().for_each(|n| list::remove(array, n));
-            common.new().for_each(|n| list::insert(array, n, render::value(&wanted[n])));
+            common.come().for_each(|n| list::insert(array, n, render::value(&wanted[n])));
         }
         _ => {
             let decor = value.decor().clone();
@@ -242,12 +242,12 @@ fn tables(out: &mut Splice<'_>, path: &str, old: &ArrayOfTables, wanted: &[&Map<
     for n in common.gone() {
         old.get(n).into_iter().for_each(|old| remove_table(out, old));
     }
-    let new: String = common.new().map(|n| render::one(path, wanted[n], out.end)).collect();
+    let new: String = common.come().map(|n| render::one(path, wanted[n], out.end)).collect();
     if new.is_empty() {
         return true;
     }
     let place = |n: usize| old.get(n).map(|table| sections(out.text(), table));
-    let before = common.new().start.checked_sub(1).and_then(place).and_then(|all| all.last().map(|last| last.end));
+    let before = common.come().start.checked_sub(1).and_then(place).and_then(|all| all.last().map(|last| last.end));
     let end = out.end;
     match (before, place(0).and_then(|all| all.first().map(|first| first.start))) {
         (Some(at), _) => out.insert(at, new),
@@ -283,7 +283,7 @@ impl Common {
     }
 
     /// Of the new ones those that come.
-    fn new(&self) -> Range<usize> {
+    fn come(&self) -> Range<usize> {
         self.changed().end..self.begin + self.new
     }
 }

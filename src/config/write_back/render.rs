@@ -21,10 +21,16 @@ pub(super) fn value(json: &Json) -> Value {
             Some(whole) => Value::from(whole),
             None => Value::from(number.as_f64().unwrap_or_default()),
         },
-        Json::String(text) => Value::from(text.as_str()),
+        Json::String(said) => text(said),
         Json::Array(items) => Value::Array(items.iter().map(value).collect::<Array>()),
         Json::Object(members) => Value::InlineTable(inline(members)),
     }
+}
+
+/// A text in one line, whatever is in it. What JSON writes is TOML as well, but for one character.
+fn text(said: &str) -> Value {
+    let one = said.contains(char::is_control).then(|| Json::from(said).to_string().replace('\u{7f}', "\\u007F"));
+    one.and_then(|one| one.parse().ok()).unwrap_or_else(|| Value::from(said))
 }
 
 fn inline(members: &Map<String, Json>) -> InlineTable {
@@ -39,13 +45,10 @@ pub(super) fn key(name: &str) -> String {
 /// `key = value` in a line, or in several.
 pub(super) fn line(indent: &str, name: &str, json: &Json, end: &str) -> String {
     let one = format!("{indent}{name} = {}{end}", value(json));
-    match json {
-        Json::Array(items) if one.trim_end().len() > WIDTH && items.len() > 1 => {
-            let items = items.iter().map(|item| format!("{indent}    {},{end}", value(item)));
-            format!("{indent}{name} = [{end}{}{indent}]{end}", items.collect::<String>())
-        }
-        _ => one,
-    }
+    let items = json.as_array().filter(|items| one.trim_end().len() > WIDTH && items.len() > 1);
+    let Some(items) = items else { return one };
+    let items = items.iter().map(|item| format!("{indent}    {},{end}", value(item)));
+    format!("{indent}{name} = [{end}{}{indent}]{end}", items.collect::<String>())
 }
 
 /// Whether this is written as a table of its own, or as several.

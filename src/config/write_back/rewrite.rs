@@ -1,7 +1,7 @@
 //! The text of a file with one `[[api]]` changed.
 
 use super::diff;
-use super::json::{of_item, of_table, same};
+use super::json::{of_table, of_value, same};
 use super::layout::{Api, Read, apis, sections};
 use super::render;
 use super::splice::Splice;
@@ -114,10 +114,7 @@ fn expected(document: &Read<'_>, index: Option<usize>, new: &Map<String, Json>, 
 
 /// `api = […]`.
 fn inline(out: &mut Splice<'_>, list: &Value, (index, new): (Option<usize>, &Map<String, Json>), change: &Change) {
-    let mut items = match of_item(&Item::Value(list.clone())) {
-        Json::Array(items) => items,
-        _ => Vec::new(),
-    };
+    let mut items = of_value(list).as_array().cloned().unwrap_or_default();
     match index {
         Some(index) if *change == Change::Remove => drop(items.remove(index)),
         Some(index) => items[index] = Json::Object(new.clone()),

@@ -193,6 +193,26 @@ fn comments_in_a_list_stay_with_what_they_stand_beside() {
 }
 
 #[test]
+fn headers_may_be_written_in_any_way() {
+    for text in [
+        "\u{feff}[[api]]\nname = \"a\"\nversion = \"v1\"\nttl = 1\n",
+        "[[ api ]]\nname = \"a\"\nversion = \"v1\"\n\"ttl\" = 1\n[ 'api' . key ]\nshare = \"user\"\n",
+        "[[\"api\"]] # [x]\n\tname = \"a\"\n\tversion = \"v1\"\n\tttl = 1",
+        "[[api]]\nname = \"a\"\nversion = \"v1\"\nttl = 1\n[server]\nx = 1\n[api.key]\nshare = \"user\"\n[log]\n",
+    ] {
+        assert_eq!(
+            patched(text, ("a", "v1"), json!({ "ttl": 2 })),
+            text.replace("= 1", "= 2").replace("x = 2", "x = 1")
+        );
+        let more = patched(text, ("a", "v1"), json!({ "grace": 3 }));
+        assert!(more.contains("grace = 3"), "{more}");
+        assert_eq!(patched(&more, ("a", "v1"), json!({ "grace": null })), text);
+        let gone = removed(text, ("a", "v1"));
+        assert!(!gone.contains("ttl") && !gone.contains("share"), "{gone}");
+    }
+}
+
+#[test]
 fn what_cannot_be_said_is_named() {
     let faults = |change: Change| match rewrite(TWO, ("a", "v1"), &change) {
         Err(Unwritten::Faults(faults)) => faults.into_iter().map(|fault| fault.key).collect::<Vec<_>>(),
@@ -231,7 +251,7 @@ fn every_key_of_the_complete_file_can_be_changed_alone() {
         let new = match old {
             Value::Object(_) | Value::Array(_) => continue,
             Value::Bool(old) => json!(!old),
-            _ => json!("something else"),
+            Value::Null | Value::Number(_) | Value::String(_) => json!("something else"),
         };
         let text = patched(COMPLETE, api, json!({ key.as_str(): new }));
         let new: Vec<&str> = text.lines().collect();

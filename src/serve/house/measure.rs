@@ -45,8 +45,10 @@ impl Rooms {
         }
     }
 
-    /// What became of events.
+    /// What became of events, and of what is told of them.
     fn measure_events(&self, gauges: &mut Gauges) {
+        let help = "Lines that the audit file has missed since it could not be written.";
+        gauges.count("freshgate_audit_lost_total", help, &[], self.foundation.audit.lost());
         let (events, counts) = (&self.foundation.events, self.foundation.events.counts());
         for (via, result, count) in counts.events() {
             let help = "Events, by how they came and what became of them; a request that is refused counts once.";
@@ -87,6 +89,18 @@ impl Rooms {
             ];
             counts.iter().for_each(|(name, help, count)| gauges.count(name, help, &labels, *count));
         }
+    }
+
+    fn measure_snapshot(&self, gauges: &mut Gauges) {
+        if let Some(snapshot) = self.foundation.snapshot.get() {
+            for (what, count) in snapshot.all() {
+                let help = "Answers that the snapshot had at the start, by what became of them.";
+                gauges.put("freshgate_snapshot_entries", help, &[("what", what)], count as f64);
+            }
+            let (help, ignored) = ("Whether the snapshot could not be used at the start.", snapshot.ignored);
+            gauges.put("freshgate_snapshot_ignored", help, &[], f64::from(u8::from(ignored)));
+        }
+        self.foundation.progress.measure(gauges);
     }
 
     /// What is stored, by API.
@@ -163,16 +177,7 @@ impl Rooms {
         self.measure_store(gauges);
         self.measure_work(gauges);
         self.measure_process(gauges);
-        if let Some(snapshot) = self.foundation.snapshot.get() {
-            for (what, count) in snapshot.all() {
-                let help = "Answers that the snapshot had at the start, by what became of them.";
-                gauges.put("freshgate_snapshot_entries", help, &[("what", what)], count as f64);
-            }
-            let (help, ignored) = ("Whether the snapshot could not be used at the start.", snapshot.ignored);
-            gauges.put("freshgate_snapshot_ignored", help, &[], f64::from(u8::from(ignored)));
-        }
-        let help = "Lines that the audit file has missed since it could not be written.";
-        gauges.count("freshgate_audit_lost_total", help, &[], self.foundation.audit.lost());
+        self.measure_snapshot(gauges);
         self.reloader.history.measure(gauges);
     }
 }

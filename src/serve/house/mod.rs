@@ -86,6 +86,12 @@ impl Rooms {
         }
     }
 
+    /// Takes a sample of the traffic, if a step has ended since the last one.
+    pub(super) fn sample(&self) {
+        let Foundation { telemetry, history, .. } = &*self.foundation;
+        telemetry.sample(history, || self.stored());
+    }
+
     /// Applies a selector to what is in force, for somebody who asks or an event.
     fn purged(&self, in_force: &InForce, selector: &Selector, by: By) -> Result<Purged, BadSelector> {
         // A purge that comes before a reload, and ends after it, has the names of before. What was asked under the new ones was asked after

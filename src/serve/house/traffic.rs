@@ -12,12 +12,8 @@ impl Traffic for Rooms {
 }
 
 impl Rooms {
-    /// Takes a sample of the traffic, if a step has ended since the last one.
-    pub(in crate::serve) fn sample(&self) {
-        self.foundation.telemetry.sample(&self.foundation.history, || self.stored());
-    }
-
-    fn stored(&self) -> Stored {
+    /// What the store has.
+    pub(super) fn stored(&self) -> Stored {
         let in_force = self.current.load_full();
         let tallies = || in_force.served.iter().map(|served| &served.tally);
         Stored {
