@@ -38,16 +38,17 @@ python() {
     return 1
 }
 
-# The libraries of tests/clients, in an environment of their own. It is made anew when their versions change.
+# The libraries of tests/clients and tests/panel, in an environment of their own. It is made anew when their versions change.
 libraries() {
-    local place=target/clients versions=tests/clients/requirements.txt
-    if cmp -s "$versions" "$place/installed.txt" && "$place/bin/python" -c 'import httpbin' 2>/dev/null; then
+    local place=target/clients versions=tests/clients/requirements.txt script=tests/panel/requirements.txt
+    if cat "$versions" "$script" | cmp -s - "$place/installed.txt" && "$place/bin/python" -c 'import httpbin' 2>/dev/null; then
         return
     fi
     rm -rf "$place"
     "$(python)" -m venv "$place"
     "$place/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$versions"
-    cp "$versions" "$place/installed.txt"
+    "$place/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --requirement "$script"
+    cat "$versions" "$script" >"$place/installed.txt"
 }
 
 set_up() {
@@ -99,7 +100,7 @@ if cargo deny --version >/dev/null 2>&1; then
 else
     skip deny "cargo-deny isn't installed: cargo install --locked cargo-deny"
 fi
-# Last, so that its own summary stays in sight. Documentation's examples are among them, and tests/clients and tests/sources, which are
+# Last, so that its own summary stays in sight. Documentation's examples are among them, and tests/clients, tests/panel and tests/sources, which are
 # skipped without those words.
 run test env FRESHGATE_CLIENTS=required FRESHGATE_SERVERS=required cargo test --locked --no-fail-fast
 

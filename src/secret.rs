@@ -16,6 +16,13 @@ pub fn digest(secret: &[u8]) -> Digest {
     Sha256::digest(secret).into()
 }
 
+/// 256 bits from the system's generator, or `None` when it has none to give.
+pub fn random() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    rustls::crypto::aws_lc_rs::default_provider().secure_random.fill(&mut bytes).ok()?;
+    Some(bytes)
+}
+
 /// Which of the known digests is that of `secret`; the first of several.
 pub fn find<'a>(known: impl Iterator<Item = &'a Digest>, secret: &[u8]) -> Option<usize> {
     let digest = digest(secret);

@@ -417,3 +417,32 @@ async fn a_reflected_origin_counts_as_vary() {
     assert_eq!(other.get("access-control-allow-origin"), Some("https://b.example"));
     assert!(!other.cache_says("hit"));
 }
+
+/// A browser shows the panel's cookie to every port of the host, and so to this one.
+#[tokio::test]
+async fn who_is_signed_in_to_the_panel_is_no_other_caller_and_no_origin_learns_of_it() {
+    let origin = numbered(&[]).await;
+    let gateway = Gateway::before(&origin, "ttl = \"1m\"").await;
+    let cookies = [
+        "freshgate_session=0123",
+        "__Host-freshgate_session=0123",
+        "freshgate_session=",
+        " freshgate_session=a ;freshgate_session=b; __Host-freshgate_session=c",
+    ];
+    for cookie in cookies {
+        get(&gateway, "/a", &[("Cookie", cookie)]).await;
+        gateway.client().await.request("PUT", "/b", &[("Cookie", cookie)], "").await;
+    }
+    assert!(get(&gateway, "/a", &[]).await.cache_says("hit"));
+    assert_eq!(origin.count(), 1 + cookies.len());
+    assert!(origin.requests().iter().all(|request| request.get("cookie").is_none()));
+    for (sent, comes) in [
+        ("a=1; freshgate_session=x; b=2", "a=1; b=2"),
+        ("my_freshgate_session=x", "my_freshgate_session=x"),
+        ("a=freshgate_session=x", "a=freshgate_session=x"),
+        ("freshgate_sessions=x", "freshgate_sessions=x"),
+    ] {
+        get(&gateway, "/c", &[("Cookie", sent)]).await;
+        assert_eq!(origin.requests().last().unwrap().get("cookie"), Some(comes), "{sent}");
+    }
+}

@@ -180,6 +180,38 @@ async fn a_handshake_that_never_ends_ends_the_connection_and_plain_words_are_no_
 }
 
 #[tokio::test]
+async fn a_session_over_tls_is_for_this_host_and_for_tls_alone() {
+    let (origin, authority) = (kept().await, Authority::new());
+    authority.install(&authority.pair("a gateway"));
+    let tls = authority.table(", client_ca = \"CA\", client_auth = \"optional\"");
+    let token = "[[admin.tokens]]\nname = \"by certificate\"\nrole = \"viewer\"\ncertificate = \"olga\"\n";
+    let gateway = Gateway::from_all("", &tls, token, &API.replace("ORIGIN", &origin.url())).await;
+    let olga = authority.pair("olga");
+    let ask = async |own: Option<&Pair>, method: &str, target: &str, fields: &[(&str, &str)], body: &str| {
+        let stream = within("a handshake", authority.connect(gateway.admin, &["http/1.1"], own)).await.unwrap();
+        Client::over(stream, "localhost").request(method, target, fields, body).await
+    };
+    let token = format!("{{\"token\":\"{TOKEN}\"}}");
+    let answer = ask(None, "POST", "/session", &[("content-type", "application/json")], &token).await;
+    let (cookie, attributes) = answer.get("set-cookie").unwrap().split_once("; ").unwrap();
+    assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Strict; Secure");
+    let id = cookie.strip_prefix("__Host-freshgate_session=").unwrap();
+    let csrf = answer.json()["csrf"].as_str().unwrap().to_owned();
+    let clear = async |own: Option<&Pair>, cookie: &str, origin: &str| {
+        let fields = [("cookie", cookie), ("x-freshgate-csrf", &csrf), ("origin", origin)];
+        ask(own, "DELETE", "/v1/cache", &fields, "").await.status
+    };
+    assert_eq!(clear(None, cookie, "https://localhost").await, 200);
+    assert_eq!(clear(None, cookie, "http://localhost").await, 401, "a page that came in the clear");
+    assert_eq!(clear(None, &format!("freshgate_session={id}"), "https://localhost").await, 401, "anybody can set that");
+    // A session counts before the certificate, and the certificate is still there when the session is over.
+    assert_eq!(clear(Some(&olga), cookie, "https://localhost").await, 200);
+    let over = [("cookie", "__Host-freshgate_session=over")];
+    assert_eq!(ask(Some(&olga), "GET", "/session", &over, "").await.json()["name"], "by certificate");
+    assert_eq!(ask(None, "GET", "/session", &over, "").await.status, 401);
+}
+
+#[tokio::test]
 async fn the_admin_port_knows_operators_by_their_certificates() {
     let (origin, authority, other) = (kept().await, Authority::new(), Authority::new());
     authority.install(&authority.pair("a gateway"));

@@ -1,4 +1,4 @@
-//! A request's body, within a size and a time.
+//! A request's body, within a size and a time, and of the right kind.
 
 use super::problem::Problem;
 use axum::body::Body;

@@ -1,8 +1,8 @@
 //! The admin port: who may look, who may change, and what they find.
 //!
 //! A request's way: `server` accepts it and holds the limits, `routes` is the table of what there is, `guard` asks who
-//! is calling before anything else is looked at, `read`, `apis`, `entries`, `explain`, `traffic`, `purge`, `events`, `reload` and `audit` answer. The rest of the house is seen through
-//! [`House`] only. Every error is a `problem`.
+//! is calling before anything else is looked at, `read`, `apis`, `entries`, `explain`, `traffic`, `purge`, `events`, `reload` and `audit` answer. Browsers load the
+//! `panel` and sign in with a `session`. The rest of the house is seen through [`House`] only. Every error is a `problem`.
 
 mod apis;
 mod audit;
@@ -16,6 +16,7 @@ mod leaving;
 mod lockout;
 mod openapi;
 mod page;
+mod panel;
 mod problem;
 mod purge;
 mod read;
@@ -24,6 +25,8 @@ mod routes;
 mod schema;
 mod selector;
 mod server;
+mod session;
+mod sessions;
 mod settings;
 mod tokens;
 mod traffic;
@@ -33,7 +36,7 @@ pub use house::{
     ApiView, Change, Changed, Condition, Conflict, FieldFault, Health, House, Inspection, NotChanged, NotReloaded,
     Place, Registry, Traffic,
 };
-pub use settings::{Proof, Role, Settings, Token};
+pub use settings::{Proof, Role, SessionTimes, Settings, Token};
 
 use crate::reached::Reached;
 use crate::tasks::Tasks;

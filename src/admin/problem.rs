@@ -74,6 +74,11 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "bad-request", "The request can't be understood", detail)
     }
 
+    /// 404: there is no such call and no such file.
+    pub(super) fn not_found() -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "No such call", "there is nothing on this path")
+    }
+
     /// 401, with the challenge that RFC 9110 §11.6.1 wants.
     pub(super) fn unauthorized(detail: &str) -> Problem {
         let name = "unauthorized";

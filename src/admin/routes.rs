@@ -4,13 +4,13 @@ use super::guard::{self, Guard, at_least};
 use super::house::House;
 use super::problem::Problem;
 use super::settings::Role::{Administrator, Operator, Viewer};
-use super::{apis, audit, entries, events, explain, openapi, purge, read, reload, traffic};
-use axum::Router;
+use super::{apis, audit, entries, events, explain, openapi, panel, purge, read, reload, session, traffic};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post, put};
+use axum::{Extension, Router};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,11 +27,11 @@ pub(super) fn admin(house: Arc<dyn House>, guard: Arc<Guard>, metrics_public: bo
         (health(), guarded().route("/metrics", at_least(Viewer, get(read::metrics))))
     };
     let guarded = guarded
-        .merge(later())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(guard, guard::authenticate));
-    dressed(public.method_not_allowed_fallback(method_not_allowed).merge(guarded)).with_state(house)
+        .layer(middleware::from_fn_with_state(Arc::clone(&guard), guard::authenticate));
+    let public = public.merge(browsers(guard)).method_not_allowed_fallback(method_not_allowed);
+    dressed(public.merge(guarded)).with_state(house)
 }
 
 /// The probe port: health and metrics only.
@@ -42,6 +42,16 @@ pub(super) fn probe(house: Arc<dyn House>) -> Router {
 
 fn health() -> Routes {
     Router::new().route("/livez", get(read::livez)).route("/readyz", get(read::readyz))
+}
+
+/// The panel's page and files, and the way in, which are for everybody; the way out, and who one is, which aren't.
+fn browsers(guard: Arc<Guard>) -> Routes {
+    let authenticated = middleware::from_fn_with_state(Arc::clone(&guard), guard::authenticate);
+    let session = get(session::whoami).delete(session::sign_out).route_layer(authenticated).post(session::sign_in);
+    Router::new()
+        .route("/", get(panel::page))
+        .route("/panel/{*file}", get(panel::file))
+        .route("/session", session.layer(Extension(guard)))
 }
 
 fn guarded() -> Routes {
@@ -63,20 +73,8 @@ fn guarded() -> Routes {
         .route("/v1/audit", at_least(Administrator, get(audit::list)))
 }
 
-/// What is documented and not there yet: 501 for those who could use it.
-fn later() -> Routes {
-    Router::new()
-        .route("/", at_least(Viewer, get(not_yet)))
-        .route("/session", at_least(Viewer, post(not_yet).delete(not_yet)))
-}
-
-async fn not_yet() -> Problem {
-    let detail = "this call is not available in this version";
-    Problem::new(StatusCode::NOT_IMPLEMENTED, "not-available", "Not available in this version", detail)
-}
-
 async fn not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not-found", "No such call", "there is nothing on this path")
+    Problem::not_found()
 }
 
 /// `Allow` is added by the router, which knows the methods.
@@ -85,9 +83,9 @@ async fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail)
 }
 
-/// What browsers are told with every answer. None of them is a page yet, so it loads nothing, is shown in no frame, is taken for nothing
-/// but its type, gives nothing away about where its reader goes, and is of no use to pages from elsewhere. The control panel will
-/// have to allow itself what it loads, and nothing more.
+/// What browsers are told with every answer: it loads nothing, is shown in no frame, is taken for nothing but its type, gives nothing
+/// away about where its reader goes, and is of no use to pages from elsewhere. The panel's page says itself what it loads, which is from
+/// here and nowhere else.
 const BROWSERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
@@ -96,7 +94,7 @@ const BROWSERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// What holds for every answer: it comes in time, nobody keeps it, and browsers are on their guard.
+/// What holds for every answer: it comes in time, nobody keeps it (but the panel's files, which say so), and browsers are on their guard.
 fn dressed(routes: Routes) -> Routes {
     routes.layer(middleware::from_fn(|request: Request, next: Next| async move {
         let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
@@ -104,8 +102,9 @@ fn dressed(routes: Routes) -> Routes {
             Err(_) => too_slow().into_response(),
         };
         let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.extend(BROWSERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        for (name, value) in BROWSERS.into_iter().chain([(header::CACHE_CONTROL, "no-store")]) {
+            headers.entry(name).or_insert(HeaderValue::from_static(value));
+        }
         Response::from(response)
     }))
 }

@@ -18,7 +18,7 @@ pub(super) fn parsed(body: &[u8]) -> Result<Selector, String> {
 }
 
 /// Something written as a JSON object; by itself serde takes an array of a struct's values as well.
-struct Object<T>(T);
+pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {

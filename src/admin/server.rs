@@ -111,7 +111,7 @@ async fn opened(
     let Some(tls) = tls else { return connection(socket, Peer::at(peer), router, stop).await };
     match tokio::time::timeout(HEADER_TIMEOUT, tls.accept(socket)).await {
         Ok(Ok((stream, certificate))) => {
-            let peer = Peer { address: peer, certificate: certificate.map(Arc::new) };
+            let peer = Peer { address: peer, certificate: certificate.map(Arc::new), encrypted: true };
             connection(stream, peer, router, stop).await;
         }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "admin handshake failed"),

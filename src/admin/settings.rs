@@ -2,8 +2,11 @@
 
 use crate::secret::Digest;
 use crate::tls;
+use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+use utoipa::ToSchema;
 
 /// The checked form of `[admin]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +23,23 @@ pub struct Settings {
     pub audit_file: Option<PathBuf>,
     /// `[[admin.tokens]]`.
     pub tokens: Vec<Token>,
+    /// `session_idle` and `session_lifetime`.
+    pub sessions: SessionTimes,
+}
+
+/// How long one who has signed in with a browser stays signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionTimes {
+    /// `session_idle`: without using it. Default 30 min.
+    pub idle: Duration,
+    /// `session_lifetime`: however much it is used. Default 12 h.
+    pub lifetime: Duration,
+}
+
+impl Default for SessionTimes {
+    fn default() -> Self {
+        SessionTimes { idle: Duration::from_secs(30 * 60), lifetime: Duration::from_secs(12 * 3_600) }
+    }
 }
 
 /// One `[[admin.tokens]]`.
@@ -49,7 +69,8 @@ impl std::fmt::Debug for Token {
 }
 
 /// What a token may do; each role may also do what the ones before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Read.
     Viewer,
@@ -57,4 +78,15 @@ pub enum Role {
     Operator,
     /// Everything.
     Administrator,
+}
+
+impl Role {
+    /// As the file has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
+            Role::Administrator => "administrator",
+        }
+    }
 }

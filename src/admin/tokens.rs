@@ -40,15 +40,15 @@ pub(super) fn shown(headers: &HeaderMap) -> Shown<'_> {
     if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) { Shown::Malformed } else { Shown::Token(token) }
 }
 
-/// The caller whose token `secret` is.
-pub(super) fn check(tokens: &[Token], secret: &[u8]) -> Option<Caller> {
+/// The token whose secret this is.
+pub(super) fn check<'a>(tokens: &'a [Token], secret: &[u8]) -> Option<&'a Token> {
     let secrets = tokens.iter().filter_map(|token| match &token.proof {
         Proof::Secret(sha256) => Some((token, sha256)),
         Proof::Certificate(_) => None,
     });
     let (tokens, digests): (Vec<&Token>, Vec<&Digest>) = secrets.unzip();
     let at = secret::find(digests.into_iter(), secret)?;
-    tokens.get(at).map(|token| Caller::of(token))
+    tokens.get(at).copied()
 }
 
 /// The caller whose client certificate this is.
@@ -59,7 +59,7 @@ pub(super) fn certified(tokens: &[Token], shown: &Certificate) -> Option<Caller>
 }
 
 impl Caller {
-    fn of(token: &Token) -> Self {
+    pub(super) fn of(token: &Token) -> Self {
         Caller { name: token.name.clone(), role: token.role }
     }
 }

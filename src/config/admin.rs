@@ -7,7 +7,7 @@ use super::server::{Bound, address};
 use super::table::{Table, Value};
 use super::tls::tls;
 use super::words::ROLE;
-use crate::admin::{Proof, Settings, Token};
+use crate::admin::{Proof, SessionTimes, Settings, Token};
 use std::net::SocketAddr;
 
 /// Reads `[admin]`; its addresses are added to `bound`. Without the section there is no admin API.
@@ -33,6 +33,9 @@ pub(super) fn admin<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Setting
     }
     settings.audit_file = table.get("audit_file", |value| Some(beside(value, value.text()?)));
     table.set("metrics_public", &mut settings.metrics_public, Value::bool);
+    let SessionTimes { idle, lifetime } = &mut settings.sessions;
+    table.set("session_idle", idle, |v| v.duration(&bounds::SESSION));
+    table.set("session_lifetime", lifetime, |v| v.duration(&bounds::SESSION));
     let certificates = settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     settings.tokens = tokens(&table, certificates);
     if table.find("tokens").is_none_or(|tokens| tokens.value.as_array().is_some_and(|all| all.is_empty())) {

@@ -106,6 +106,8 @@ fn admin_port(s: &admin::Settings) -> Option<Value> {
         "listen": listen,
         "insecure": !listen.ip().is_loopback() && s.tls.is_none(),
         "metrics_public": s.metrics_public,
+        "session_idle": show_duration(s.sessions.idle),
+        "session_lifetime": show_duration(s.sessions.lifetime),
         "tokens": s.tokens.iter().map(token).collect::<Vec<_>>(),
     });
     if let Some(probe) = s.probe_listen {

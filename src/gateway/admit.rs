@@ -15,6 +15,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
+use memchr::memmem;
 use std::sync::Arc;
 
 /// A request that may go on.
@@ -144,6 +145,7 @@ pub(super) fn admit(request: Request<Body>, apis: &Apis, settings: &Settings) ->
     strip_hop_by_hop_but(&mut parts.headers, |name| is_relied_on(&routed, name));
     strip_twins(&mut parts.headers);
     one_cookie_line(&mut parts.headers);
+    drop_panel_cookie(&mut parts.headers);
     let admitted = Admitted {
         method: parts.method,
         scheme: "http",
@@ -238,6 +240,24 @@ fn one_cookie_line(fields: &mut HeaderMap) {
         && let Ok(line) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
     {
         fields.insert(COOKIE, line);
+    }
+}
+
+/// What the cookies of the control panel's sessions are called, over TLS with a prefix.
+const PANEL_COOKIE: &[u8] = b"freshgate_session=";
+
+/// Takes the panel's session out of the only line of Cookie. A browser shows it to every port of the host, and neither is it an origin's
+/// business, nor should who is signed in there be another caller here.
+fn drop_panel_cookie(fields: &mut HeaderMap) {
+    let is_panel = |pair: &[u8]| pair.strip_prefix(b"__Host-").unwrap_or(pair).starts_with(PANEL_COOKIE);
+    let Some(line) = fields.get(COOKIE).filter(|line| memmem::find(line.as_bytes(), PANEL_COOKIE).is_some()) else {
+        return;
+    };
+    let pairs = line.as_bytes().split(|b| *b == b';').map(<[u8]>::trim_ascii);
+    let pairs: Vec<&[u8]> = pairs.filter(|pair| !is_panel(pair)).collect();
+    match HeaderValue::from_bytes(&pairs.join(&b"; "[..])) {
+        Ok(rest) if !rest.is_empty() => drop(fields.insert(COOKIE, rest)),
+        Ok(_) | Err(_) => drop(fields.remove(COOKIE)),
     }
 }
 

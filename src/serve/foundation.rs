@@ -77,13 +77,15 @@ impl Foundation {
         let fills = Fills::new(Arc::clone(&store), settings, tasks.clone(), clock.clone(), Arc::clone(&reached));
         let traces = traces(config, &clock);
         let ids = apis.iter().map(|m| Arc::clone(&m.id));
+        let admin_guard = guard(&config.admin.tokens);
+        admin_guard.sessions_last(&config.admin.sessions);
         Arc::new(Foundation {
             store,
             fills,
             history: History::new(clock.now(), Arc::clone(&reached)),
             telemetry: Arc::new(Telemetry::new(&config.log, ids, lines, clock.clone()).with_traces(traces)),
             budget: budget(limits.origin_requests, Bound::OriginRequests),
-            guard: Arc::new(guard(&config.admin.tokens)),
+            guard: Arc::new(admin_guard),
             objects: Arc::new(objects::Lasting::new(
                 guard(object_tokens(config)),
                 config.objects.as_ref(),

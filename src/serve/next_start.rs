@@ -91,7 +91,7 @@ fn keep_cache(running: &store::Settings, new: &mut store::Settings, later: &mut 
 }
 
 fn keep_admin(running: &admin::Settings, new: &mut admin::Settings, later: &mut Later) {
-    let admin::Settings { listen, tls, probe_listen, metrics_public, audit_file, tokens: _ } = running;
+    let admin::Settings { listen, tls, probe_listen, metrics_public, audit_file, tokens: _, sessions: _ } = running;
     later.keep("admin.listen", listen, &mut new.listen);
     later.keep("admin.tls", tls, &mut new.tls);
     later.keep("admin.probe_listen", probe_listen, &mut new.probe_listen);

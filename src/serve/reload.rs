@@ -203,6 +203,7 @@ impl Reloader {
         let (next, foundation) = (Arc::new(next), &*self.foundation);
         let ids = |apis: &Apis| apis.iter().map(|m| Arc::clone(&m.id)).collect::<Vec<_>>();
         foundation.guard.change(&next.config.admin.tokens);
+        foundation.guard.sessions_last(&next.config.admin.sessions);
         foundation.events.change(&next.config.events.duplicates);
         foundation.objects.guard().change(object_tokens(&next.config));
         foundation.store.arrange(&shelves(&next.config));

@@ -224,6 +224,7 @@ pub(crate) struct Port {
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
     pub(crate) reached: Arc<Reached>,
+    pub(crate) guard: Arc<Guard>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -238,21 +239,19 @@ pub(crate) async fn port() -> Port {
 }
 
 pub(crate) async fn port_with(metrics_public: bool) -> Port {
-    let token = |name: &str, role| Token {
-        name: name.into(),
-        role,
-        proof: Proof::Secret(Sha256::digest(format!("{name}-secret")).into()),
-    };
-    let tokens = vec![
-        token("viewer", Role::Viewer),
-        token("operator", Role::Operator),
-        token("administrator", Role::Administrator),
-    ];
     let (port, listener) = bound().await;
-    let guard = Arc::new(Guard::new(&tokens, port.clock.clone(), port.reached.clone()));
-    let (around, stop) = ((port.tasks.clone(), port.reached.clone()), port.stop.clone());
+    let (around, stop, guard) = ((port.tasks.clone(), port.reached.clone()), port.stop.clone(), port.guard.clone());
     port.tasks.spawn(admin::run(listener, port.double.clone(), (guard, metrics_public), None, around, stop));
     port
+}
+
+pub(crate) fn token(name: &str, role: Role) -> Token {
+    Token { name: name.into(), role, proof: Proof::Secret(Sha256::digest(format!("{name}-secret")).into()) }
+}
+
+/// One for each role, named after it.
+pub(crate) fn tokens() -> Vec<Token> {
+    vec![token("viewer", Role::Viewer), token("operator", Role::Operator), token("administrator", Role::Administrator)]
 }
 
 pub(crate) async fn probe() -> Port {
@@ -297,7 +296,9 @@ async fn bound() -> (Port, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (clock, stop) = (Clock::steppable(), CancellationToken::new());
-    (Port { address, double: Arc::default(), clock, tasks: Tasks::default(), reached: Arc::default(), stop }, listener)
+    let (double, tasks, reached) = (Arc::default(), Tasks::default(), Arc::<Reached>::default());
+    let guard = Arc::new(Guard::new(&tokens(), clock.clone(), Arc::clone(&reached)));
+    (Port { address, double, clock, tasks, reached, guard, stop }, listener)
 }
 
 /// An answer, taken apart.

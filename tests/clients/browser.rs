@@ -48,29 +48,47 @@ pub(crate) struct Fetched {
     pub(crate) transferred: u64,
 }
 
+/// chromedriver and where it listens. It takes a free port, and ends when that isn't free for IPv6 as well.
+fn driver(files: &TempDir) -> Option<(Process, u16)> {
+    let mut command = program("chromedriver");
+    command.arg("--port=0").env("TMPDIR", files.path());
+    let driver = Process::start(command);
+    loop {
+        let line = driver.try_line().ok()?;
+        if let Some((_, port)) = line.rsplit_once("started successfully on port ") {
+            return Some((driver, port.trim_end_matches('.').parse().unwrap()));
+        }
+    }
+}
+
 impl Browser {
     pub(crate) async fn start() -> Browser {
-        let mut command = program("chromedriver");
+        Browser::start_with(json!({})).await
+    }
+
+    /// With more of `goog:chromeOptions` and of the other capabilities; flags are added to those that all have.
+    pub(crate) async fn start_with(more: Value) -> Browser {
         let files = TempDir::new().unwrap();
-        command.arg("--port=0").env("TMPDIR", files.path());
-        let driver = Process::start(command);
-        let port = loop {
-            let line = driver.line();
-            if let Some((_, port)) = line.rsplit_once("started successfully on port ") {
-                break port.trim_end_matches('.').parse().unwrap();
-            }
-        };
+        let (driver, port) = (0..5).find_map(|_| driver(&files)).expect("chromedriver finds no port");
         let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
         flags.push(format!("--user-data-dir={}", files.path().join("profile").display()));
+        flags.extend(more["flags"].as_array().into_iter().flatten().filter_map(Value::as_str).map(String::from));
         let wire = Client::connect(SocketAddr::from(([127, 0, 0, 1], port))).await;
         let mut browser = Browser { wire, session: String::new(), driver, _files: files };
-        let wish = json!({"browserName": "chrome", "goog:chromeOptions": {"args": flags}});
+        let mut wish = json!({"browserName": "chrome", "goog:chromeOptions": {"args": flags}});
+        for (name, value) in more["options"].as_object().into_iter().flatten() {
+            wish["goog:chromeOptions"][name] = value.clone();
+        }
+        for (name, value) in more["capabilities"].as_object().into_iter().flatten() {
+            wish[name] = value.clone();
+        }
         let session = browser.command("POST", "", &json!({"capabilities": {"alwaysMatch": wish}})).await;
         browser.session = format!("/{}", session["sessionId"].as_str().unwrap());
         browser
     }
 
-    async fn command(&mut self, method: &str, what: &str, body: &Value) -> Value {
+    /// A WebDriver command of this session; what it gives.
+    pub(crate) async fn command(&mut self, method: &str, what: &str, body: &Value) -> Value {
         let body = if method == "POST" { body.to_string() } else { String::new() };
         let target = format!("/session{}{what}", self.session);
         let json = [("content-type", "application/json")];
@@ -111,7 +129,8 @@ impl Browser {
         text.as_str().unwrap().to_owned()
     }
 
-    async fn run(&mut self, script: &str, arguments: Value, how: &str) -> Value {
+    /// Runs a script in the page, `"sync"` or `"async"`; what it returns, or gives to its last argument.
+    pub(crate) async fn run(&mut self, script: &str, arguments: Value, how: &str) -> Value {
         self.command("POST", &format!("/execute/{how}"), &json!({"script": script, "args": arguments})).await
     }
 

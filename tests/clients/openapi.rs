@@ -45,6 +45,8 @@ async fn the_admin_port_is_as_it_is_described() {
     command.current_dir(folder.path()).arg("--config-file").arg(root.join("tests/clients/schemathesis.toml"));
     command.args(["--no-color", "run", "--header", &format!("Authorization: Bearer {SECRET}")]);
     command.args(["--max-examples", "20", "--request-timeout", "20", "--continue-on-failure"]);
+    // To sign in with what isn't a token is to guess: after twenty of them nobody is listened to.
+    command.args(["--exclude-path", "/session"]);
     command.arg(format!("http://{admin}/openapi.json"));
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
     let output = output.unwrap_or_else(|e| panic!("schemathesis: {e}: run ./test.sh"));

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio::sync::watch;
@@ -76,8 +76,12 @@ impl Process {
 
     /// Its next line.
     pub(crate) fn line(&self) -> String {
-        let complaint = |e| panic!("no line from a client ({e}); it says: {}", self.errors());
-        self.lines.recv_timeout(Duration::from_secs(30)).unwrap_or_else(complaint)
+        self.try_line().unwrap_or_else(|e| panic!("no line from a client ({e}); it says: {}", self.errors()))
+    }
+
+    /// Its next line, if it goes on running.
+    pub(crate) fn try_line(&self) -> Result<String, RecvTimeoutError> {
+        self.lines.recv_timeout(Duration::from_secs(30))
     }
 
     pub(crate) fn say(&mut self, line: &str) {

@@ -14,7 +14,8 @@ pub fn welcome(gateway: SocketAddr, admin: SocketAddr, origin: SocketAddr, token
     let mut text = format!(
         "Freshgate demo: a bookstore API behind a caching gateway.\n\n\
          gateway        http://{gateway}{PREFIX}\n\
-         admin API      http://{admin}\n\
+         control panel  http://{admin}/  (open it in a browser and sign in with the admin token)\n\
+         admin API      http://{admin}/v1\n\
          admin token    {token}\n\
          bookstore      http://{origin}  (the origin itself; every answer takes a while)\n\n\
          Paste this first:\n    {}\n",
@@ -95,6 +96,7 @@ mod tests {
         let text = welcome(address(8081), address(9092), address(9003), "s3cret", "/bin/freshgate");
         assert!(text.contains("API=http://127.0.0.1:8081/bookstore/v1\n"), "{text}");
         assert!(text.contains("export FRESHGATE_ADMIN=http://127.0.0.1:9092\n"), "{text}");
+        assert!(text.contains("control panel  http://127.0.0.1:9092/ "), "{text}");
         assert!(text.contains("ORIGIN=http://127.0.0.1:9003\n"), "{text}");
         assert!(text.contains("export FRESHGATE_TOKEN=s3cret\n"), "{text}");
         assert!(text.contains("\n8. "), "{text}");
