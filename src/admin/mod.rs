@@ -20,6 +20,7 @@ mod routes;
 mod selector;
 mod server;
 mod settings;
+mod strict;
 mod tokens;
 
 pub use guard::{Guard, Unheard, is_of_another_site};
