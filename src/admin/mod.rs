@@ -28,6 +28,7 @@ mod server;
 mod session;
 mod sessions;
 mod settings;
+mod strict;
 mod tokens;
 mod traffic;
 

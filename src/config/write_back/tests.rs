@@ -262,6 +262,14 @@ fn every_key_of_the_complete_file_can_be_changed_alone() {
         changed += 1;
     }
     assert!(changed > 20, "{changed}");
+    let body =
+        json!({ "path": "/n", "upstream": ["http://127.0.0.1:9000"], "route": [{ "on": "GET /me", "cache": false }] });
+    let with = put(COMPLETE, ("n", "v1"), body);
+    let new: Vec<&str> = with.lines().collect();
+    let begin = new.iter().zip(&lines).take_while(|(new, old)| new == old).count();
+    let more = new.len() - lines.len();
+    assert_eq!((more, &new[begin + more..]), (10, &lines[begin..]), "it stands in one piece");
+    assert_eq!(removed(&with, ("n", "v1")), COMPLETE);
     for (table, key) in
         [("timeouts", "connect"), ("key", "share"), ("retry", "backoff"), ("pool", "lifetime"), ("health", "rest")]
     {
