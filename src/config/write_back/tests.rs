@@ -213,6 +213,21 @@ fn headers_may_be_written_in_any_way() {
 }
 
 #[test]
+fn a_table_that_only_others_speak_of_may_become_empty() {
+    let api = |rest: &str| format!("[[api]]\nname = \"a\"\nversion = \"v1\"\n{rest}");
+    for (text, wanted, expected) in [
+        ("\n[api.key.query]\nonly = []\n", json!({ "key": {} }), "key = {}\n"),
+        ("\n[api.key.query.x]\ny = 1\n", json!({ "key": { "query": {} } }), "[api.key]\nquery = {}\n\n"),
+        ("key.query.only = []\n", json!({ "key": { "query": {} } }), "key.query = {}\n"),
+        ("key.query.only = []\n", json!({ "key": {} }), "key = {}\n"),
+        ("key.query.only = [] # x\n", json!({ "key": { "share": "user" } }), "key.share = \"user\"\n"),
+        ("\n[api.key.query]\nonly = []\n", json!({ "key": { "share": "user" } }), "[api.key]\nshare = \"user\"\n\n"),
+    ] {
+        assert_eq!(put(&api(text), ("a", "v1"), wanted), api(expected), "{text}");
+    }
+}
+
+#[test]
 fn what_cannot_be_said_is_named() {
     let faults = |change: Change| match rewrite(TWO, ("a", "v1"), &change) {
         Err(Unwritten::Faults(faults)) => faults.into_iter().map(|fault| fault.key).collect::<Vec<_>>(),
