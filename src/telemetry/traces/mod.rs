@@ -58,11 +58,14 @@ impl Traces {
         let (flush, hurry) = mpsc::channel(1);
         let redact = Arc::new(ArcSwap::from_pointee(redact.to_vec()));
         let sent = Arc::<AtomicU64>::default();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (settings, tell) = (settings.clone(), (Arc::clone(&redact), Arc::clone(&sent)));
         // It holds no tracer: when the last one is gone the queue ends, and with it the thread.
         let lost = Arc::downgrade(&tracer);
         let run = move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return tracing::error!(%error, "traces can't be sent"),
+            };
             runtime.block_on(async {
                 match exporter(&settings) {
                     Ok(exporter) => {
