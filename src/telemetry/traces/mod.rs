@@ -3,7 +3,7 @@
 //! A thread of its own with a runtime of its own takes them from the queue, lets them gather for a second or until a batch is full, and sends the batch.
 //! Nothing else ever waits for the collector: while it is slow or gone the queue fills, and what has no room is lost and counted. A batch
 //! that isn't taken is tried again a few times within `timeout` and then lost, and counted as well; that is said once in the log, and once more
-//! when the collector takes them again. At the end of a drain what is in the queue is sent, for [`FLUSH`] at the most.
+//! when the collector takes them again. At the end of a drain what is in the queue is sent, for two seconds at the most.
 
 mod settings;
 mod spans;
