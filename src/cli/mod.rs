@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
+mod ask;
 mod check;
 pub mod demo;
+pub mod explain;
 pub mod hash_token;
 pub mod purge;
 mod run;
@@ -39,6 +41,8 @@ enum Command {
     },
     /// Ask a running gateway to invalidate what it has stored.
     Purge(Box<purge::Args>),
+    /// Ask a running gateway what it would do with a request, and why.
+    Explain(Box<explain::Args>),
     /// Read a secret on stdin and print the SHA-256 that the configuration file wants.
     HashToken(hash_token::Args),
 }
@@ -51,6 +55,10 @@ pub fn main() -> ExitCode {
         Command::Check { file } => check::check(&file),
         Command::Purge(args) => {
             let done = run::block_on(async { purge::run(&args, stdout(), stderr()).await });
+            ExitCode::from(done.unwrap_or(CANNOT))
+        }
+        Command::Explain(args) => {
+            let done = run::block_on(async { explain::run(&args, stdout(), stderr()).await });
             ExitCode::from(done.unwrap_or(CANNOT))
         }
         Command::HashToken(args) => ExitCode::from(hash_token::run(&args, stdin(), stdout(), stderr())),

@@ -3,7 +3,7 @@
 use freshgate::admin::{self, ApiView, Guard, House, Inspection, NotReloaded, Proof, Registry, Role, Token, Traffic};
 use freshgate::clock::Clock;
 use freshgate::events::{self, Fired, Refused, Told};
-use freshgate::gateway::{Bad, Listed, Wanted};
+use freshgate::gateway::{Bad, CallerView, Explainable, Explained, Listed, RequestView, StepView, VerdictView, Wanted};
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::reached::Reached;
 use freshgate::tasks::Tasks;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Double {
     pub(crate) purges: Mutex<Vec<Selector>>,
     pub(crate) wanted: Mutex<Vec<Wanted>>,
+    pub(crate) explained: Mutex<Vec<Explainable>>,
     pub(crate) reasons: Mutex<Vec<String>>,
     pub(crate) last_reload: Mutex<Option<Value>>,
     /// Of the configuration.
@@ -60,6 +61,12 @@ impl Inspection for Double {
         let bad = wanted.filter.api.as_deref().is_some_and(|api| api != "bookstore/v1");
         self.wanted.lock().unwrap().push(wanted.clone());
         if bad { Err(Bad { member: "api", why: "nobody".into() }) } else { Ok(Listed { entries: Vec::new(), cursor: None }) }
+    }
+
+    fn explain(&self, asked: &Explainable) -> Result<Explained, Bad> {
+        let bad = Bad { member: "url", why: "nobody".into() };
+        self.explained.lock().unwrap().push(asked.clone());
+        if asked.url == "/nowhere" { Err(bad) } else { Ok(explained()) }
     }
 }
 
@@ -141,6 +148,37 @@ impl House for Double {
 
     fn metrics(&self) -> String {
         "freshgate_build_info 1\n".repeat(1 + self.more_metrics.load(SeqCst))
+    }
+}
+
+/// An explanation with something in each place.
+fn explained() -> Explained {
+    let request = RequestView {
+        method: "GET".into(),
+        host: "h".into(),
+        path: "/books/7".into(),
+        query: Some("a=1".into()),
+        fields: Default::default(),
+        content: 0,
+    };
+    let step = StepView { step: "store", says: "nothing\u{1b} is stored".into(), section: Some("RFC 9111 §4"), config: None };
+    let verdict = VerdictView {
+        decision: "miss",
+        says: "the origin is asked".into(),
+        section: "RFC 9111 §4",
+        cache_status: Some("freshgate; fwd=uri-miss".into()),
+        ..VerdictView::default()
+    };
+    Explained {
+        request,
+        steps: vec![step],
+        api: Some("bookstore/v1".into()),
+        route: None,
+        caller: CallerView { user: None, partition: "shared", how: "nobody is asked".into() },
+        key: None,
+        stored: Vec::new(),
+        verdict,
+        changes: vec!["set ttl".into()],
     }
 }
 
