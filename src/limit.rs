@@ -157,7 +157,10 @@ mod tests {
     fn as_many_at_once_as_in_a_window_and_then_evenly() {
         let limiter = Limiter::new(quota(3, 60), None);
         let wait = |caller, now| limiter.count(&caller, now).err().map(|exceeded| exceeded.wait.as_secs());
-        assert!(limiter.would(&"a", false, 0).is_ok() && limiter.would(&"a", false, 0).is_ok(), "to ask counts nothing");
+        assert!(
+            limiter.would(&"a", false, 0).is_ok() && limiter.would(&"a", false, 0).is_ok(),
+            "to ask counts nothing"
+        );
         assert_eq!([0, 0, 0].map(|now| wait("a", now)), [None; 3]);
         assert_eq!(limiter.would(&"a", false, 0).map_err(|exceeded| exceeded.wait.as_secs()), Err(20));
         assert_eq!(wait("a", 0), Some(20));

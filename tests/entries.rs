@@ -11,12 +11,7 @@ use support::{Client, Gateway, Origin, Reply, Request};
 /// SHA-256 of `alices-key`.
 fn key(user: &str, secret: &str) -> String {
     let mut hex = Vec::new();
-    freshgate::cli::hash_token::run(
-        &freshgate::cli::hash_token::Args {},
-        secret.as_bytes(),
-        &mut hex,
-        std::io::sink(),
-    );
+    freshgate::cli::hash_token::run(&freshgate::cli::hash_token::Args {}, secret.as_bytes(), &mut hex, std::io::sink());
     format!("{{ user = \"{user}\", scopes = [], sha256 = \"{}\" }}", String::from_utf8(hex).unwrap().trim())
 }
 
@@ -62,7 +57,9 @@ async fn echo(request: Request) -> Reply {
 async fn each_entry_says_what_it_is_and_no_secret() {
     let origin = Origin::start(echo).await;
     let keys = key("alice", "alices-key");
-    let auth = format!("[[api.route]]\non = \"/private/**\"\nauth = {{ kind = \"api-key\", header = \"x-api-key\", keys = [{keys}] }}");
+    let auth = format!(
+        "[[api.route]]\non = \"/private/**\"\nauth = {{ kind = \"api-key\", header = \"x-api-key\", keys = [{keys}] }}"
+    );
     let gateway = Gateway::before(&origin, &auth).await;
     let mut client = gateway.client().await.host("h.example");
     let secret = [("x-api-key", "alices-key")];
@@ -86,14 +83,23 @@ async fn each_entry_says_what_it_is_and_no_secret() {
     }
     let by_path: BTreeMap<&str, &Value> = entries.iter().map(|e| (e["path"].as_str().unwrap(), e)).collect();
     assert_eq!(entries.len(), by_path.len(), "each once: {text}");
-    assert_eq!(by_path.keys().copied().collect::<Vec<_>>(), [
-        "/part", "/private/cookie", "/private/own", "/public", "/q", "/raw", "/search", "/vary"
-    ]);
+    assert_eq!(
+        by_path.keys().copied().collect::<Vec<_>>(),
+        ["/part", "/private/cookie", "/private/own", "/public", "/q", "/raw", "/search", "/vary"]
+    );
     let own = by_path["/private/own"];
     for (member, is) in [
-        ("api", json!("test/v1")), ("host", json!("h.example")), ("query", Value::Null), ("partition", json!("alice")),
-        ("selection", json!({})), ("status", json!(200)), ("state", json!("fresh")), ("age", json!(10)),
-        ("ttl", json!(50)), ("hits", json!(2)), ("kind", json!("answer")),
+        ("api", json!("test/v1")),
+        ("host", json!("h.example")),
+        ("query", Value::Null),
+        ("partition", json!("alice")),
+        ("selection", json!({})),
+        ("status", json!(200)),
+        ("state", json!("fresh")),
+        ("age", json!(10)),
+        ("ttl", json!(50)),
+        ("hits", json!(2)),
+        ("kind", json!("answer")),
     ] {
         assert_eq!(own[member], is, "{member}");
     }
@@ -102,7 +108,10 @@ async fn each_entry_says_what_it_is_and_no_secret() {
     assert!(bytes <= api["bytes"].as_u64().unwrap() && bytes > 8 * 300, "{bytes} {api}");
     assert_eq!(by_path["/private/cookie"]["partition"], "alice (credentials: cookie)");
     assert_eq!(by_path["/raw"]["partition"], "(credentials: authorization, cookie)");
-    assert_eq!((&by_path["/public"]["partition"], &by_path["/public"]["query"]), (&Value::Null, &json!("a=1&b=2&token=***")));
+    assert_eq!(
+        (&by_path["/public"]["partition"], &by_path["/public"]["query"]),
+        (&Value::Null, &json!("a=1&b=2&token=***"))
+    );
     let vary = by_path["/vary"];
     assert_eq!(vary["selection"], json!({"accept-language": "mi", "x-api-key": "(hidden)", "x-none": null}));
     assert_eq!((&by_path["/part"]["kind"], &by_path["/part"]["range"]), (&json!("part"), &json!("bytes 0-3/100")));
@@ -137,7 +146,10 @@ async fn states_are_told() {
 async fn filters_narrow() {
     let origin = Origin::start(echo).await;
     let api = |name: &str, more: &str| {
-        format!("[[api]]\nname = \"{name}\"\nversion = \"v1\"\npath = \"/{name}\"\nupstream = [\"{}\"]\n{more}\n", origin.url())
+        format!(
+            "[[api]]\nname = \"{name}\"\nversion = \"v1\"\npath = \"/{name}\"\nupstream = [\"{}\"]\n{more}\n",
+            origin.url()
+        )
     };
     let objects = "[objects]\nlisten = \"127.0.0.1:0\"\n[[objects.namespace]]\nname = \"codes\"\nttl = \"1h\"\n";
     let gateway = Gateway::with(objects, &(api("one", "") + &api("two", ""))).await;
@@ -175,9 +187,19 @@ async fn what_cannot_be_meant_is_refused_by_name() {
     let origin = Origin::start(echo).await;
     let gateway = Gateway::before(&origin, "").await;
     for (query, member) in [
-        ("limit=0", "limit"), ("limit=1001", "limit"), ("limit=x", "limit"), ("cursor=x", "cursor"), ("cursor=%20", "cursor"),
-        ("cursor=AAAAAAAAAAA", "cursor"), ("api=nobody/v1", "api"), ("prefix=books", "prefix"), ("prefix=/%zz", "prefix"), ("host=a/b", "host"), ("color=red", "query"),
-        ("tag=", "tag"), ("api=a&api=b", "api"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=x", "limit"),
+        ("cursor=x", "cursor"),
+        ("cursor=%20", "cursor"),
+        ("cursor=AAAAAAAAAAA", "cursor"),
+        ("api=nobody/v1", "api"),
+        ("prefix=books", "prefix"),
+        ("prefix=/%zz", "prefix"),
+        ("host=a/b", "host"),
+        ("color=red", "query"),
+        ("tag=", "tag"),
+        ("api=a&api=b", "api"),
     ] {
         let answer = gateway.admin("GET", &format!("/v1/entries?{query}"), "").await;
         assert_eq!((answer.status, answer.one("content-type")), (400, "application/problem+json"), "{query}");

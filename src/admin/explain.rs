@@ -35,13 +35,15 @@ pub(super) async fn explain(State(house): TheHouse, request: Request) -> Result<
 
 fn parsed(body: &[u8]) -> Result<Explainable, Bad> {
     let bad = |member, why: &str| Bad { member, why: why.to_owned() };
-    let not_json = |_| bad("body", "must be a JSON object with url, and perhaps method, headers, content, caller, address");
+    let not_json =
+        |_| bad("body", "must be a JSON object with url, and perhaps method, headers, content, caller, address");
     let mut members: Map<String, Value> = serde_json::from_slice(body).map_err(not_json)?;
     let url = taken(&mut members, "url", "expected a text: /path?query or http://host/path?query")?;
     let asked = Explainable {
         url: url.ok_or_else(|| bad("url", "must be given"))?,
         method: taken(&mut members, "method", "expected a text")?.unwrap_or_else(|| "GET".into()),
-        headers: taken(&mut members, "headers", "expected [[name, value], …] or {name: value}, all texts")?.unwrap_or_default(),
+        headers: taken(&mut members, "headers", "expected [[name, value], …] or {name: value}, all texts")?
+            .unwrap_or_default(),
         content: taken(&mut members, "content", "expected a text")?,
         caller: taken(&mut members, "caller", "expected {user, rights?: [text], claims?: {}}")?,
         address: taken(&mut members, "address", "expected an IP address")?,
@@ -57,7 +59,11 @@ fn parsed(body: &[u8]) -> Result<Explainable, Bad> {
 }
 
 /// A member; `null` is none.
-fn taken<T: DeserializeOwned>(members: &mut Map<String, Value>, name: &'static str, expected: &str) -> Result<Option<T>, Bad> {
+fn taken<T: DeserializeOwned>(
+    members: &mut Map<String, Value>,
+    name: &'static str,
+    expected: &str,
+) -> Result<Option<T>, Bad> {
     let value = members.remove(name).filter(|value| !value.is_null());
     value.map(serde_json::from_value).transpose().map_err(|_| Bad { member: name, why: expected.to_owned() })
 }

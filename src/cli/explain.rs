@@ -59,7 +59,11 @@ fn question(args: &Args) -> Result<Value, Fault> {
     }
     let mut question = json!({ "method": args.method, "url": args.url, "headers": headers });
     if let Some(user) = &args.user {
-        question["caller"] = if args.rights.is_empty() { json!({ "user": user }) } else { json!({ "user": user, "rights": args.rights }) };
+        question["caller"] = if args.rights.is_empty() {
+            json!({ "user": user })
+        } else {
+            json!({ "user": user, "rights": args.rights })
+        };
     }
     for (name, text) in [("content", &args.content), ("address", &args.address)] {
         if let Some(text) = text {
@@ -74,7 +78,10 @@ fn said(answer: &Value) -> Option<String> {
     let (request, verdict) = (&answer["request"], &answer["verdict"]);
     let mut page = String::new();
     let query = request["query"].as_str().map(|query| format!("?{query}")).unwrap_or_default();
-    line(&mut page, &format!("{} {}{}{query}", text(&request["method"])?, text(&request["host"])?, text(&request["path"])?));
+    line(
+        &mut page,
+        &format!("{} {}{}{query}", text(&request["method"])?, text(&request["host"])?, text(&request["path"])?),
+    );
     let status = verdict["status"].as_u64().map(|status| format!(" {status}")).unwrap_or_default();
     let reason = verdict["reason"].as_str().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let decision = format!("{}{status}{reason}", text(&verdict["decision"])?);

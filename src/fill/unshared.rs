@@ -93,8 +93,16 @@ mod tests {
     #[test]
     fn every_reason_of_the_rfc_has_a_place() {
         for reason in [
-            NotStored::Method, NotStored::Status, NotStored::ErrorAnswer, NotStored::RequestNoStore, NotStored::NoStore,
-            NotStored::Private, NotStored::NotUnderstood, NotStored::SetCookie, NotStored::VaryAny, NotStored::NoLifetime,
+            NotStored::Method,
+            NotStored::Status,
+            NotStored::ErrorAnswer,
+            NotStored::RequestNoStore,
+            NotStored::NoStore,
+            NotStored::Private,
+            NotStored::NotUnderstood,
+            NotStored::SetCookie,
+            NotStored::VaryAny,
+            NotStored::NoLifetime,
             NotStored::NoValidator,
         ] {
             assert!(REASONS.contains(&reason.name()), "{reason:?}");

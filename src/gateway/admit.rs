@@ -4,8 +4,8 @@ use super::Settings;
 use super::problem::Problem;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query, is_credential};
-use crate::rfc9111;
 use crate::rfc9110::fields::{has_any, has_token, list, strip_hop_by_hop_but, strip_twins};
+use crate::rfc9111;
 use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_RANGE, MAX_FORWARDS, ORIGIN,

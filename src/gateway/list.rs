@@ -158,14 +158,20 @@ impl Gateway {
         let api = match &filter.api {
             None => None,
             Some(id) => {
-                let found = self.apis.get(id).ok_or_else(|| bad("api", format!("there is no API `{id}`; write it as name/version")))?;
+                let found = self
+                    .apis
+                    .get(id)
+                    .ok_or_else(|| bad("api", format!("there is no API `{id}`; write it as name/version")))?;
                 Some((found, &self.served(found).tally))
             }
         };
-        let host = filter.host.as_deref().map(canonical_host).transpose().map_err(|why| bad("host", why.to_string()))?;
+        let host =
+            filter.host.as_deref().map(canonical_host).transpose().map_err(|why| bad("host", why.to_string()))?;
         let prefix = match filter.prefix.as_deref() {
             None => None,
-            Some(prefix) if !prefix.starts_with('/') => return Err(bad("prefix", "a public path must begin with /".into())),
+            Some(prefix) if !prefix.starts_with('/') => {
+                return Err(bad("prefix", "a public path must begin with /".into()));
+            }
             Some(prefix) => Some(canonical_path(prefix).map_err(|why| bad("prefix", why.to_string()))?.into_owned()),
         };
         let tagged = |tag: &String| {
@@ -188,7 +194,11 @@ impl Gateway {
             let place = short(place_of(key));
             let last = least.last_key_value().filter(|_| !whole).map(|(last, _)| last);
             let is_before = after.as_ref().is_some_and(|after| place < &*after.place);
-            if is_before || last.is_some_and(|last| place > &*last.place) || !meant.is_at(place_of(key)) || is_second_key(key) {
+            if is_before
+                || last.is_some_and(|last| place > &*last.place)
+                || !meant.is_at(place_of(key))
+                || is_second_key(key)
+            {
                 return;
             }
             for entry in variants.iter().filter(|entry| meant.is(entry)) {
@@ -244,7 +254,8 @@ impl Meant<'_> {
         let on_host = |wanted: &String| {
             wanted.as_bytes() == host || std::str::from_utf8(host).is_ok_and(|host| without_port(host) == wanted)
         };
-        self.host.as_ref().is_none_or(on_host) && self.prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix.as_bytes()))
+        self.host.as_ref().is_none_or(on_host)
+            && self.prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix.as_bytes()))
     }
 
     fn is(&self, entry: &Entry) -> bool {

@@ -27,7 +27,8 @@ mod view;
 mod write;
 
 pub use explain::{
-    Around, Asked as Explainable, AskedFields, CallerView, Explained, GivenCaller, KeyView, RequestView, StepView, VerdictView,
+    Around, Asked as Explainable, AskedFields, CallerView, Explained, GivenCaller, KeyView, RequestView, StepView,
+    VerdictView,
 };
 pub use list::{Bad, Filter, LARGEST_PAGE, Listed, PAGE, Wanted};
 pub use object::{Object, check};

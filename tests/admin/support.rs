@@ -60,7 +60,11 @@ impl Inspection for Double {
     fn entries(&self, wanted: &Wanted) -> Result<Listed, Bad> {
         let bad = wanted.filter.api.as_deref().is_some_and(|api| api != "bookstore/v1");
         self.wanted.lock().unwrap().push(wanted.clone());
-        if bad { Err(Bad { member: "api", why: "nobody".into() }) } else { Ok(Listed { entries: Vec::new(), cursor: None }) }
+        if bad {
+            Err(Bad { member: "api", why: "nobody".into() })
+        } else {
+            Ok(Listed { entries: Vec::new(), cursor: None })
+        }
     }
 
     fn explain(&self, asked: &Explainable) -> Result<Explained, Bad> {
@@ -161,7 +165,8 @@ fn explained() -> Explained {
         fields: Default::default(),
         content: 0,
     };
-    let step = StepView { step: "store", says: "nothing\u{1b} is stored".into(), section: Some("RFC 9111 §4"), config: None };
+    let step =
+        StepView { step: "store", says: "nothing\u{1b} is stored".into(), section: Some("RFC 9111 §4"), config: None };
     let verdict = VerdictView {
         decision: "miss",
         says: "the origin is asked".into(),

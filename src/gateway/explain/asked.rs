@@ -99,7 +99,8 @@ impl Asked {
     /// Which member is no part of a request.
     pub(super) fn request(&self, host: &str) -> Result<Request<Body>, Bad> {
         let bad = |member, why: &str| Bad { member, why: why.to_owned() };
-        let method = Method::from_bytes(self.method.as_bytes()).map_err(|_| bad("method", "not a method (RFC 9110 §9.1)"))?;
+        let method =
+            Method::from_bytes(self.method.as_bytes()).map_err(|_| bad("method", "not a method (RFC 9110 §9.1)"))?;
         let uri = self.uri()?;
         let content = self.content.clone().unwrap_or_default();
         let mut fields = self.fields()?;
@@ -123,12 +124,14 @@ impl Asked {
     fn uri(&self) -> Result<Uri, Bad> {
         let bad = |why: &str| Bad { member: "url", why: why.to_owned() };
         let written = self.url.split('#').next().unwrap_or_default();
-        let rest = written.split_once("://").map_or(Some(written), |(_, rest)| rest.find(['/', '?']).map(|at| &rest[at..]));
+        let rest =
+            written.split_once("://").map_or(Some(written), |(_, rest)| rest.find(['/', '?']).map(|at| &rest[at..]));
         match rest {
             Some(path) if path.starts_with('/') => {}
             Some(_) | None => return Err(bad("expected /path?query or http://host/path?query")),
         }
-        let uri: Uri = written.parse().map_err(|_| bad("not a URL; what isn't ASCII, and blanks, must be percent-encoded"))?;
+        let uri: Uri =
+            written.parse().map_err(|_| bad("not a URL; what isn't ASCII, and blanks, must be percent-encoded"))?;
         match uri.scheme_str() {
             None | Some("http" | "https") => Ok(uri),
             Some(_) => Err(bad("begins with /, http:// or https://")),
@@ -142,9 +145,13 @@ impl Asked {
         };
         let mut fields = HeaderMap::with_capacity(pairs.len().min(64));
         for (name, value) in pairs {
-            let bad = |why: &str| Bad { member: "headers", why: format!("`{}` {why}", name.escape_debug().take(40).collect::<String>()) };
+            let bad = |why: &str| Bad {
+                member: "headers",
+                why: format!("`{}` {why}", name.escape_debug().take(40).collect::<String>()),
+            };
             let known = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("is not the name of a field"))?;
-            let value = HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| bad("has a value that no field may have"))?;
+            let value = HeaderValue::from_bytes(value.trim().as_bytes())
+                .map_err(|_| bad("has a value that no field may have"))?;
             fields.try_append(known, value).map_err(|_| bad("is one field too many"))?;
         }
         Ok(fields)

@@ -23,7 +23,13 @@ use std::sync::Arc;
 
 impl Gateway {
     /// Steps 2 to 5 of a read.
-    pub(super) fn reads(&self, mut admitted: Admitted, client: &Client, telling: &mut Telling<'_>, now: Now) -> VerdictView {
+    pub(super) fn reads(
+        &self,
+        mut admitted: Admitted,
+        client: &Client,
+        telling: &mut Telling<'_>,
+        now: Now,
+    ) -> VerdictView {
         let wishes = wishes(&admitted);
         if let Some(past) = past(&admitted) {
             return passes(telling, past);
@@ -98,7 +104,12 @@ impl Gateway {
     fn remembered(&self, lookup: &Lookup, admitted: &Admitted, telling: &mut Telling<'_>, now: Now) {
         match self.fills.why_unshared(&lookup.key, now.mono) {
             Some(Some(why)) => {
-                telling.step("origin", "the last answer to this wasn't kept; its reason follows", Some("RFC 9111 §3"), None);
+                telling.step(
+                    "origin",
+                    "the last answer to this wasn't kept; its reason follows",
+                    Some("RFC 9111 §3"),
+                    None,
+                );
                 telling.reason("origin", why);
             }
             Some(None) => telling.step("origin", "the last answer to this couldn't be kept", Some("RFC 9111 §3"), None),
@@ -124,13 +135,23 @@ fn apart(telling: &mut Telling<'_>, variants: &[Arc<Entry>], admitted: &Admitted
         let says = format!("what lies there for other values of {} isn't for this request", names.join(", "));
         telling.step("store", says, Some("RFC 9111 §4.1"), None);
         if !variants.iter().any(|entry| entry.selection.matches(&admitted.fields)) {
-            telling.change(format!("send {} as one of the stored answers has it, or have the origin leave it out of Vary", names.join(", ")));
+            telling.change(format!(
+                "send {} as one of the stored answers has it, or have the origin leave it out of Vary",
+                names.join(", ")
+            ));
         }
     }
     if shared && variants.iter().any(|entry| !may_use_shared(rules, entry.sharing)) {
         let key = telling.key("key.share");
-        telling.step("store", "what is shared there doesn't say public, so it isn't for who has credentials", Some("RFC 9111 §3.5"), key);
-        telling.change("have the origin say public, or set share = \"assume-public\" if its answers don't depend on the caller");
+        telling.step(
+            "store",
+            "what is shared there doesn't say public, so it isn't for who has credentials",
+            Some("RFC 9111 §3.5"),
+            key,
+        );
+        telling.change(
+            "have the origin say public, or set share = \"assume-public\" if its answers don't depend on the caller",
+        );
     }
 }
 
@@ -138,7 +159,10 @@ fn apart(telling: &mut Telling<'_>, variants: &[Arc<Entry>], admitted: &Admitted
 fn credentials(telling: &mut Telling<'_>, names: &[&str], rules: &Rules) {
     for name in names {
         let change = match *name {
-            "cookie" if rules.key.cookies == Names::All => "send it without Cookie, or list the cookies that say nothing of the caller in key.cookies.ignore".to_owned(),
+            "cookie" if rules.key.cookies == Names::All => {
+                "send it without Cookie, or list the cookies that say nothing of the caller in key.cookies.ignore"
+                    .to_owned()
+            }
             "cookie" => "send it without those cookies, or change key.cookies".to_owned(),
             name => format!("send it without {name}; or set share = \"assume-public\" if answers don't depend on it"),
         };
@@ -172,7 +196,12 @@ fn given(
         telling.change("a write to it through the gateway, or a purge, ends it");
         if reading.admitted.routed.rules.refresh_ahead.is_some_and(|share| entry.facts.is_due(share, now)) {
             let key = telling.key("refresh_ahead");
-            telling.step("freshness", "it is time to ask for the next one, in the background", Some("RFC 5861 §3"), key);
+            telling.step(
+                "freshness",
+                "it is time to ask for the next one, in the background",
+                Some("RFC 5861 §3"),
+                key,
+            );
         }
     }
     VerdictView {
@@ -212,13 +241,21 @@ fn missing(telling: &mut Telling<'_>, admitted: &Admitted, past: Past) {
         return;
     }
     let (says, section) = match past.fwd() {
-        Fwd::VaryMiss => ("something is stored for this URL, but for other values of the fields that it was chosen by, or for others", "RFC 9111 §4.1"),
+        Fwd::VaryMiss => (
+            "something is stored for this URL, but for other values of the fields that it was chosen by, or for others",
+            "RFC 9111 §4.1",
+        ),
         Fwd::Partial => ("only a part is stored", "RFC 9111 §3.4"),
         _ => ("nothing is stored for this URL that this request may have", "RFC 9111 §4"),
     };
     telling.step("store", says, Some(section), None);
     if telling.told.stored.is_empty() && admitted.routed.mounted.api.host.is_none() {
-        telling.step("store", format!("host and port are part of the key: it was looked for under {}", admitted.host), Some("RFC 9111 §2"), None);
+        telling.step(
+            "store",
+            format!("host and port are part of the key: it was looked for under {}", admitted.host),
+            Some("RFC 9111 §2"),
+            None,
+        );
     }
 }
 
@@ -228,17 +265,28 @@ fn instead(telling: &mut Telling<'_>, fallback: &Fallback, now: Now) {
     match fallback.usable(now) {
         Some(_) => {
             let key = telling.key("keep_on_error");
-            telling.step("origin", "if the origin fails, what is stored is given all the same", Some("RFC 5861 §4"), key);
+            telling.step(
+                "origin",
+                "if the origin fails, what is stored is given all the same",
+                Some("RFC 5861 §4"),
+                key,
+            );
         }
         None if entry.standing() == Standing::Invalidated => {}
         None => {
             let key = telling.key("keep_on_error");
-            telling.step("origin", "if the origin fails, so does this request: what is stored may not be given then", Some("RFC 5861 §4"), key);
+            telling.step(
+                "origin",
+                "if the origin fails, so does this request: what is stored may not be given then",
+                Some("RFC 5861 §4"),
+                key,
+            );
         }
     }
     if let Some(patience) = fallback.patience {
         let key = telling.key("stale_after");
-        let says = format!("if the origin takes longer than {} ms, what is stored is given meanwhile", patience.as_millis());
+        let says =
+            format!("if the origin takes longer than {} ms, what is stored is given meanwhile", patience.as_millis());
         telling.step("origin", says, Some("RFC 5861 §4"), key);
     }
 }
@@ -247,7 +295,9 @@ fn instead(telling: &mut Telling<'_>, fallback: &Fallback, now: Now) {
 fn past_store(admitted: &Admitted, past: Past) -> &'static str {
     match past.why() {
         Some(why @ ("client-no-store" | "unshared" | "path-too-deep")) => word(why).says,
-        Some(_) | None if admitted.method.as_str() == "HEAD" => "it goes to the origin as it is: a HEAD's answer has no content to store",
+        Some(_) | None if admitted.method.as_str() == "HEAD" => {
+            "it goes to the origin as it is: a HEAD's answer has no content to store"
+        }
         Some(_) | None => "it goes to the origin as it is, and its answer isn't stored",
     }
 }

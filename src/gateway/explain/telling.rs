@@ -22,9 +22,32 @@ pub struct Around<'a> {
 
 /// Fields whose values may be shown unless they are credentials: those that decide about caching.
 const SHOWN: [&str; 26] = [
-    "accept", "accept-charset", "accept-encoding", "accept-language", "accept-query", "cache-control", "connection", "content-encoding", "content-language",
-    "content-length", "content-type", "host", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "max-forwards", "origin", "pragma", "range",
-    "te", "transfer-encoding", "upgrade", "user-agent", "via",
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "accept-query",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-type",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "range",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
 ];
 
 /// An explanation on its way.
@@ -82,7 +105,13 @@ impl<'a> Telling<'a> {
         self.told.route = Some(on);
     }
 
-    pub(super) fn step(&mut self, step: &'static str, says: impl Into<String>, section: Option<&'static str>, config: Option<String>) {
+    pub(super) fn step(
+        &mut self,
+        step: &'static str,
+        says: impl Into<String>,
+        section: Option<&'static str>,
+        config: Option<String>,
+    ) {
         self.told.steps.push(StepView { step, says: says.into(), section, config });
     }
 
@@ -107,7 +136,8 @@ impl<'a> Telling<'a> {
     pub(super) fn refused(&mut self, step: &'static str, problem: &Problem) -> VerdictView {
         let known = word(problem.name);
         // The names of targets that can't be read are many; what is said to the client tells them apart.
-        let section = if known.says == word("").says && problem.status.as_u16() == 400 { BAD_TARGET } else { known.section };
+        let section =
+            if known.says == word("").says && problem.status.as_u16() == 400 { BAD_TARGET } else { known.section };
         let config = known.key.and_then(|key| self.key(key));
         self.step(step, problem.detail(), Some(section).filter(|section| section.starts_with("RFC")), config);
         self.change(known.change);
@@ -164,8 +194,20 @@ fn differs(key: &str, a: &Rules, b: &Rules) -> bool {
 fn shown(fields: &HeaderMap, api: Option<&Mounted>) -> BTreeMap<String, String> {
     let value = |name: &HeaderName| {
         let secret = is_secret(api, name) || !SHOWN.contains(&name.as_str());
-        let lines = || fields.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect::<Vec<_>>().join(", ");
-        if secret { HIDDEN.to_owned() } else { lines() }
+        let lines = || {
+            fields
+                .get_all(name)
+                .iter()
+                .map(|line| String::from_utf8_lossy(line.as_bytes()))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        match name.as_str() {
+            _ if secret => HIDDEN.to_owned(),
+            // Who signs in by a URL does it there.
+            "host" | "origin" => lines().rsplit('@').next().unwrap_or_default().to_owned(),
+            _ => lines(),
+        }
     };
     fields.keys().map(|name| (name.as_str().to_owned(), value(name))).collect()
 }

@@ -44,7 +44,8 @@ impl Gateway {
         now: Now,
     ) -> Result<Admitted, VerdictView> {
         let (method, fields) = (request.method().clone(), request.headers().clone());
-        let (mut admitted, _) = admit(request, &self.apis, &self.settings).map_err(|problem| telling.refused("admit", &problem))?;
+        let (mut admitted, _) =
+            admit(request, &self.apis, &self.settings).map_err(|problem| telling.refused("admit", &problem))?;
         let trusts = |peer| (self.settings.trusts)(peer);
         let peer = client.address.ip();
         admitted.scheme = client.scheme();
@@ -77,13 +78,17 @@ impl Gateway {
     ) -> Result<Found, VerdictView> {
         let trusted = || (self.settings.trusts)(client.address.ip());
         let checked = match given {
-            Some(given) => checked_by(admitted, client, trusted, now, |auth, _| Some(Ok((!auth.is_none()).then(|| given.found_by(auth))))),
+            Some(given) => checked_by(admitted, client, trusted, now, |auth, _| {
+                Some(Ok((!auth.is_none()).then(|| given.found_by(auth))))
+            }),
             None => checked_by(admitted, client, trusted, now, Settings::recall),
         };
         let auth = telling.key("auth");
         let how = match (&checked, given) {
             (None | Some(Some(Ok(None))), None) => "nobody is asked here who is calling",
-            (None | Some(Some(Ok(None))), Some(_)) => "nobody is asked here who is calling; the caller that you give counts for nothing",
+            (None | Some(Some(Ok(None))), Some(_)) => {
+                "nobody is asked here who is calling; the caller that you give counts for nothing"
+            }
             (Some(Some(_)), Some(_)) => "as you say; the check was not asked",
             (Some(Some(_)), None) => "as the check says",
             (Some(None), _) => {
@@ -100,7 +105,14 @@ impl Gateway {
     }
 
     /// Steps 2 to 5.
-    fn way_on(&self, mut admitted: Admitted, content: Bytes, client: &Client, telling: &mut Telling<'_>, now: Now) -> VerdictView {
+    fn way_on(
+        &self,
+        mut admitted: Admitted,
+        content: Bytes,
+        client: &Client,
+        telling: &mut Telling<'_>,
+        now: Now,
+    ) -> VerdictView {
         match admitted.way() {
             Way::Read => self.reads(admitted, client, telling, now),
             Way::Query if content.len() as u64 > self.settings.query_body => passes(telling, TOO_LONG),
@@ -111,7 +123,11 @@ impl Gateway {
             }
             Way::Pass => {
                 let safe = admitted.routed.rules.safe;
-                let says = if safe { "its route is safe: it goes to the origin and invalidates nothing" } else { "its method is safe, and not answered from the cache" };
+                let says = if safe {
+                    "its route is safe: it goes to the origin and invalidates nothing"
+                } else {
+                    "its method is safe, and not answered from the cache"
+                };
                 let key = if safe { telling.key("safe") } else { None };
                 telling.step("policy", says, Some("RFC 9110 §9.2.1"), key);
                 telling.change("ask by GET, or by QUERY, which is cached by its content");
@@ -138,7 +154,9 @@ fn called(telling: &mut Telling<'_>, admitted: &Admitted) {
         Share::AssumePublic => "answers are taken not to depend on the caller, by the operator's word",
         _ if !own => "it has no credentials: it finds what is shared",
         Share::Everyone => "it has credentials: it finds what is its own, and what is shared",
-        Share::User | Share::Claim(_) => "it has credentials: it finds what is its own, and of what is shared only what says public",
+        Share::User | Share::Claim(_) => {
+            "it has credentials: it finds what is its own, and of what is shared only what says public"
+        }
     };
     let key = telling.key("key.share");
     telling.step("policy", share, Some("RFC 9111 §3.5"), key);
@@ -150,7 +168,13 @@ fn purge(telling: &mut Telling<'_>) -> VerdictView {
     let says = "PURGE is a purge of this URL here, for whoever shows a token that may";
     telling.step("policy", says, None, Some("server.purge_method".into()));
     let reason = Some("purge");
-    VerdictView { decision: "write", reason, says: says.into(), section: "config server.purge_method", ..VerdictView::default() }
+    VerdictView {
+        decision: "write",
+        reason,
+        says: says.into(),
+        section: "config server.purge_method",
+        ..VerdictView::default()
+    }
 }
 
 fn upgraded(telling: &mut Telling<'_>, protocol: &str) -> VerdictView {
@@ -168,7 +192,8 @@ fn changes(telling: &mut Telling<'_>, admitted: &Admitted) -> VerdictView {
         Reach::Own => "its own path with every query",
         Reach::Api => "everything of this API",
     };
-    let says = format!("it is a write: it goes to the origin, and if that takes it, or nobody knows, it invalidates {reach}");
+    let says =
+        format!("it is a write: it goes to the origin, and if that takes it, or nobody knows, it invalidates {reach}");
     let key = telling.key("invalidate");
     telling.step("origin", says.clone(), Some("RFC 9111 §4.4"), key);
     telling.change("if it only asks for something (a search by POST), give its path a route with safe = true: then it invalidates nothing");
