@@ -165,7 +165,10 @@ fn main() {
                 let mut times = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     let mut key = Vec::new();
-                    let (url, query) = path(times.len() * 7919 % answers).split_once('?').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+                    let (url, query) = path(times.len() * 7919 % answers)
+                        .split_once('?')
+                        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                        .unwrap();
                     freshgate::policy::write_key(&mut key, "h", &url, Some(&query), b"");
                     let began = Instant::now();
                     let is = store.find(&key).is_some();
@@ -179,7 +182,10 @@ fn main() {
         let began = Instant::now();
         if paged {
             let (entries, pages) = listing(admin, page);
-            println!("listed                             {entries} entries in {pages} pages in {:.1?}", began.elapsed());
+            println!(
+                "listed                             {entries} entries in {pages} pages in {:.1?}",
+                began.elapsed()
+            );
         } else {
             thread::sleep(Duration::from_secs(seconds as u64));
         }
