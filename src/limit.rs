@@ -104,6 +104,23 @@ impl Limiter {
         }
         Ok(())
     }
+
+    /// Whether a request of `caller` would be one too many; counts nothing. `own` as in [`count_own`](Self::count_own).
+    ///
+    /// # Errors
+    /// Why it would be.
+    pub fn would<C: Hash>(&self, caller: &C, own: bool, now: u64) -> Result<(), Exceeded> {
+        if let Some(quota) = self.per_caller {
+            let due = self.state.callers.get(&self.state.hasher.hash_one(caller));
+            let due = due.map_or(0, |due| due.load(Ordering::Relaxed));
+            next(due, quota, now).map_err(|wait| Exceeded { of: Share::Caller, quota, wait })?;
+        }
+        if let Some(quota) = self.total.filter(|_| !own) {
+            let due = self.state.api.load(Ordering::Relaxed);
+            next(due, quota, now).map_err(|wait| Exceeded { of: Share::Api, quota, wait })?;
+        }
+        Ok(())
+    }
 }
 
 impl PartialEq for Limiter {
@@ -114,14 +131,18 @@ impl PartialEq for Limiter {
 
 /// Takes one from a quota whose next request is `due`, or says how long that is too early. In microseconds.
 fn take(due: &AtomicU64, quota: Quota, now: u64) -> Result<(), Duration> {
+    let moved = due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| next(due, quota, now).ok());
+    moved.map(|_| ()).map_err(|due| next(due, quota, now).err().unwrap_or_default())
+}
+
+/// When the request after one that comes at `now` is due, or how long that one is too early.
+fn next(due: u64, quota: Quota, now: u64) -> Result<u64, Duration> {
     let window = u64::try_from(quota.per.as_micros()).unwrap_or(u64::MAX);
     let interval = (window / u64::from(quota.requests.max(1))).max(1);
     let now = now.saturating_mul(1000);
-    let moved = due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| {
-        let next = due.max(now).saturating_add(interval);
-        (next.saturating_sub(now) <= window).then_some(next)
-    });
-    moved.map(|_| ()).map_err(|due| Duration::from_micros(due.saturating_add(interval).saturating_sub(now + window)))
+    let next = due.max(now).saturating_add(interval);
+    let early = next.saturating_sub(now).saturating_sub(window);
+    if early == 0 { Ok(next) } else { Err(Duration::from_micros(early)) }
 }
 
 #[cfg(test)]
@@ -136,7 +157,12 @@ mod tests {
     fn as_many_at_once_as_in_a_window_and_then_evenly() {
         let limiter = Limiter::new(quota(3, 60), None);
         let wait = |caller, now| limiter.count(&caller, now).err().map(|exceeded| exceeded.wait.as_secs());
+        assert!(
+            limiter.would(&"a", false, 0).is_ok() && limiter.would(&"a", false, 0).is_ok(),
+            "to ask counts nothing"
+        );
         assert_eq!([0, 0, 0].map(|now| wait("a", now)), [None; 3]);
+        assert_eq!(limiter.would(&"a", false, 0).map_err(|exceeded| exceeded.wait.as_secs()), Err(20));
         assert_eq!(wait("a", 0), Some(20));
         assert_eq!(wait("a", 19_000), Some(1), "being refused costs nothing");
         assert_eq!(wait("b", 0), None, "everybody has his own");

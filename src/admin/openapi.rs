@@ -4,7 +4,7 @@
 //! is added here, once: that a token is asked for, and the answers that the rooms before the calls give.
 
 use super::problem::Shape;
-use super::{apis, audit, events, purge, read, reload, session, traffic};
+use super::{apis, audit, entries, events, explain, purge, read, reload, session, traffic};
 use axum::Json;
 use std::sync::LazyLock;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -37,6 +37,8 @@ use utoipa::{Modify, OpenApi};
         read::config,
         reload::reload,
         audit::list,
+        entries::list,
+        explain::explain,
         traffic::traffic,
         session::sign_in,
         session::whoami,

@@ -4,7 +4,7 @@ use super::guard::{self, Guard, at_least};
 use super::house::House;
 use super::problem::Problem;
 use super::settings::Role::{Administrator, Operator, Viewer};
-use super::{apis, audit, events, openapi, panel, purge, read, reload, session, traffic};
+use super::{apis, audit, entries, events, explain, openapi, panel, purge, read, reload, session, traffic};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -27,7 +27,6 @@ pub(super) fn admin(house: Arc<dyn House>, guard: Arc<Guard>, metrics_public: bo
         (health(), guarded().route("/metrics", at_least(Viewer, get(read::metrics))))
     };
     let guarded = guarded
-        .merge(later())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&guard), guard::authenticate));
@@ -66,22 +65,12 @@ fn guarded() -> Routes {
         .route("/v1/cache", at_least(Administrator, delete(purge::everything)))
         .route("/v1/purge", at_least(Operator, post(purge::selected)))
         .route("/v1/events", at_least(Operator, post(events::take).options(events::handshake)))
+        .route("/v1/entries", at_least(Viewer, get(entries::list)))
+        .route("/v1/explain", at_least(Viewer, post(explain::explain)))
         .route("/v1/config", at_least(Viewer, get(read::config)))
         .route("/v1/config/reload", at_least(Administrator, post(reload::reload)))
         .route("/openapi.json", at_least(Viewer, get(openapi::openapi)))
         .route("/v1/audit", at_least(Administrator, get(audit::list)))
-}
-
-/// What is documented and not there yet: 501 for those who could use it.
-fn later() -> Routes {
-    Router::new()
-        .route("/v1/entries", at_least(Viewer, get(not_yet)))
-        .route("/v1/explain", at_least(Viewer, post(not_yet)))
-}
-
-async fn not_yet() -> Problem {
-    let detail = "this call is not available in this version";
-    Problem::new(StatusCode::NOT_IMPLEMENTED, "not-available", "Not available in this version", detail)
 }
 
 async fn not_found() -> Problem {

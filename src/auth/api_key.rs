@@ -66,6 +66,11 @@ impl ApiKey {
         self.known.store(Arc::new(known));
     }
 
+    /// What a user may do by the keys of the configuration; `None` where they name no such user.
+    pub fn rights_of(&self, user: &str) -> Option<Arc<[String]>> {
+        self.own.iter().find(|key| *key.user == *user).map(|key| Arc::clone(&key.scopes))
+    }
+
     pub(super) fn check(&self, request: &Presented<'_>) -> Result<Caller, Denied> {
         let shown = match &self.place {
             Place::Header(name) => Cow::Borrowed(without_scheme(name, one_value(request.fields, name)?)),

@@ -98,10 +98,24 @@ impl Forward {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the credential is given twice. Of two lines the judge might look at the one and the origin at the other. Cookies may come in
+    /// several (RFC 9113 §8.2.3).
+    fn is_twice(&self, request: &Presented<'_>) -> bool {
+        let twice = |name: &HeaderName| *name != COOKIE && request.fields.get_all(name).iter().nth(1).is_some();
+        self.question.headers.iter().any(twice)
+    }
+
+    /// What is known of a caller without asking; `None` where nothing is remembered.
+    pub(super) fn recall(&self, request: &Presented<'_>) -> Option<Result<Caller, Denied>> {
+        if self.is_twice(request) {
+            return Some(Err(Denied::Malformed));
+        }
+        let allowed = self.remembered.get(&name(&self.credential(request.fields), request))?;
+        (request.now.mono < allowed.until).then(|| Ok(allowed.caller.clone()))
+    }
+
     pub(super) fn check(self: &Arc<Self>, request: &Presented<'_>) -> Checked {
-        // Of two lines the judge might look at the one and the origin at the other. Cookies may come in several (RFC 9113 §8.2.3).
-        let twice = |name: &&HeaderName| **name != COOKIE && request.fields.get_all(*name).iter().nth(1).is_some();
-        if self.question.headers.iter().any(|name| twice(&name)) {
+        if self.is_twice(request) {
             return Checked::of(Err(Denied::Malformed));
         }
         let credential = self.credential(request.fields);

@@ -59,6 +59,14 @@ enum Keys {
     Of(Arc<Issuer>),
 }
 
+impl Demands {
+    /// What claims say that their caller may do.
+    pub fn rights(&self, claims: &Map<String, Value>) -> Vec<String> {
+        let right = |name: &String| Some(format!("{name}={}", claims.get(name)?));
+        self.permission_claims.iter().filter_map(right).collect()
+    }
+}
+
 /// A token whose signature held.
 struct Verified {
     caller: Caller,
@@ -136,6 +144,27 @@ impl Jwt {
         match &self.keys {
             Keys::One(key, _) => Checked::of(self.judge(token, name, Some(key), 0, request.now)),
             Keys::Of(issuer) => self.check_by(issuer, token, name, request.now),
+        }
+    }
+
+    /// The same as far as it is known without asking anybody; nothing is remembered. `None` where the issuer might have to be asked.
+    pub(super) fn recall(&self, request: &Presented<'_>) -> Option<Result<Caller, Denied>> {
+        let token = match one_value(request.fields, &AUTHORIZATION).and_then(bearer) {
+            Ok(token) => token,
+            Err(denied) => return Some(Err(denied)),
+        };
+        let (name, now) = (digest(token), request.now);
+        let told = |key: Option<&DecodingKey>, by| match self.remembered(&name, by) {
+            Some(verified) => self.admit(&verified, now),
+            None => self.admit(&self.verify(token, key.ok_or(Denied::Unknown)?, by)?, now),
+        };
+        match &self.keys {
+            Keys::One(key, _) => Some(told(Some(key), 0)),
+            Keys::Of(issuer) => {
+                let Some(header) = self.header(token) else { return Some(Err(Denied::Unknown)) };
+                let set = issuer.keys().filter(|set| set.knows(&header))?;
+                Some(told(set.find(&header), set.number))
+            }
         }
     }
 
@@ -229,8 +258,7 @@ impl Jwt {
         if self.demands.permission_claims.iter().filter_map(|name| claims.get(name)).any(has_large_number) {
             return Err(Denied::Incomplete);
         }
-        let right = |name: &String| Some(format!("{name}={}", claims.get(name)?));
-        let rights = self.demands.permission_claims.iter().filter_map(right).collect();
+        let rights = self.demands.rights(&claims).into();
         let expires = claims.get("exp").and_then(Value::as_f64).ok_or(Denied::Incomplete)?;
         let not_before = match claims.get("nbf") {
             None => f64::MIN,

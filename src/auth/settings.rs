@@ -1,12 +1,13 @@
 //! `[api.auth]`.
 
 use super::api_key::{ApiKey, Place, is_parameter};
-use super::caller::{Checked, Denied, Presented, Refusal};
+use super::caller::{Checked, Denied, Found, Presented, Refusal};
 use super::certificate::ClientCertificate;
 use super::forward::Forward;
 use super::jwt::Jwt;
 use super::remote::Outside;
 use super::trusted::TrustedHeader;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 
@@ -110,6 +111,31 @@ impl Settings {
             Settings::Forward(forward) => forward.check(request),
             Settings::TrustedHeader(header) => Checked::of(header.check(request)),
             Settings::ClientCertificate(certificate) => Checked::of(certificate.check(request)),
+        }
+    }
+
+    /// Who is calling, as far as that is known without asking anybody; nothing is remembered or counted for it. `None` where somebody
+    /// would have to be asked.
+    pub fn recall(&self, request: &Presented<'_>) -> Option<Found> {
+        let known = match self {
+            Settings::None => return Some(Ok(None)),
+            Settings::ApiKey(keys) => keys.check(request),
+            Settings::Jwt(jwt) => jwt.recall(request)?,
+            Settings::Forward(forward) => forward.recall(request)?,
+            Settings::TrustedHeader(header) => header.check(request),
+            Settings::ClientCertificate(certificate) => certificate.check(request),
+        };
+        Some(known.map(Some).map_err(Refusal::from))
+    }
+
+    /// The fields that a check which finds somebody consumes.
+    pub fn consumes(&self) -> Vec<HeaderName> {
+        match self {
+            Settings::None | Settings::ClientCertificate(_) => Vec::new(),
+            Settings::Jwt(_) => vec![AUTHORIZATION],
+            Settings::ApiKey(_) | Settings::Forward(_) | Settings::TrustedHeader(_) => {
+                self.fields().iter().filter(|name| **name != COOKIE).cloned().collect()
+            }
         }
     }
 

@@ -425,6 +425,7 @@ impl Fills {
             asked_at: at.at,
             confirmed_at: at.at,
             asked_time: at.time,
+            hits: Default::default(),
             content: std::sync::OnceLock::new(),
             tally: Tallied::new(Arc::clone(&question.tally)),
         }

@@ -90,8 +90,7 @@ impl<A, S: BuildHasher> Flights<A, S> {
     ) -> Turn<A> {
         let mut shard = self.shard(key);
         if let Some(flight) = shard.get(key)
-            && comer.hops <= flight.hops
-            && may_join(&flight.asked, comer)
+            && is_open_to(flight, comer)
             && refused.is_none_or(|refused| is_newer(flight, refused, comer))
         {
             return Turn::Join(Arc::clone(flight));
@@ -99,6 +98,12 @@ impl<A, S: BuildHasher> Flights<A, S> {
         let flight = Arc::new(Flight { asked: ask(), hops: comer.hops, answer: place() });
         shard.insert(key.into(), Arc::clone(&flight));
         Turn::Lead(flight)
+    }
+
+    /// Whether this comer would join the question in flight for `key`, if there is one; nothing changes.
+    pub fn would_join(&self, key: &[u8], comer: &Comer) -> bool {
+        let shard = self.shard(key);
+        shard.get(key).is_some_and(|flight| is_open_to(flight, comer))
     }
 
     /// Nobody joins `flight` any more. A question that took its place stays.
@@ -127,6 +132,11 @@ impl<A, S: BuildHasher> Flights<A, S> {
 
 fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Whether a newcomer may join a question, what it has refused before left aside.
+fn is_open_to<A>(flight: &Flight<A>, comer: &Comer) -> bool {
+    comer.hops <= flight.hops && may_join(&flight.asked, comer)
 }
 
 /// Whether the question is asked on this newcomer's behalf as well.

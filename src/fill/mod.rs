@@ -15,6 +15,7 @@ mod put;
 mod recent;
 mod recording;
 mod refresh;
+mod unshared;
 mod update;
 
 pub use ask::{Again, Question, Shared};
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
+use unshared::Unshared;
 
 /// Who has waited for so many answers in vain asks for himself and waits for nobody any more.
 const MOST_WAITS: usize = 3;
@@ -67,7 +69,7 @@ pub struct Fills {
     store: Arc<Store>,
     flights: Flights<Place>,
     /// Keys whose next requests go to the origin at once, in parallel.
-    unshared: Recent,
+    unshared: Unshared,
     /// Keys for which the origin was lately asked in the background.
     refreshed: Recent,
     settings: Settings,
@@ -131,7 +133,7 @@ impl Fills {
         Arc::new(Fills {
             store,
             flights: Flights::default(),
-            unshared: Recent::default(),
+            unshared: Unshared::default(),
             refreshed: Recent::default(),
             settings,
             tasks,
@@ -156,6 +158,16 @@ impl Fills {
     /// Whether answers for this key could lately not be shared, so that its requests go to the origin on their own.
     pub fn is_unshared(&self, key: &[u8], now: u64) -> bool {
         self.unshared.contains(key, now)
+    }
+
+    /// Why the last answer for this key wasn't kept, if that is known; `None` where it isn't lately that one wasn't.
+    pub fn why_unshared(&self, key: &[u8], now: u64) -> Option<Option<&'static str>> {
+        self.unshared.why(key, now)
+    }
+
+    /// Whether this comer would wait for somebody else's question for `key`.
+    pub fn would_join(&self, key: &[u8], comer: &Comer) -> bool {
+        !self.is_unshared(key, comer.began_time) && self.flights.would_join(key, comer)
     }
 
     /// Gets an answer to `question`: asks, or waits for one who has asked already.
@@ -282,9 +294,9 @@ impl Fills {
         self.tasks.spawn(async move {
             let guard = Closing { fills: &fills, flight: &flight };
             let (told, got, recorder) = match fills.ask(&question, &flight.asked).await {
-                ask::Asked::Shared(shared, None) if shared.unkept.is_some() => {
+                ask::Asked::Shared(shared @ Shared { unkept: Some(reason), .. }, None) => {
                     // What nobody else may take is said at once: they would refuse it one after the other.
-                    fills.remember_unshared(&question, shared.entry.status);
+                    fills.remember_unshared(&question, shared.entry.status, reason);
                     (Answer::Unshared, Got::Shared { shared, body: None, joined: false }, None)
                 }
                 ask::Asked::Shared(shared, growing) => {
@@ -296,7 +308,7 @@ impl Fills {
                 ask::Asked::Own { response, reason, origin_ms } => {
                     // Of an object it wasn't kept because one was put meanwhile; the next ones wait for one another as ever.
                     if !(question.is_of_object() && reason == ask::SETTLING) {
-                        fills.remember_unshared(&question, response.status());
+                        fills.remember_unshared(&question, response.status(), reason);
                     }
                     (Answer::Unshared, Got::Own { response, reason, origin_ms }, None)
                 }
@@ -318,8 +330,8 @@ impl Fills {
         });
     }
 
-    fn remember_unshared(&self, question: &Question, status: StatusCode) {
-        self.unshared.remember(&question.key, self.clock.mono(), millis(unshared_for(status)));
+    fn remember_unshared(&self, question: &Question, status: StatusCode, why: &str) {
+        self.unshared.remember(&question.key, why, self.clock.mono(), millis(unshared_for(status)));
     }
 
     /// Asks for one caller only; what can be kept is kept all the same. Where the caller may leave for something stale it goes on without

@@ -126,6 +126,7 @@ pub(super) fn as_whole(names: &Names, part: &Entry) -> Option<Entry> {
         asked_at: part.asked_at,
         confirmed_at: part.confirmed_at,
         asked_time: part.asked_time,
+        hits: Default::default(),
         content,
         tally: part.tally.again(),
     })
@@ -154,6 +155,7 @@ pub(super) fn joined(names: &Names, had: &Entry, got: &Entry, most: u64) -> Opti
         asked_at: had.asked_at.min(got.asked_at),
         confirmed_at: had.confirmed_at.min(got.confirmed_at),
         asked_time: got.asked_time,
+        hits: Default::default(),
         content,
         tally: got.tally.again(),
     })

@@ -50,6 +50,7 @@ impl Fills {
             asked_at: entry.asked_at,
             confirmed_at: entry.confirmed_at,
             asked_time: entry.asked_time,
+            hits: Default::default(),
             content: OnceLock::new(),
             tally: Tallied::new(Arc::default()),
         }

@@ -8,7 +8,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const SLOTS: usize = 1 << 14;
+/// Keys that are remembered at the most.
+pub(super) const SLOTS: usize = 1 << 14;
 /// The deadline lies in the low bits, in milliseconds of the process's clock (about 34 years).
 const TIME_BITS: u32 = 40;
 
@@ -45,6 +46,11 @@ impl Recent {
         let (slot, tag) = self.slot(key);
         let found = slot.load(Ordering::Relaxed);
         found != 0 && found & !mask() == tag && found & mask() > now
+    }
+
+    /// Which slot a key has.
+    pub(super) fn place(&self, key: &[u8]) -> usize {
+        self.hasher.hash_one(key) as usize % SLOTS
     }
 
     fn slot(&self, key: &[u8]) -> (&AtomicU64, u64) {

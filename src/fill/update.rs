@@ -42,6 +42,7 @@ impl Fills {
         entry.reason.clone_from(&stored.reason);
         entry.held = entry.held.union(&stored.held);
         entry.tally = in_place_of(stored, question);
+        entry.hits = stored.hits.again();
         // Tags, new and old, may be settling where what was known before isn't.
         let unkept = unkept.or_else(|| entry.held.settles(at.time).then_some("settling"));
         // Confirmed, but no younger than its question: the tags of many an origin don't change with a write in the same second, and
@@ -95,6 +96,7 @@ impl Fills {
         entry.reason.clone_from(&stored.reason);
         entry.held = entry.held.union(&stored.held);
         entry.tally = in_place_of(stored, question);
+        entry.hits = stored.hits.again();
         entry.confirmed_at = stored.confirmed_at;
         if let Some(content) = stored.content.get() {
             drop(entry.content.set(content.clone()));

@@ -5,6 +5,7 @@ use super::problem::Problem;
 use crate::body::Body;
 use crate::policy::{Apis, Identity, Routed, canonical_host, canonical_path, check_query, is_credential};
 use crate::rfc9110::fields::{has_any, has_token, list, strip_hop_by_hop_but, strip_twins};
+use crate::rfc9111;
 use crate::trace::Trace;
 use bytes::Bytes;
 use http::header::{
@@ -55,7 +56,30 @@ pub(super) fn is_query(method: &Method) -> bool {
     method.as_str() == "QUERY"
 }
 
+/// How a request is answered, by its method.
+pub(super) enum Way {
+    /// From the store, or for it.
+    Read,
+    /// The same, once its content is known.
+    Query,
+    /// By the origin; nothing is stored or invalidated.
+    Pass,
+    /// By the origin; what it changes is invalidated.
+    Change,
+}
+
 impl Admitted {
+    /// Which way it goes.
+    #[inline]
+    pub(super) fn way(&self) -> Way {
+        match self.method {
+            Method::GET | Method::HEAD => Way::Read,
+            _ if is_query(&self.method) && self.routed.rules.cache => Way::Query,
+            _ if self.routed.rules.safe || rfc9111::is_safe(&self.method) => Way::Pass,
+            _ => Way::Change,
+        }
+    }
+
     /// A GET of the same target by the same client.
     pub(super) fn read_of_target(&self) -> Admitted {
         let routed = self.routed.mounted.route(&Method::GET, self.routed.path.clone());
@@ -273,7 +297,7 @@ pub(super) fn framing(fields: &mut HeaderMap, body_limit: Option<u64>) -> Result
 
 /// The protocol to switch to, if the client asks for one that the API lists. Others are ignored (RFC 9110 §7.8), and
 /// so is the wish with any method but GET: what a write touches must be invalidated whatever else it wants.
-fn switched_to(allowed: &[String], method: &Method, fields: &HeaderMap) -> Option<String> {
+pub(super) fn switched_to(allowed: &[String], method: &Method, fields: &HeaderMap) -> Option<String> {
     if allowed.is_empty() || *method != Method::GET || !has_token(fields, &CONNECTION, "upgrade") {
         return None;
     }

@@ -3,9 +3,10 @@
 use super::address::{address, network};
 use super::admit::Admitted;
 use super::problem::Problem;
-use crate::auth::{Checked, Found, Presented, Refusal, Sender, without_parameters};
+use crate::auth::{Checked, Found, Presented, Refusal, Sender, Settings, without_parameters};
 use crate::client::Client;
 use crate::clock::Now;
+use crate::limit::{Exceeded, Limiter};
 use crate::policy::Identity;
 use crate::rfc9110::fields::{is_twin, remove_all};
 use http::header::{
@@ -23,20 +24,29 @@ pub(super) fn authenticate(
     is_trusted: impl FnOnce() -> bool,
     now: Now,
 ) -> Checked {
+    checked_by(admitted, client, is_trusted, now, Settings::check).unwrap_or(Checked::Now(Ok(None)))
+}
+
+/// The same by a `check` of one's own; `None` where nobody is asked.
+pub(super) fn checked_by<R>(
+    admitted: &mut Admitted,
+    client: &Client,
+    is_trusted: impl FnOnce() -> bool,
+    now: Now,
+    check: impl FnOnce(&Settings, &Presented<'_>) -> R,
+) -> Option<R> {
     let rules = &admitted.routed.rules;
     if rules.auth.is_none() && admitted.routed.mounted.told.is_empty() {
-        return Checked::Now(Ok(None));
+        return None;
     }
     let trusted = is_trusted();
     let (path, query) = (&*admitted.routed.path, admitted.uri.query());
     let (method, host, fields) = (&admitted.method, &*admitted.host, &admitted.fields);
     let scheme = admitted.scheme;
-    let checked = if is_preflight(admitted) {
-        Checked::Now(Ok(None))
-    } else {
+    let checked = (!is_preflight(admitted)).then(|| {
         let certificate = client.certificate.as_deref();
-        rules.auth.check(&Presented { method, scheme, host, path, query, fields, certificate, trusted, now })
-    };
+        check(&rules.auth, &Presented { method, scheme, host, path, query, fields, certificate, trusted, now })
+    });
     drop_told(admitted, trusted);
     checked
 }
@@ -73,6 +83,15 @@ fn drop_told(admitted: &mut Admitted, trusted: bool) {
     remove_all(&mut admitted.fields, &dropped);
 }
 
+/// Whom a request counts for.
+#[derive(Hash)]
+pub(super) enum Counted<'a> {
+    /// A caller with a name.
+    Named(&'a str),
+    /// Who has no name but that of his credentials could have as many as he likes: whoever comes from this network.
+    Stranger(u128),
+}
+
 /// Counts a request for its caller, by name or else by address, and for its API.
 pub(super) fn within_rate(
     admitted: &Admitted,
@@ -80,16 +99,38 @@ pub(super) fn within_rate(
     trusts: impl Fn(IpAddr) -> bool,
     now: Now,
 ) -> Result<(), Problem> {
+    let take = |rate: &Limiter, caller: &Counted<'_>, own| match own {
+        true => rate.count_own(caller, now.mono),
+        false => rate.count(caller, now.mono),
+    };
+    rated(admitted, peer, trusts, take)
+}
+
+/// The same, where nothing is counted: whether it would be one too many.
+pub(super) fn would_be_within_rate(
+    admitted: &Admitted,
+    peer: IpAddr,
+    trusts: impl Fn(IpAddr) -> bool,
+    now: Now,
+) -> Result<(), Problem> {
+    rated(admitted, peer, trusts, |rate, caller, own| rate.would(caller, own, now.mono))
+}
+
+/// `take` gets the limit, for whom it counts, and whether it counts for that one only.
+fn rated(
+    admitted: &Admitted,
+    peer: IpAddr,
+    trusts: impl Fn(IpAddr) -> bool,
+    take: impl FnOnce(&Limiter, &Counted<'_>, bool) -> Result<(), Exceeded>,
+) -> Result<(), Problem> {
     let Some(rate) = &admitted.routed.rules.rate else { return Ok(()) };
-    // Who has no name but that of his credentials could have as many as he likes.
     let counted = match &admitted.shown {
-        Some(user) => rate.count(&(0, &**user), now.mono),
+        Some(user) => take(rate, &Counted::Named(user), false),
         None => {
             let address = address(&admitted.fields, peer, trusts).unwrap_or(peer);
-            let stranger = (1, network(address));
             // A preflight comes from anybody: it is not to use up what those have who are let in.
             let let_in = admitted.routed.rules.auth.is_none() || admitted.user.is_some();
-            if let_in { rate.count(&stranger, now.mono) } else { rate.count_own(&stranger, now.mono) }
+            take(rate, &Counted::Stranger(network(address)), !let_in)
         }
     };
     counted.map_err(|exceeded| refusal_of(admitted, Problem::too_many(exceeded)))

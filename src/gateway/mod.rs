@@ -7,8 +7,11 @@ mod asked;
 mod authenticate;
 mod compress;
 mod deliver;
+mod explain;
+mod fallback;
 mod find;
 mod forward;
+mod list;
 mod object;
 mod outcome;
 mod payer;
@@ -20,12 +23,19 @@ mod stale;
 mod status;
 mod succession;
 mod tunnel;
+mod view;
 mod write;
 
+pub use explain::{
+    Around, Asked as Explainable, AskedFields, CallerView, Explained, GivenCaller, KeyView, RequestView, StepView,
+    VerdictView,
+};
+pub use list::{Bad, Filter, LARGEST_PAGE, Listed, PAGE, Wanted};
 pub use object::{Object, check};
 pub use outcome::{Answered, BY_PURGE, Kind, Outcome, Step, Whose};
 pub use problem::Problem;
 pub use succession::Succession;
+pub use view::{ContentView, EntryView, Hide};
 
 use crate::auth::{Checked, Found};
 use crate::body::Body;
@@ -36,12 +46,11 @@ use crate::encode::Encoders;
 use crate::fill::{Comer, Fills};
 use crate::policy::{Apis, Mounted};
 use crate::reached::{Bound, Reached};
-use crate::rfc9111;
 use crate::store::{Payer, Store, Tally};
 use crate::tasks::Tasks;
 use crate::trace::Trace;
 use crate::upstream::{AskError, Origin};
-use admit::{Admitted, admit, is_query};
+use admit::{Admitted, Way, admit};
 use asked::Asked;
 use authenticate::{accept, authenticate, within_rate};
 use http::{Method, Request, StatusCode};
@@ -97,6 +106,7 @@ pub struct Gateway {
     fills: Arc<Fills>,
     settings: Settings,
     encoders: Encoders,
+    lists: list::Lists,
     clock: Clock,
     /// Writes; a stop waits for them.
     tasks: Tasks,
@@ -116,7 +126,8 @@ impl Gateway {
         tasks: Tasks,
     ) -> Self {
         let encoders = Encoders::new(settings.compressions, Arc::clone(&settings.reached));
-        Gateway { apis, served, store, fills, settings, encoders, clock, tasks, background: Tasks::default() }
+        let (lists, background) = Default::default();
+        Gateway { apis, served, store, fills, settings, encoders, lists, clock, tasks, background }
     }
 
     /// Answers a request that came at `now`, of this trace if there are traces, or says what has to be waited for.
@@ -177,15 +188,11 @@ impl Gateway {
         if let Some(upgrade) = admitted.upgrade.take() {
             return Step::later(self.tunnel(admitted, body, upgrade, client)).of(whose);
         }
-        let step = match admitted.method {
-            Method::GET | Method::HEAD => self.read(admitted, body, client, comer, now),
-            _ if is_query(&admitted.method) && admitted.routed.rules.cache => {
-                Step::later(self.query(admitted, body, client, comer))
-            }
-            _ if admitted.routed.rules.safe || rfc9111::is_safe(&admitted.method) => {
-                Step::later(self.pass(admitted, body, client, read::METHOD, None))
-            }
-            _ => Step::later(self.change(admitted, body, client)),
+        let step = match admitted.way() {
+            Way::Read => self.read(admitted, body, client, comer, now),
+            Way::Query => Step::later(self.query(admitted, body, client, comer)),
+            Way::Pass => Step::later(self.pass(admitted, body, client, read::METHOD, None)),
+            Way::Change => Step::later(self.change(admitted, body, client)),
         };
         step.of(whose)
     }

@@ -5,6 +5,7 @@ use super::admit::Admitted;
 use super::asked::Asked;
 use super::compress;
 use super::deliver;
+use super::fallback::Fallback;
 use super::find::{Found, FoundPart, Lookup, find, find_part};
 use super::forward;
 use super::outcome::{Answered, Kind, Outcome, Step};
@@ -30,8 +31,16 @@ use std::sync::Arc;
 pub(super) struct Past(Fwd, Option<&'static str>);
 
 impl Past {
+    pub(super) fn of(fwd: Fwd, why: Option<&'static str>) -> Past {
+        Past(fwd, why)
+    }
+
     pub(super) fn fwd(self) -> Fwd {
         self.0
+    }
+
+    pub(super) fn why(self) -> Option<&'static str> {
+        self.1
     }
 
     pub(super) fn status(self) -> Status {
@@ -56,6 +65,38 @@ pub(super) struct Reading<'a> {
     pub(super) encoders: &'a Encoders,
 }
 
+/// What a read does that has to go further than the store.
+pub(super) enum Asking {
+    /// It needn't: a stored part has what it wants.
+    Within(Arc<Entry>),
+    /// It mayn't.
+    Refused(Problem),
+    /// It goes past the store; whether its answer may say something of what is stored.
+    Past { past: Past, heard: bool, fallback: Fallback },
+    /// It asks for what will be kept, if that may be.
+    Fill { wanted: Wanted, past: Past, fallback: Fallback },
+}
+
+/// Why something stale is given.
+pub(super) const MAX_STALE: Option<&str> = Some("max-stale");
+pub(super) const IN_GRACE: Option<&str> = Some("stale-while-revalidate");
+
+/// What its client wishes, as far as that counts.
+pub(super) fn wishes(admitted: &Admitted) -> RequestDirectives {
+    if admitted.routed.rules.client_directives {
+        RequestDirectives::parse(&admitted.fields)
+    } else {
+        RequestDirectives::default()
+    }
+}
+
+/// What a read looks for; of its fields it loses what doesn't count.
+pub(super) fn looked_up(admitted: &mut Admitted) -> Lookup {
+    forward::drop_ignored_cookies(admitted);
+    let query = canonical_query(&admitted.routed.rules.key, admitted.uri.query());
+    Lookup::new(admitted, query.as_deref())
+}
+
 impl Gateway {
     /// Answers GET and HEAD, and QUERY once its content was read.
     pub(super) fn read<'a>(
@@ -66,66 +107,79 @@ impl Gateway {
         comer: Comer,
         now: Now,
     ) -> Step<'a> {
-        let rules = &admitted.routed.rules;
-        let wishes = if rules.client_directives {
-            RequestDirectives::parse(&admitted.fields)
-        } else {
-            RequestDirectives::default()
-        };
+        let wishes = wishes(&admitted);
         if let Some(past) = past(&admitted) {
             return Step::later(self.pass(admitted, body, client, past, None));
         }
-        forward::drop_ignored_cookies(&mut admitted);
-        let query = canonical_query(&admitted.routed.rules.key, admitted.uri.query());
-        let lookup = Lookup::new(&admitted, query.as_deref());
+        let lookup = looked_up(&mut admitted);
         let found = find(&self.store, &lookup, &admitted, &wishes, now);
         let reading = Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
-        match found {
+        let (stored, past) = match found {
             Found::Fresh(entry) => {
                 self.refresh_ahead(&reading, &entry, &wishes, &comer, now);
-                self.give(admitted, client, lookup, entry, (Kind::Hit, None), now)
+                return self.give(admitted, client, lookup, entry, (Kind::Hit, None), now);
             }
-            Found::Stale(entry) => self.give(admitted, client, lookup, entry, (Kind::Stale, Some("max-stale")), now),
+            Found::Stale(entry) => return self.give(admitted, client, lookup, entry, (Kind::Stale, MAX_STALE), now),
             Found::Refresh(entry) => {
                 self.refresh(&reading, &entry, &comer, now);
-                self.give(admitted, client, lookup, entry, (Kind::Stale, Some("stale-while-revalidate")), now)
+                return self.give(admitted, client, lookup, entry, (Kind::Stale, IN_GRACE), now);
             }
-            Found::Ask { stored, fwd, why } => {
-                let nothing = stored.one().is_none();
-                let part = self.part(&reading, nothing, &wishes, now);
-                if let FoundPart::Within(entry) = part {
-                    return Step::Now(reading.hit(&entry, Kind::Hit, None, now));
-                }
-                let api = &admitted.routed.mounted.api;
-                let nowhere = api.namespace.is_some() && api.source().is_none();
-                if wishes.only_if_cached || nowhere {
-                    let problem = if nowhere { Problem::no_object() } else { Problem::not_cached() };
-                    let api = Some(reading.api());
-                    return Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)));
-                }
-                let fwd = if matches!(part, FoundPart::Nothing) { fwd } else { Fwd::Partial };
-                let fallback = self.fallback(&admitted, &stored, Past(fwd, why), &wishes, now);
-                match self.past_store(&reading, !nothing, wishes.no_store, Past(fwd, why), now) {
-                    Some(past) => {
-                        // The answer to a HEAD may say something of what is stored, unless its client forbids to keep any of it.
-                        let heard = !nothing && admitted.method == Method::HEAD && !wishes.no_store;
-                        let of = heard.then(|| self.question(&reading, stored, Wanted::Whole)).flatten();
-                        Step::later(self.pass_or_stale(admitted, body, client, past, of, fallback))
-                    }
-                    None => Step::later(async move {
-                        let reading =
-                            Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
-                        let is_part = nothing && admitted.fields.contains_key(RANGE);
-                        let wanted = match part {
-                            FoundPart::Beginning(of) => Wanted::Rest(of),
-                            FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing if is_part => Wanted::Part,
-                            FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing => Wanted::Whole,
-                        };
-                        self.ask(&reading, stored, wanted, Past(fwd, why), fallback, comer).await
-                    }),
-                }
+            Found::Ask { stored, fwd, why } => (stored, Past(fwd, why)),
+        };
+        match self.asking(&reading, &stored, past, &wishes, now) {
+            Asking::Within(entry) => Step::Now(reading.hit(&entry, Kind::Hit, None, now)),
+            Asking::Refused(problem) => {
+                let api = Some(reading.api());
+                Step::Now((problem.response(Status::default()), problem.outcome(Kind::Refused, api)))
             }
+            Asking::Past { past, heard, fallback } => {
+                let of = heard.then(|| self.question(&reading, stored, Wanted::Whole)).flatten();
+                Step::later(self.pass_or_stale(admitted, body, client, past, of, fallback))
+            }
+            Asking::Fill { wanted, past, fallback } => Step::later(async move {
+                let reading = Reading { admitted: &admitted, client, lookup: &lookup, encoders: &self.encoders };
+                self.ask(&reading, stored, wanted, past, fallback, comer).await
+            }),
         }
+    }
+
+    /// What to do where nothing that is stored may be used as it is. It asks nobody and changes nothing.
+    pub(super) fn asking(
+        &self,
+        reading: &Reading<'_>,
+        stored: &Candidates,
+        Past(fwd, why): Past,
+        wishes: &RequestDirectives,
+        now: Now,
+    ) -> Asking {
+        let admitted = reading.admitted;
+        let nothing = stored.one().is_none();
+        let part = self.part(reading, nothing, wishes, now);
+        if let FoundPart::Within(entry) = part {
+            return Asking::Within(entry);
+        }
+        let api = &admitted.routed.mounted.api;
+        if api.namespace.is_some() && api.source().is_none() {
+            return Asking::Refused(Problem::no_object());
+        }
+        if wishes.only_if_cached {
+            return Asking::Refused(Problem::not_cached());
+        }
+        let fwd = if matches!(part, FoundPart::Nothing) { fwd } else { Fwd::Partial };
+        let past = Past(fwd, why);
+        let fallback = self.fallback(admitted, stored, past, wishes, now);
+        if let Some(past) = self.past_store(reading, !nothing, wishes.no_store, past, now) {
+            // The answer to a HEAD may say something of what is stored, unless its client forbids to keep any of it.
+            let heard = !nothing && admitted.method == Method::HEAD && !wishes.no_store;
+            return Asking::Past { past, heard, fallback };
+        }
+        let is_part = nothing && admitted.fields.contains_key(RANGE);
+        let wanted = match part {
+            FoundPart::Beginning(of) => Wanted::Rest(of),
+            FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing if is_part => Wanted::Part,
+            FoundPart::Within(_) | FoundPart::Other | FoundPart::Nothing => Wanted::Whole,
+        };
+        Asking::Fill { wanted, past, fallback }
     }
 
     /// From the store: at once, but for the first who wants a large content encoded.
@@ -320,13 +374,18 @@ impl Reading<'_> {
 
     /// From the store.
     fn hit(&self, entry: &Entry, kind: Kind, detail: Option<&'static str>, now: Now) -> Answered {
-        entry.tally.tally().hit();
+        entry.hit();
+        let response = self.told(entry, kind, detail, now);
+        (response, Outcome { api: Some(self.api()), kind, reason: detail, ..Outcome::default() })
+    }
+
+    /// What a hit is told.
+    pub(super) fn told(&self, entry: &Entry, kind: Kind, detail: Option<&'static str>, now: Now) -> Response<Body> {
         // What was softly invalidated has no freshness left, however long it would have been fresh.
         let soft = kind == Kind::Stale && entry.standing() == Standing::Outdated;
         let left = ttl(entry, now).map(|left| if soft { left.min(0) } else { left });
         let status = Status { detail, ..Status::hit(if soft { left.or(Some(0)) } else { left }) };
-        let response = deliver::from_entry(self.asked(), entry, None, true, &HeaderMap::new(), &status, now);
-        (response, Outcome { api: Some(self.api()), kind, reason: detail, ..Outcome::default() })
+        deliver::from_entry(self.asked(), entry, None, true, &HeaderMap::new(), &status, now)
     }
 
     /// From a fill, our own or somebody else's.
@@ -391,7 +450,7 @@ impl Reading<'_> {
 }
 
 /// Why a read doesn't even look into the cache.
-fn past(admitted: &Admitted) -> Option<Past> {
+pub(super) fn past(admitted: &Admitted) -> Option<Past> {
     if !admitted.routed.rules.cache {
         return Some(Past(Fwd::Bypass, Some("cache-off")));
     }

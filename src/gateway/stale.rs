@@ -16,6 +16,7 @@ use super::Gateway;
 use super::admit::Admitted;
 use super::asked::Asked;
 use super::deliver;
+use super::fallback::{Fallback, is_valid};
 use super::outcome::{Answered, Kind, Outcome};
 use super::problem::Problem;
 use super::read::{Past, Reading, ttl};
@@ -24,40 +25,21 @@ use crate::body::Body;
 use crate::client::Client;
 use crate::clock::Now;
 use crate::fill::{Candidates, Comer, Got, Question, Wanted};
-use crate::rfc9111::{RequestDirectives, usable_on_error, usable_when_slow};
-use crate::store::{Entry, Standing};
+use crate::rfc9111::{RequestDirectives, usable_when_slow};
+use crate::store::Entry;
 use http::{HeaderMap, StatusCode};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Why something stale was given.
 const ON_ERROR: &str = "stale-if-error";
 const SLOW: &str = "stale-after";
-
-/// What to do instead, where the origin fails or is slow.
-pub(super) struct Fallback {
-    entry: Option<Arc<Entry>>,
-    /// How long to wait for the origin; `None` is to the end.
-    patience: Option<Duration>,
-}
 
 /// What came of asking.
 enum Heard {
     Got(Got),
     /// A content broke off before its first byte.
     Broke(&'static str),
-}
-
-impl Fallback {
-    /// It, if it may be given at this moment.
-    fn usable(&self, now: Now) -> Option<&Arc<Entry>> {
-        self.entry.as_ref().filter(|entry| is_valid(entry) && usable_on_error(&entry.facts, now))
-    }
-}
-
-fn is_valid(entry: &Entry) -> bool {
-    entry.standing() != Standing::Invalidated
 }
 
 impl Gateway {
@@ -219,7 +201,7 @@ fn stale(
     reason: &'static str,
     now: Now,
 ) -> Answered {
-    entry.tally.tally().hit();
+    entry.hit();
     let detail = Some(reason);
     // RFC 9211 §2.2: what went forward is no hit, wherever the answer comes from.
     let status =

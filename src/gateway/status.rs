@@ -68,6 +68,13 @@ impl Status {
 
     /// Appends our member after those of caches nearer to the origin.
     pub(super) fn write(&self, fields: &mut HeaderMap) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(self.text())) {
+            fields.append(CACHE_STATUS, value);
+        }
+    }
+
+    /// Our member.
+    pub(super) fn text(&self) -> String {
         let mut text = String::with_capacity(64);
         text.push_str("freshgate");
         if self.hit {
@@ -94,8 +101,6 @@ impl Status {
             text.push_str("; detail=");
             text.push_str(detail);
         }
-        if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(text)) {
-            fields.append(CACHE_STATUS, value);
-        }
+        text
     }
 }

@@ -198,6 +198,7 @@ impl Objects {
             asked_at: epoch,
             confirmed_at: epoch,
             asked_time: now.mono,
+            hits: Default::default(),
             content: OnceLock::from(content),
             tally: Tallied::new(tally),
         }

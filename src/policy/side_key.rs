@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName};
 
 /// Kinds of side keys.
 #[derive(Clone, Copy)]
-enum Side {
+pub(super) enum Side {
     /// Requests in flight for one variant.
     Variant = 0,
     /// Parts of an answer.
@@ -28,7 +28,7 @@ enum Side {
 }
 
 impl Side {
-    fn mark(self) -> [u8; 8] {
+    pub(super) fn mark(self) -> [u8; 8] {
         (u64::MAX - self as u64).to_le_bytes()
     }
 }
@@ -128,7 +128,7 @@ pub fn of_generation(key: &[u8], generation: u64) -> Option<Vec<u8>> {
 }
 
 /// The generation that follows a URL, and what follows that.
-fn behind_generation(rest: &[u8]) -> Option<(u64, &[u8])> {
+pub(super) fn behind_generation(rest: &[u8]) -> Option<(u64, &[u8])> {
     let Some(marked) = rest.strip_prefix(&Side::Generation.mark()[..]) else { return Some((0, rest)) };
     let (generation, behind) = marked.split_first_chunk()?;
     Some((u64::from_le_bytes(*generation), behind))
@@ -146,7 +146,7 @@ fn behind_claims(mut rest: &[u8]) -> Option<&[u8]> {
 }
 
 /// A text that was written with its length, and what follows it.
-fn unmeasured(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn unmeasured(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
 }
@@ -157,7 +157,7 @@ pub fn query_of(key: &[u8]) -> Option<&[u8]> {
 }
 
 /// Host and path, the query, and what follows the NUL.
-fn split(key: &[u8]) -> (&[u8], Option<&[u8]>, &[u8]) {
+pub(super) fn split(key: &[u8]) -> (&[u8], Option<&[u8]>, &[u8]) {
     let nul = key.iter().position(|&b| b == 0).unwrap_or(key.len());
     let (url, rest) = (&key[..nul], key.get(nul + 1..).unwrap_or_default());
     match url.iter().position(|&b| b == b'?') {

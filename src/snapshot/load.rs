@@ -200,6 +200,7 @@ fn entry(to: &Loading<'_>, routed: &Routed, read: Read<'_>) -> Option<Entry> {
         asked_at: 0,
         confirmed_at: 0,
         asked_time: now.mono,
+        hits: Default::default(),
         content,
         tally: Tallied::new((to.tally)(&routed.mounted)),
     })

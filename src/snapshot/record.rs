@@ -176,6 +176,7 @@ mod tests {
             asked_at: 0,
             confirmed_at: 0,
             asked_time: 0,
+            hits: Default::default(),
             content: std::sync::OnceLock::new(),
             tally: Tallied::new(Arc::default()),
         };

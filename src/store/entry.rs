@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::header::{DATE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::ext::ReasonPhrase;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// An answer as it is kept: made when its head has come, complete when its [`Content`] is set.
@@ -38,10 +38,30 @@ pub struct Entry {
     pub confirmed_at: Epoch,
     /// Monotonic milliseconds when it was last asked for or confirmed.
     pub asked_time: u64,
+    /// How often it was used.
+    pub hits: Hits,
     /// Content and trailers, once they have come whole.
     pub content: OnceLock<Content>,
     /// The API's count of what is stored, and the account that it is charged to.
     pub tally: Tallied,
+}
+
+/// How often an entry was used since it was stored; at 2^32 it begins anew. It lies in the same block as the count of references, which
+/// every use writes as well, and where there was room.
+#[derive(Debug, Default)]
+pub struct Hits(AtomicU32);
+
+impl Hits {
+    /// The count.
+    pub fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// For an entry that takes this one's place.
+    #[must_use]
+    pub fn again(&self) -> Hits {
+        Hits(self.get().into())
+    }
 }
 
 /// A whole content.
@@ -107,6 +127,12 @@ impl Entry {
     /// What its scopes say now.
     pub fn standing(&self) -> Standing {
         self.held.standing(self.asked_at, self.confirmed_at)
+    }
+
+    /// Counts a use of it.
+    pub fn hit(&self) {
+        self.tally.tally().hit();
+        self.hits.0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Its entity tag.
@@ -212,7 +238,7 @@ impl Tally {
     }
 
     /// Counts a use of a stored answer.
-    pub fn hit(&self) {
+    fn hit(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -15,12 +15,12 @@ mod weight;
 
 pub use accounts::{Accounts, Charge, Payer};
 pub use encodings::{Encoding, Encodings};
-pub use entry::{Content, Entry, Extra, Gone, Tallied, Tally};
+pub use entry::{Content, Entry, Extra, Gone, Hits, Tallied, Tally};
 pub use fields::{Fields, Names};
 pub use scopes::{Asked, Epoch, Held, Scopes, Severity, Standing};
 pub use settings::{Eviction, Settings};
 pub use shelf::Bounds;
-pub use weight::Variants;
+pub use weight::{Variants, counted};
 
 use crate::clock::Now;
 use crate::reached::{Bound, Reached};
@@ -30,7 +30,7 @@ use moka::ops::compute::Op;
 use shelf::{Kept, Shelf, Shelves, arranged, shelf_of};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use weight::{BOOKKEEPING, weight};
+use weight::weight;
 
 /// Stored responses and the scopes they belong to.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ impl Store {
             if !put {
                 return Op::Nop;
             }
-            variants.iter().for_each(|entry| entry.tally.count(entry.size() + key.len() + BOOKKEEPING));
+            variants.iter().for_each(|entry| entry.tally.count(counted(key, entry)));
             Op::Put(variants.into())
         });
         put
@@ -178,7 +178,7 @@ impl Store {
         if kept? {
             self.reached.note(Bound::VariantsPerPath);
         }
-        entry.tally.count(entry.size() + key.len() + BOOKKEEPING);
+        entry.tally.count(counted(key, entry));
         Ok(())
     }
 
@@ -201,7 +201,7 @@ impl Store {
         self.compute(key, |found| {
             let found = found.filter(|variants| variants.iter().any(is_old));
             let Some(variants) = found else { return Op::Nop };
-            new.tally.count(new.size() + key.len() + BOOKKEEPING);
+            new.tally.count(counted(key, new));
             Op::Put(variants.iter().map(|entry| Arc::clone(if is_old(entry) { new } else { entry })).collect())
         });
     }
@@ -211,7 +211,7 @@ impl Store {
         self.compute(key, |found| {
             let Some(variants) = found else { return Op::Nop };
             for entry in variants.iter() {
-                entry.tally.recount(entry.size() + key.len() + BOOKKEEPING);
+                entry.tally.recount(counted(key, entry));
             }
             Op::Put(variants)
         });
@@ -271,6 +271,11 @@ impl Store {
     /// Looks at every stored answer: `look` gets the key and the answers under it.
     pub fn scan(&self, mut look: impl FnMut(&[u8], &[Arc<Entry>])) {
         self.each_shelf(|shelf| shelf.scan(&mut look));
+    }
+
+    /// The same without objects.
+    pub fn scan_answers(&self, look: impl FnMut(&[u8], &[Arc<Entry>])) {
+        self.answers.scan(look);
     }
 
     /// The same for one namespace.
@@ -382,6 +387,7 @@ mod tests {
             asked_at,
             confirmed_at: asked_at,
             asked_time: 0,
+            hits: Default::default(),
             content: std::sync::OnceLock::new(),
             tally: Tallied::new(Arc::default()),
         })

@@ -153,6 +153,15 @@ impl<S: BuildHasher> Scopes<S> {
         Held(scopes.iter().map(|scope| self.cell(scope)).collect())
     }
 
+    /// The cells of those scopes that have one; what holds none of these belongs to none of the scopes.
+    pub fn known<N: Hash>(&self, scopes: &[N]) -> Held {
+        let cell = |scope: &N| {
+            let name = self.names.hash_one(scope);
+            lock(self.shard(name)).get(&name).cloned()
+        };
+        Held(scopes.iter().filter_map(cell).collect())
+    }
+
     /// Takes hold of `scopes`, then notes the epoch. The question must be sent after this returns; `time` must be read before it is sent.
     pub fn ask<N: Hash>(&self, scopes: &[N], time: u64) -> Asked {
         let held = self.hold(scopes);
@@ -205,10 +214,13 @@ impl<S: BuildHasher> Scopes<S> {
         dropped
     }
 
+    fn shard(&self, name: u64) -> &Shard {
+        &self.shards[(name >> 32) as usize % self.shards.len()]
+    }
+
     fn cell<N: Hash>(&self, scope: &N) -> Arc<Cell> {
         let name = self.names.hash_one(scope);
-        let at = (name >> 32) as usize % self.shards.len();
-        let mut shard = lock(&self.shards[at]);
+        let mut shard = lock(self.shard(name));
         let floor = &self.floor;
         let new = || {
             Arc::new(Cell::at(floor.invalidated_at.load(Ordering::SeqCst), floor.outdated_at.load(Ordering::SeqCst)))

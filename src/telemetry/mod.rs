@@ -27,7 +27,7 @@ pub use lines::Lines;
 pub use logging::{InitError, access_lines, init};
 pub use reading::{ApiCounters, Quantiles};
 pub use record::Record;
-pub use redact::hides;
+pub use redact::{hides, redacted};
 pub use settings::{Format, Settings};
 pub(crate) use timestamp::rfc3339;
 pub use traces::Traces;

@@ -22,6 +22,13 @@ pub(super) fn query(query: &str, names: &[String], out: &mut String) {
     }
 }
 
+/// `query` with the values of `names` hidden.
+pub fn redacted(query: &str, names: &[String]) -> String {
+    let mut shown = String::with_capacity(query.len());
+    self::query(query, names, &mut shown);
+    shown
+}
+
 /// Whether a query has the value of one of `names`.
 pub fn hides(query: &str, names: &[String]) -> bool {
     query.split(['&', ';']).filter_map(|pair| pair.split_once('=')).any(|(name, _)| is_hidden(name, names))

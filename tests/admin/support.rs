@@ -7,6 +7,7 @@ use freshgate::admin::{
 use freshgate::audit::Audit;
 use freshgate::clock::{Clock, Now};
 use freshgate::events::{self, Fired, Refused, Told};
+use freshgate::gateway::{Bad, Explainable, Explained, Listed, Wanted};
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::reached::Reached;
 use freshgate::tasks::Tasks;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Default)]
 pub(crate) struct Double {
     pub(crate) purges: Mutex<Vec<Selector>>,
+    pub(crate) wanted: Mutex<Vec<Wanted>>,
     pub(crate) reasons: Mutex<Vec<String>>,
     pub(crate) last_reload: Mutex<Option<Value>>,
     /// Of the configuration.
@@ -114,7 +116,21 @@ impl Registry for Double {
     }
 }
 
-impl Inspection for Double {}
+impl Inspection for Double {
+    fn entries(&self, wanted: &Wanted) -> Result<Listed, Bad> {
+        let bad = wanted.filter.api.as_deref().is_some_and(|api| api != "bookstore/v1");
+        self.wanted.lock().unwrap().push(wanted.clone());
+        if bad {
+            Err(Bad { member: "api", why: "nobody".into() })
+        } else {
+            Ok(Listed { entries: Vec::new(), cursor: None })
+        }
+    }
+
+    fn explain(&self, _: &Explainable) -> Result<Explained, Bad> {
+        Err(Bad { member: "url", why: "nothing to explain".into() })
+    }
+}
 
 impl Traffic for Double {
     fn history(&self) -> Arc<History> {

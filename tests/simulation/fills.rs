@@ -156,6 +156,7 @@ impl Fill {
             asked_at,
             confirmed_at: asked_at,
             asked_time: self.asked.time,
+            hits: Default::default(),
             content: OnceLock::new(),
             tally: Tallied::new(Arc::clone(&world.tally)),
         }

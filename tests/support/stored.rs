@@ -89,6 +89,7 @@ impl Stored {
             asked_at: asked.at,
             confirmed_at: asked.at,
             asked_time: asked.time,
+            hits: Default::default(),
             content,
             tally: Tallied::new(Arc::clone(&self.tallies[mounted.number])),
         };
