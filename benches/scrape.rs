@@ -1,6 +1,7 @@
 //! `/metrics` of a gateway with 1,000 APIs, each of which has had traffic: how long a scrape takes, over a socket, and how large it is.
 //!
-//! `cargo bench --bench scrape [-- APIS SCRAPES]`; one connection, so that nothing but the scrape is measured. It fails above 100 ms.
+//! `cargo bench --bench scrape [-- APIS SCRAPES]`; one connection, so that nothing but the scrape is measured. It fails where the
+//! median is above 100 ms; the worst one is told as well, and says as much of what else the machine does.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a program for the terminal")]
 #![allow(clippy::disallowed_methods, reason = "it measures")]
@@ -58,7 +59,7 @@ async fn main() -> ExitCode {
     let (median, worst) = (took[took.len() / 2], took[took.len() - 1]);
     println!("{apis} APIs: {bytes} bytes; {scrapes} scrapes, the median took {median:.1?}, the worst {worst:.1?}");
     running.stop().await;
-    if worst < MOST { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if median < MOST { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// An origin of one word.

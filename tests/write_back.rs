@@ -124,7 +124,7 @@ fn shown(key: &str, value: &Value) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(96, |n| n.parse().unwrap()), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_patch_changes_the_lines_of_its_key_and_its_meaning_only(file in file(), at in any::<prop::sample::Index>(), key in 0..KEYS.len()) {

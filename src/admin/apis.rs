@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::read::{Named, TheHouse, named_api, no_such_api};
 use super::schema::schema;
 use super::settings::Role;
+use super::strict::Strict;
 use super::tokens::Caller;
 use crate::audit::{Act, OfApi, Who};
 use axum::extract::{Request, State};
@@ -335,9 +336,9 @@ fn condition(headers: &HeaderMap) -> Condition {
 /// The members of a body.
 fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     match serde_json::from_slice(body) {
-        Ok(Value::Object(members)) => Ok(members),
+        Ok(Strict(Value::Object(members))) => Ok(members),
         Ok(_) => Err(Problem::bad_request("the body must be a JSON object with the keys of an [[api]]")),
-        Err(error) => Err(Problem::bad_request(format!("the body isn't JSON: {error}"))),
+        Err(error) => Err(Problem::bad_request(format!("the body can't be read as JSON: {error}"))),
     }
 }
 

@@ -1,9 +1,8 @@
 //! The admin port: who may look, who may change, and what they find.
 //!
 //! A request's way: `server` accepts it and holds the limits, `routes` is the table of what there is, `guard` asks who
-//! is calling before anything else is looked at, `read`, `apis`, `entries`, `explain`, `traffic`, `purge`, `events`, `reload` and `audit`
-//! answer. Browsers load the `panel` and sign in with a `session`. The rest of the house is seen through [`House`] only. Every error is a
-//! `problem`.
+//! is calling before anything else is looked at, `read`, `apis`, `entries`, `explain`, `traffic`, `purge`, `events`, `reload` and `audit` answer. Browsers load the
+//! `panel` and sign in with a `session`. The rest of the house is seen through [`House`] only. Every error is a `problem`.
 
 mod apis;
 mod audit;
@@ -29,6 +28,7 @@ mod server;
 mod session;
 mod sessions;
 mod settings;
+mod strict;
 mod tokens;
 mod traffic;
 

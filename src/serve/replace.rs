@@ -53,10 +53,24 @@ fn place(path: &Path) -> Result<(PathBuf, PathBuf, Metadata), String> {
         }
         access(path, Access::WRITE_OK).map_err(|error| format!("{what} can't be written: {error}"))?;
     }
-    if about.dev() != around.dev() {
+    if about.dev() != around.dev() || is_mounted(&own) {
         return Err("it is mounted by itself and can't be replaced; mount its folder instead".into());
     }
     Ok((own, folder, about))
+}
+
+/// Whether something is mounted there, as containers mount single files; that can be written into and not replaced.
+#[cfg(target_os = "linux")]
+fn is_mounted(path: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    let about = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
+    about.is_ok_and(|about| about.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Elsewhere it is seen when the file is to take its name.
+#[cfg(not(target_os = "linux"))]
+fn is_mounted(_: &Path) -> bool {
+    false
 }
 
 /// Puts `new` in the place of `old`; the file at `path` has that now, and another one beside it that ends with `.bak`.

@@ -69,6 +69,8 @@ async fn a_body_that_is_no_object_of_json_is_refused_with_its_reason() {
         for body in ["", "{", "nonsense", "[1]", "\"x\"", "null", "{\"a\":1}x", "{\"a\":\u{1}}"] {
             ask(JSON, body).await.problem(400, "bad-request");
         }
+        let twice = ask(JSON, r#"{"ttl":"1s","key":{"a":1,"a":2}}"#).await.problem(400, "bad-request");
+        assert!(twice.contains("`a` stands twice"), "{twice}");
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
         ask(JSON, &deep).await.problem(400, "bad-request");
         let large = format!("{{\"a\":\"{}\"}}", "x".repeat(256 << 10));

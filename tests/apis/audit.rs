@@ -1,7 +1,10 @@
 //! Who did what, in memory and in a file: over the admin port, by PURGE, by a signal.
 
-use super::support::TOKEN;
+use super::support::{Gateway, TOKEN};
 use super::world::{World, api, numbered};
+use freshgate::clock::Clock;
+use freshgate::serve::{self, File};
+use freshgate::telemetry::Lines;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -51,6 +54,26 @@ async fn every_way_to_change_something_leaves_a_record() {
     world.gateway.admin("DELETE", "/v1/cache", "").await;
     let file = std::fs::read_to_string(world.folder.path().join("audit.jsonl")).unwrap();
     assert_eq!(file.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn who_wants_a_file_of_it_gets_one_or_no_gateway() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.toml");
+    std::fs::write(&path, Gateway::file("", "audit_file = \"nowhere/audit.jsonl\"\n", "", "")).unwrap();
+    let (file, loaded) = File::open(&path).unwrap();
+    let lines = Lines::to(std::io::sink()).unwrap();
+    let started = serve::start_from(Some(file), loaded.config, Clock::steppable(), lines, Vec::new()).await;
+    let Err(error) = started else { panic!("it has started") };
+    assert_eq!(error.key(), "admin.audit_file");
+    assert!(error.to_string().contains("nowhere/audit.jsonl") && error.to_string().contains("No such file"), "{error}");
+
+    let world = World::of("audit_file = \"a.jsonl\"\n", "").await;
+    std::fs::write(world.path(), world.text().replace("a.jsonl", "b.jsonl")).unwrap();
+    let report = world.gateway.admin("POST", "/v1/config/reload", "").await.json();
+    assert_eq!(report["next_start"], json!(["admin.audit_file"]));
+    let config = world.gateway.admin("GET", "/v1/config", "").await.json();
+    assert!(config["admin"]["audit_file"].as_str().unwrap().ends_with("/a.jsonl"));
 }
 
 fn line(record: &Value) -> String {

@@ -1,7 +1,7 @@
 //! `freshgate top`: what a running gateway does, now and over the last hour, in the terminal.
 //!
 //! A task asks the gateway, a thread has the terminal; what was answered last lies between them. So the keys work while an answer takes its time.
-//! The terminal is given back on every way out, by dropping its [`Screen`](screen::Screen).
+//! The terminal is given back on every way out, by dropping what has it (`screen`).
 
 mod draw;
 mod figures;

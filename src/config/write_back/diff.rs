@@ -41,7 +41,7 @@ fn item(out: &mut Splice<'_>, path: &str, old: &Item, wanted: &Json) -> bool {
             value(out, old, wanted);
             true
         }
-        (Item::Table(old), Json::Object(wanted)) if !(old.is_dotted() && wanted.is_empty()) => {
+        (Item::Table(old), Json::Object(wanted)) if header(old).is_some() || !wanted.is_empty() => {
             table(out, path, old, wanted);
             true
         }

@@ -213,6 +213,21 @@ fn headers_may_be_written_in_any_way() {
 }
 
 #[test]
+fn a_table_that_only_others_speak_of_may_become_empty() {
+    let api = |rest: &str| format!("[[api]]\nname = \"a\"\nversion = \"v1\"\n{rest}");
+    for (text, wanted, expected) in [
+        ("\n[api.key.query]\nonly = []\n", json!({ "key": {} }), "key = {}\n"),
+        ("\n[api.key.query.x]\ny = 1\n", json!({ "key": { "query": {} } }), "[api.key]\nquery = {}\n\n"),
+        ("key.query.only = []\n", json!({ "key": { "query": {} } }), "key.query = {}\n"),
+        ("key.query.only = []\n", json!({ "key": {} }), "key = {}\n"),
+        ("key.query.only = [] # x\n", json!({ "key": { "share": "user" } }), "key.share = \"user\"\n"),
+        ("\n[api.key.query]\nonly = []\n", json!({ "key": { "share": "user" } }), "[api.key]\nshare = \"user\"\n\n"),
+    ] {
+        assert_eq!(put(&api(text), ("a", "v1"), wanted), api(expected), "{text}");
+    }
+}
+
+#[test]
 fn what_cannot_be_said_is_named() {
     let faults = |change: Change| match rewrite(TWO, ("a", "v1"), &change) {
         Err(Unwritten::Faults(faults)) => faults.into_iter().map(|fault| fault.key).collect::<Vec<_>>(),
@@ -262,6 +277,14 @@ fn every_key_of_the_complete_file_can_be_changed_alone() {
         changed += 1;
     }
     assert!(changed > 20, "{changed}");
+    let body =
+        json!({ "path": "/n", "upstream": ["http://127.0.0.1:9000"], "route": [{ "on": "GET /me", "cache": false }] });
+    let with = put(COMPLETE, ("n", "v1"), body);
+    let new: Vec<&str> = with.lines().collect();
+    let begin = new.iter().zip(&lines).take_while(|(new, old)| new == old).count();
+    let more = new.len() - lines.len();
+    assert_eq!((more, &new[begin + more..]), (10, &lines[begin..]), "it stands in one piece");
+    assert_eq!(removed(&with, ("n", "v1")), COMPLETE);
     for (table, key) in
         [("timeouts", "connect"), ("key", "share"), ("retry", "backoff"), ("pool", "lifetime"), ("health", "rest")]
     {
