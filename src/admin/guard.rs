@@ -149,27 +149,24 @@ impl Guard {
                 return Ok((Caller::of(&token), None));
             }
         }
-        let shown = peer.certificate.as_ref().filter(|shown| shown.counts(self.clock.now()));
-        let certified = || shown.and_then(|shown| tokens::certified(&self.tokens.load(), shown));
-        match cookie(head.fields, peer.cookie()) {
-            Some(id) => match self.in_session(id, head, peer)? {
-                Some(caller) => {
-                    return Ok((caller, Some(InSession { id: id.to_owned(), second: sessions::second(id) })));
-                }
-                None if shown.is_none() => {
-                    return Err(Problem::unauthorized("the session is over; sign in again, or send a token"));
-                }
-                None => {}
-            },
-            None => {}
+        let id = cookie(head.fields, peer.cookie());
+        if let Some(id) = id
+            && let Some(caller) = self.in_session(id, head, peer)?
+        {
+            return Ok((caller, Some(InSession { id: id.to_owned(), second: sessions::second(id) })));
         }
         if is_of_another_site(head.fields) {
             let detail = "a certificate doesn't count for a request that another site's page has made";
             return Err(Problem::unauthorized(detail));
         }
-        certified()
-            .map(|caller| (caller, None))
-            .ok_or_else(|| Problem::unauthorized("send `Authorization: Bearer <token>`"))
+        let shown = peer.certificate.as_ref().filter(|shown| shown.counts(self.clock.now()));
+        let certified = shown.and_then(|shown| tokens::certified(&self.tokens.load(), shown));
+        certified.map(|caller| (caller, None)).ok_or_else(|| {
+            Problem::unauthorized(match id {
+                Some(_) => "the session is over; sign in again, or send a token",
+                None => "send `Authorization: Bearer <token>`",
+            })
+        })
     }
 
     /// Whose session this is; `None` when it is nobody's any more.

@@ -7,7 +7,7 @@ use crate::world::wanted;
 /// Name, address, words that are there when it is whole.
 const PAGES: [(&str, &str, &str); 8] = [
     ("apis", "#/apis", "bookstore"),
-    ("live", "#/live", "Live"),
+    ("live", "#/live", "Live, the last hour"),
     ("entries", "#/entries", "Entries"),
     ("why", "#/why?method=GET&url=%2Fbookstore%2Fv1%2Fbooks%2F1", "Explain"),
     ("audit", "#/audit", "Audit"),

@@ -149,13 +149,14 @@ impl Screen {
         lines.map(|line| line["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// All that was asked for, by whatever part of the browser.
+    /// All that was asked for over a network, by whatever part of the browser.
     pub(crate) async fn requests(&mut self) -> Vec<String> {
         let log = self.browser.command("POST", "/se/log", &json!({"type": "performance"})).await;
         let messages = log.as_array().unwrap().iter();
         let messages = messages.map(|line| serde_json::from_str::<Value>(line["message"].as_str().unwrap()).unwrap());
         let sent = messages.filter(|message| message["message"]["method"] == "Network.requestWillBeSent");
-        sent.map(|m| m["message"]["params"]["request"]["url"].as_str().unwrap().to_owned()).collect()
+        let urls = sent.map(|m| m["message"]["params"]["request"]["url"].as_str().unwrap().to_owned());
+        urls.filter(|url| !url.starts_with("chrome:") && !url.starts_with("data:")).collect()
     }
 
     pub(crate) fn origin(&self) -> &str {

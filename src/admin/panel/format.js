@@ -93,3 +93,8 @@ export function intervalWords(duration) {
   if (known === null) return "only what the origin asks for";
   return known === Infinity ? "kept until purged" : `kept ${span(known)}`;
 }
+
+/** What an answer is for among those of one URL, one text for each field: `accept: text/html`, or `no accept` for requests without it. */
+export function variants(selection) {
+  return Object.entries(selection ?? {}).map(([name, value]) => (value === null ? `no ${name}` : `${name}: ${value}`));
+}

@@ -3,7 +3,7 @@
 import { allApis, call } from "../api.js";
 import { ask, notice } from "../dialog.js";
 import { empty, failed, field, fill, h, table, text } from "../dom.js";
-import { count, many, size, span } from "../format.js";
+import { count, many, size, span, variants } from "../format.js";
 import { may } from "../state.js";
 
 export const title = "Entries";
@@ -102,7 +102,7 @@ const STATES = { fresh: "well", stale: "fair", outdated: "bad", invalidated: "ba
 
 function row(entry, found) {
   const target = `${entry.path}${entry.query ? `?${entry.query}` : ""}`;
-  const variant = Object.entries(entry.selection ?? {}).map(([name, value]) => h("span", { class: "chip" }, `${name}: ${value}`));
+  const variant = variants(entry.selection).map((words) => h("span", { class: "chip" }, words));
   const fresh = entry.ttl === null ? "for ever" : entry.ttl < 0 ? `over since ${span(entry.ttl)}` : span(entry.ttl);
   const cell = (label, content, kind) => h("td", { role: "cell", class: kind, "data-label": label }, content);
   const why = h("a", { href: `#/why?method=GET&url=${encodeURIComponent(entry.host ? `http://${entry.host}${target}` : target)}`, "aria-label": `Why is ${target} kept?` }, "Why");

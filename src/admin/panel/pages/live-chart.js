@@ -61,6 +61,16 @@ export function chart({ title, lines, write, ratio, log, bytes }) {
 
 const HEIGHT = 170;
 
+/** Seconds that a chart shows, however few samples there are yet. */
+const HOUR = 3_600;
+
+/** The samples that have no neighbour to draw a line to, and are drawn as points. */
+function alone(plot, series) {
+  const values = plot.data[series];
+  const isThere = (n) => values[n] !== null && values[n] !== undefined;
+  return values.map((_, n) => n).filter((n) => isThere(n) && !isThere(n - 1) && !isThere(n + 1));
+}
+
 /** The powers of ten from below `low` to above `high`. */
 function decades(low, high) {
   const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
@@ -78,11 +88,11 @@ function options({ lines, write, ratio, log, bytes }, holder) {
     height: HEIGHT,
     legend: { show: false },
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { y: ratio ? { range: [0, 1] } : log ? { distr: 3 } : { range: most } },
+    scales: { x: { range: (_plot, _first, last) => [last - HOUR, last] }, y: ratio ? { range: [0, 1] } : log ? { distr: 3 } : { range: most } },
     axes: [
       { ...axis, size: 28, values: (_plot, times) => times.map((time) => hourMinute(time)) },
       { ...axis, ...steps, size: 62, values: (_plot, numbers) => numbers.map((n) => (n === null ? "" : write(n))) },
     ],
-    series: [{}, ...lines.map((line) => ({ label: line.name, stroke: colour(`--${line.colour}`), width: 1.75, points: { show: false }, spanGaps: false }))],
+    series: [{}, ...lines.map((line) => ({ label: line.name, stroke: colour(`--${line.colour}`), width: 1.75, points: { show: true, size: 4, fill: colour(`--${line.colour}`), filter: alone }, spanGaps: false }))],
   };
 }

@@ -2,7 +2,7 @@
 
 import { call } from "../api.js";
 import { empty, failed, field, fill, h } from "../dom.js";
-import { NONE, count, size, span } from "../format.js";
+import { NONE, count, size, span, variants } from "../format.js";
 
 export const title = "Why";
 
@@ -106,7 +106,7 @@ function facts({ api, route, caller, key }) {
   const pairs = [
     ["API", api ?? "none"],
     ["Route", route ?? "none of its own"],
-    ["Caller", [caller?.user ?? "nobody in particular", caller?.how].filter(Boolean).join(", ")],
+    ["Caller", [caller?.user ?? "nobody in particular", caller?.how].filter(Boolean).join("; ")],
     ["Partition", key?.partition ?? caller?.partition],
     ["Host", key?.host],
     ["Path", key?.path],
@@ -119,7 +119,7 @@ function facts({ api, route, caller, key }) {
 function stored(all = []) {
   if (all.length === 0) return h("div", { class: "card" }, h("h2", {}, "What is stored"), h("p", { class: "muted" }, "Nothing under this key."));
   const head = ["State", "Status", "Age", "Fresh for", "Size", "Hits", "Differs by"].map((name) => h("th", { scope: "col" }, name));
-  const row = (one) => [one.state, one.status, span(one.age), one.ttl === null ? "for ever" : one.ttl < 0 ? `over since ${span(one.ttl)}` : span(one.ttl), size(one.bytes), count(one.hits), Object.entries(one.selection ?? {}).map(([name, value]) => `${name}: ${value}`).join(", ") || NONE];
+  const row = (one) => [one.state, one.status, span(one.age), one.ttl === null ? "for ever" : one.ttl < 0 ? `over since ${span(one.ttl)}` : span(one.ttl), size(one.bytes), count(one.hits), variants(one.selection).join(", ") || NONE];
   const rows = all.map((one) => h("tr", {}, row(one).map((value) => h("td", {}, value))));
   return h("div", { class: "card" }, h("h2", {}, "What is stored"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "What is stored" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
 }
