@@ -12,7 +12,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -59,6 +59,19 @@ impl Fault {
             Fault::Usage(why) => (2, printable(why)),
         }
     }
+}
+
+/// Prints what was said to `out`, or what went wrong to `err`; the exit code of `command`.
+pub(super) fn told(command: &str, said: Result<String, Fault>, mut out: impl Write, mut err: impl Write) -> u8 {
+    let (code, fault) = match said {
+        Ok(said) => match writeln!(out, "{said}") {
+            Ok(()) => return 0,
+            Err(error) => (2, error.to_string()),
+        },
+        Err(fault) => fault.told(),
+    };
+    drop(writeln!(err, "freshgate {command}: {fault}"));
+    code
 }
 
 /// Asks one gateway.
@@ -197,6 +210,6 @@ async fn answer(socket: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Resul
 }
 
 /// What a stranger said, without what could drive a terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

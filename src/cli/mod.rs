@@ -3,6 +3,7 @@
 mod admin_client;
 mod check;
 pub mod demo;
+pub mod explain;
 pub mod hash_token;
 mod pages;
 pub mod purge;
@@ -47,6 +48,8 @@ enum Command {
     Purge(Box<purge::Args>),
     /// Watch a running gateway: traffic, hit ratio and latency of every API.
     Top(top::Args),
+    /// Ask a running gateway what it would do with a request, and why.
+    Explain(Box<explain::Args>),
     /// Read a secret on stdin and print the SHA-256 that the configuration file wants.
     HashToken(hash_token::Args),
     /// Print what a shell needs to complete command lines.
@@ -70,6 +73,10 @@ pub fn main() -> ExitCode {
         }
         Command::Top(args) => {
             let done = run::block_on(async { top::run(&args, stdout(), stderr()).await });
+            ExitCode::from(done.unwrap_or(CANNOT))
+        }
+        Command::Explain(args) => {
+            let done = run::block_on(async { explain::run(&args, stdout(), stderr()).await });
             ExitCode::from(done.unwrap_or(CANNOT))
         }
         Command::HashToken(args) => ExitCode::from(hash_token::run(&args, stdin(), stdout(), stderr())),

@@ -1,6 +1,6 @@
 //! `freshgate purge`: asks a running gateway, over its admin port.
 
-use super::admin_client::{Access, AdminClient, Fault};
+use super::admin_client::{Access, AdminClient, Fault, told};
 use http::Method;
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -44,19 +44,11 @@ pub struct Args {
 
 /// Asks, prints one line to `out`, or what went wrong to `err`. Gives the exit code: 0 purged (nothing stored is fine
 /// too), 1 the gateway says no, 2 wrong usage or no gateway.
-pub async fn run(args: &Args, mut out: impl Write, mut err: impl Write) -> u8 {
-    let (code, fault) = match ask(args).await {
-        Ok(said) => match writeln!(out, "{said}") {
-            Ok(()) => return 0,
-            Err(error) => (2, error.to_string()),
-        },
-        Err(fault) => fault.told(),
-    };
-    drop(writeln!(err, "freshgate purge: {fault}"));
-    code
+pub async fn run(args: &Args, out: impl Write, err: impl Write) -> u8 {
+    told("purge", purge(args).await, out, err)
 }
 
-async fn ask(args: &Args) -> Result<String, Fault> {
+async fn purge(args: &Args) -> Result<String, Fault> {
     let client = AdminClient::of(&args.access)?;
     let answer = client.ask(Method::POST, "/v1/purge", Some(&selector(args))).await?;
     said(args, &answer).ok_or_else(|| client.stranger())

@@ -9,6 +9,7 @@ use http::HeaderName;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use utoipa::ToSchema;
 
 /// What stands for a value that isn't shown.
@@ -119,11 +120,15 @@ pub(super) fn whose(partition: &Partition<'_>) -> String {
     [caller, fields].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a field is a credential on any route of an API; where that isn't known, by the rules of none.
+/// What is a credential wherever nothing else is said.
+static USUAL: LazyLock<KeyRules> = LazyLock::new(KeyRules::default);
+
+/// Whether a field is a credential on any route of an API; those that usually are count also where the file has left them out.
 pub(super) fn is_secret(api: Option<&Mounted>, name: &HeaderName) -> bool {
-    let Some(api) = api.map(|mounted| &mounted.api) else { return is_credential(&KeyRules::default(), name) };
-    let routes = api.routes.iter().map(|route| &route.rules);
-    std::iter::once(&api.rules).chain(routes).any(|rules| is_credential(&rules.key, name))
+    let apis = api.into_iter().flat_map(|mounted| {
+        std::iter::once(&mounted.api.rules).chain(mounted.api.routes.iter().map(|route| &route.rules))
+    });
+    is_credential(&USUAL, name) || apis.into_iter().any(|rules| is_credential(&rules.key, name))
 }
 
 fn selection(selection: &Selection, api: Option<&Mounted>) -> BTreeMap<String, Option<String>> {

@@ -18,7 +18,7 @@ pub use change::{Effect, effect};
 pub use keep::{Asker, Keep, SURROGATE_FIELDS, TAG_FIELDS, keep, may_use_shared, tags, unshared_for};
 pub use key::{Identity, canonical_query, is_credential, kept_cookies, partition, write_key};
 pub use pattern::{BadPattern, Captures, Methods, Pattern, Template, parse_on};
-pub use read_key::{KeyParts, Partition, Told, place_of, read_key};
+pub use read_key::{KeyParts, Pairs, Partition, Told, place_of, read_key};
 pub use scope::{MAX_DEPTH, Named, Place, Scope, Standing, named};
 pub use settings::*;
 pub use side_key::{

@@ -6,6 +6,9 @@
 
 use super::side_key::{Side, behind_generation, is_second_key, split, unmeasured};
 
+/// Names with their values, in the order of the key.
+pub type Pairs<'a> = Vec<(&'a str, &'a [u8])>;
+
 /// A key, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyParts<'a> {
@@ -18,9 +21,9 @@ pub struct KeyParts<'a> {
     /// The generation of its API.
     pub generation: u64,
     /// What a trusted proxy says of the request beside where it comes from.
-    pub claims: Vec<(&'a str, &'a [u8])>,
+    pub claims: Pairs<'a>,
     /// Of a QUERY what describes its content, and the content's length.
-    pub content: Option<(Vec<(&'a str, &'a [u8])>, usize)>,
+    pub content: Option<(Pairs<'a>, usize)>,
     /// Whose it is; `None` where it is shared.
     pub partition: Option<Partition<'a>>,
     /// Whether parts lie there.
@@ -96,8 +99,6 @@ fn url(key: &[u8]) -> (&[u8], Option<&[u8]>, &[u8]) {
 }
 
 /// Names and values up to an empty name.
-type Pairs<'a> = Vec<(&'a str, &'a [u8])>;
-
 fn pairs(mut rest: &[u8]) -> Option<(Pairs<'_>, &[u8])> {
     let mut found = Vec::new();
     loop {

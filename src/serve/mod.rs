@@ -284,7 +284,7 @@ impl Running {
         self.rooms.tell(via, channels)
     }
 
-    /// Where acts are told; its file is opened again by [`Audit::reopen`].
+    /// Where acts are told.
     pub fn audit(&self) -> &Arc<Audit> {
         &self.reloader.foundation.audit
     }

@@ -10,6 +10,7 @@ pub struct Papers(pub(super) Arc<Foundation>);
 impl Papers {
     /// Opens each of them anew under its name (after a rotation); what can't be opened goes on where it was. Whether there are any.
     pub fn reopen(&self) -> bool {
-        self.0.telemetry.reopen()
+        let (lines, acts) = (self.0.telemetry.reopen(), self.0.audit.reopen());
+        lines || acts
     }
 }

@@ -94,6 +94,9 @@ impl Page<'_> {
         if let Some(ms) = outcome.origin_ms {
             let _ = write!(self.line, r#","origin_ms":{ms}"#);
         }
+        if let Some(trace) = &record.trace {
+            let _ = write!(self.line, r#","trace":"{:032x}""#, trace.own().trace);
+        }
         let (stored, version) = (outcome.stored, version(record.version));
         let _ = write!(self.line, r#","stored":{stored},"peer":"{}","version":"{version}"}}"#, record.peer);
     }
@@ -264,6 +267,17 @@ mod tests {
             "version": "HTTP/1.1",
         });
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn json_names_the_trace_where_there_is_one() {
+        let mut fields = http::HeaderMap::new();
+        let context = HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        fields.insert("traceparent", context);
+        let (tracer, _spans) = crate::trace::Tracer::new(1.0, 1, crate::clock::Clock::system());
+        let traced = Record { trace: Some(tracer.begin(&fields, false, Duration::ZERO)), ..record() };
+        let line: Value = serde_json::from_str(&line(Format::Json, &traced)).unwrap();
+        assert_eq!(line["trace"], "4bf92f3577b34da6a3ce929d0e0e4736");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use crate::support::{Port, port};
 use clap::Parser;
-use freshgate::cli::purge;
+use freshgate::cli::{explain, purge};
+use freshgate::gateway::{AskedFields, GivenCaller};
 use freshgate::purge::{Selector, Target};
 use std::io::Write;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -146,4 +147,53 @@ async fn a_stranger_is_not_taken_for_a_gateway() {
     assert!(code == 1 && err.contains("a?b"), "{err}");
     let (code, _, err) = stranger("").await;
     assert!(code == 2 && err.contains("no answer from"), "{err}");
+}
+
+#[derive(Parser)]
+struct Explain {
+    #[command(flatten)]
+    args: explain::Args,
+}
+
+async fn explained(port: &Port, who: &str, args: &[&str]) -> (u8, String, String) {
+    let (admin, token) = (format!("http://{}", port.address), format!("{who}-secret"));
+    let all = [&["explain", "--admin", &admin, "--token", &token], args].concat();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = explain::run(&Explain::try_parse_from(all).unwrap().args, &mut out, &mut err).await;
+    (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+#[tokio::test]
+async fn an_explanation_is_printed_for_a_terminal() {
+    let port = port().await;
+    let args = ["GET", "/books/7?a=1", "-H", "Accept: a/b", "-H", "X-A:b:c", "--user", "alice", "--right", "read"];
+    let (code, out, err) = explained(&port, "viewer", &args).await;
+    assert_eq!((code, &*err), (0, ""));
+    let page = "GET h/books/7?a=1\nmiss: the origin is asked [RFC 9111 §4]\nCache-Status: freshgate; fwd=uri-miss\n\n\
+                api     bookstore/v1\ncaller  nobody by name, partition shared: nobody is asked\n  \
+                store     nothing? is stored [RFC 9111 §4]\n\nwhat would change it\n  - set ttl\n";
+    assert_eq!(out, page);
+    let asked = port.double.explained.lock().unwrap().pop().unwrap();
+    assert_eq!((asked.method.as_str(), asked.url.as_str()), ("GET", "/books/7?a=1"));
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(asked.headers, AskedFields::List(vec![pair("Accept", "a/b"), pair("X-A", "b:c")]));
+    let caller = GivenCaller { user: "alice".into(), rights: Some(vec!["read".into()]), claims: None };
+    assert_eq!(asked.caller, Some(caller));
+    let (code, out, _) = explained(&port, "viewer", &["GET", "/", "--json"]).await;
+    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &answer["verdict"]["decision"]), (0, &"miss".into()));
+}
+
+#[tokio::test]
+async fn an_explanation_that_cannot_be_had_is_told_by_exit_code() {
+    let port = port().await;
+    let (code, out, err) = explained(&port, "viewer", &["GET", "/nowhere"]).await;
+    assert_eq!((code, &*out, &*err), (1, "", "freshgate explain: `url`: nobody\n"));
+    let (code, _, err) = explained(&port, "nobody", &["GET", "/"]).await;
+    assert!(code == 1 && err.contains("not one of this gateway's"), "{err}");
+    let (code, _, err) = explained(&port, "viewer", &["GET", "/", "-H", "s3cret"]).await;
+    assert!(code == 2 && err.contains("Name: value") && !err.contains("s3cret"), "{err}");
+    for args in [&["explain"][..], &["explain", "GET"], &["explain", "GET", "/", "--right", "a"]] {
+        assert!(Explain::try_parse_from(args).is_err_and(|error| error.exit_code() == 2), "{args:?}");
+    }
 }

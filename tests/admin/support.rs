@@ -7,7 +7,7 @@ use freshgate::admin::{
 use freshgate::audit::Audit;
 use freshgate::clock::{Clock, Now};
 use freshgate::events::{self, Fired, Refused, Told};
-use freshgate::gateway::{Bad, Explainable, Explained, Listed, Wanted};
+use freshgate::gateway::{Bad, CallerView, Explainable, Explained, Listed, RequestView, StepView, VerdictView, Wanted};
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::reached::Reached;
 use freshgate::tasks::Tasks;
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Double {
     pub(crate) purges: Mutex<Vec<Selector>>,
     pub(crate) wanted: Mutex<Vec<Wanted>>,
+    pub(crate) explained: Mutex<Vec<Explainable>>,
     pub(crate) reasons: Mutex<Vec<String>>,
     pub(crate) last_reload: Mutex<Option<Value>>,
     /// Of the configuration.
@@ -127,8 +128,10 @@ impl Inspection for Double {
         }
     }
 
-    fn explain(&self, _: &Explainable) -> Result<Explained, Bad> {
-        Err(Bad { member: "url", why: "nothing to explain".into() })
+    fn explain(&self, asked: &Explainable) -> Result<Explained, Bad> {
+        let bad = Bad { member: "url", why: "nobody".into() };
+        self.explained.lock().unwrap().push(asked.clone());
+        if asked.url == "/nowhere" { Err(bad) } else { Ok(explained()) }
     }
 }
 
@@ -214,6 +217,38 @@ impl House for Double {
 
     fn metrics(&self) -> String {
         "freshgate_build_info 1\n".repeat(1 + self.more_metrics.load(SeqCst))
+    }
+}
+
+/// An explanation with something in each place.
+fn explained() -> Explained {
+    let request = RequestView {
+        method: "GET".into(),
+        host: "h".into(),
+        path: "/books/7".into(),
+        query: Some("a=1".into()),
+        fields: Default::default(),
+        content: 0,
+    };
+    let step =
+        StepView { step: "store", says: "nothing\u{1b} is stored".into(), section: Some("RFC 9111 §4"), config: None };
+    let verdict = VerdictView {
+        decision: "miss",
+        says: "the origin is asked".into(),
+        section: "RFC 9111 §4",
+        cache_status: Some("freshgate; fwd=uri-miss".into()),
+        ..VerdictView::default()
+    };
+    Explained {
+        request,
+        steps: vec![step],
+        api: Some("bookstore/v1".into()),
+        route: None,
+        caller: CallerView { user: None, partition: "shared", how: "nobody is asked".into() },
+        key: None,
+        stored: Vec::new(),
+        verdict,
+        changes: vec!["set ttl".into()],
     }
 }
 

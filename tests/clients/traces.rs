@@ -97,12 +97,10 @@ async fn a_request_and_its_question_are_two_spans_of_its_clients_trace() {
     let time = |span: &Value, name: &str| span[name].as_u64().unwrap();
     assert!(time(server, "start") <= time(asked, "start") && time(asked, "end") <= time(server, "end"));
 
-    // A hit, in another trace, asks nobody; at the end of a drain what is left is sent at once.
+    // A hit, in another trace, asks nobody.
     let other = format!("00-{}-{PARENT}-01", TRACE.replace('4', "5"));
     let hit = client.get_with("/books/7?token=hush&page=2", &[("traceparent", &other)]).await;
     assert!(hit.cache_says("hit"), "{hit:?}");
-    drop(client);
-    within("a stop", gateway.running.stop()).await;
     let hit = &collector.spans(1)[0];
     assert_eq!((&hit["trace"], &hit["kind"]), (&json!(TRACE.replace('4', "5")), &json!("server")));
     assert_eq!(hit["attributes"]["freshgate.outcome"], "hit");
@@ -253,4 +251,21 @@ async fn over_tls_it_has_to_be_the_collector_that_is_meant() {
             program.says("the collector doesn't take traces").await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_process_has_to_tell_at_its_end_is_told() {
+    if !wanted() {
+        return;
+    }
+    let (collector, folder) = (Collector::start(0), tempfile::tempdir().unwrap());
+    let origin = Origin::always(Reply::ok("body")).await;
+    let file = folder.path().join("f.toml");
+    let to = collector.section("");
+    std::fs::write(&file, format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{ADMIN}{to}{}", api(&origin, ""))).unwrap();
+    let mut program = Program::start(&file);
+    assert_eq!(program.get("/").await.status, 200);
+    program.signal("-TERM");
+    assert_eq!(program.ended().await, Some(0));
+    assert_eq!(collector.spans(2).len(), 2, "sooner than they would have gathered");
 }

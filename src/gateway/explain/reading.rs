@@ -180,7 +180,7 @@ fn given(
 ) -> VerdictView {
     fresh(telling, entry, now);
     let response = reading.told(entry, kind, why, now);
-    let cache_status = response.headers().get_all("cache-status").iter().last();
+    let cache_status = response.headers().get_all("cache-status").iter().next_back();
     let left = match entry.facts.fresh_for(now) {
         i64::MAX => "without end".to_owned(),
         left => format!("for {} s", left.max(0) / 1000),
@@ -221,7 +221,9 @@ fn fresh(telling: &mut Telling<'_>, entry: &Entry, now: Now) {
         Source::Ttl => "ttl says so here".to_owned(),
         Source::Heuristic => "by its Last-Modified".to_owned(),
         Source::Unstated => "nobody states a lifetime".to_owned(),
-        source => format!("the origin says so by {}", source.name()),
+        source @ (Source::Targeted | Source::Surrogate | Source::SharedMaxAge | Source::MaxAge | Source::Expires) => {
+            format!("the origin says so by {}", source.name())
+        }
     };
     let lifetime = match facts.lifetime {
         u64::MAX => "it is fresh without end".to_owned(),
@@ -246,7 +248,9 @@ fn missing(telling: &mut Telling<'_>, admitted: &Admitted, past: Past) {
             "RFC 9111 §4.1",
         ),
         Fwd::Partial => ("only a part is stored", "RFC 9111 §3.4"),
-        _ => ("nothing is stored for this URL that this request may have", "RFC 9111 §4"),
+        Fwd::Bypass | Fwd::Method | Fwd::UriMiss | Fwd::Miss | Fwd::Request | Fwd::Stale => {
+            ("nothing is stored for this URL that this request may have", "RFC 9111 §4")
+        }
     };
     telling.step("store", says, Some(section), None);
     if telling.told.stored.is_empty() && admitted.routed.mounted.api.host.is_none() {

@@ -202,7 +202,12 @@ fn shown(fields: &HeaderMap, api: Option<&Mounted>) -> BTreeMap<String, String> 
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        if secret { HIDDEN.to_owned() } else { lines() }
+        match name.as_str() {
+            _ if secret => HIDDEN.to_owned(),
+            // Who signs in by a URL does it there.
+            "host" | "origin" => lines().rsplit('@').next().unwrap_or_default().to_owned(),
+            _ => lines(),
+        }
     };
     fields.keys().map(|name| (name.as_str().to_owned(), value(name))).collect()
 }

@@ -3,7 +3,7 @@
 //! A thread of its own with a runtime of its own takes them from the queue, lets them gather for a second or until a batch is full, and sends the batch.
 //! Nothing else ever waits for the collector: while it is slow or gone the queue fills, and what has no room is lost and counted. A batch
 //! that isn't taken is tried again a few times within `timeout` and then lost, and counted as well; that is said once in the log, and once more
-//! when the collector takes them again. At the end of a drain what is in the queue is sent, for [`FLUSH`] at the most.
+//! when the collector takes them again. At the end of a drain what is in the queue is sent, for two seconds at the most.
 
 mod settings;
 mod spans;
@@ -58,11 +58,14 @@ impl Traces {
         let (flush, hurry) = mpsc::channel(1);
         let redact = Arc::new(ArcSwap::from_pointee(redact.to_vec()));
         let sent = Arc::<AtomicU64>::default();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (settings, tell) = (settings.clone(), (Arc::clone(&redact), Arc::clone(&sent)));
         // It holds no tracer: when the last one is gone the queue ends, and with it the thread.
         let lost = Arc::downgrade(&tracer);
         let run = move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return tracing::error!(%error, "traces can't be sent"),
+            };
             runtime.block_on(async {
                 match exporter(&settings) {
                     Ok(exporter) => {
