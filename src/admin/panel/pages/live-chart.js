@@ -62,7 +62,7 @@ export function chart({ title, lines, write, ratio, log, bytes }) {
 const HEIGHT = 170;
 
 /** Seconds that a chart shows, however few samples there are yet. */
-const HOUR = 3_600;
+const LEAST = 300;
 
 /** The samples that have no neighbour to draw a line to, and are drawn as points. */
 function alone(plot, series) {
@@ -88,7 +88,7 @@ function options({ lines, write, ratio, log, bytes }, holder) {
     height: HEIGHT,
     legend: { show: false },
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { x: { range: (_plot, _first, last) => [last - HOUR, last] }, y: ratio ? { range: [0, 1] } : log ? { distr: 3 } : { range: most } },
+    scales: { x: { range: (_plot, first, last) => [Math.min(first, last - LEAST), last + (last - first) / 100 + 3] }, y: ratio ? { range: [0, 1] } : log ? { distr: 3 } : { range: most } },
     axes: [
       { ...axis, size: 28, values: (_plot, times) => times.map((time) => hourMinute(time)) },
       { ...axis, ...steps, size: 62, values: (_plot, numbers) => numbers.map((n) => (n === null ? "" : write(n))) },
