@@ -2,7 +2,7 @@
 
 use crate::support::process::Process;
 use crate::support::{Client, within};
-use crate::world::{World, caches, client};
+use crate::world::{World, cached, caches, client};
 use std::os::unix::fs::PermissionsExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -39,7 +39,7 @@ async fn the_new_one_keeps_nothing_until_the_old_one_has_ended() {
     new.says(ALONE).await;
     assert!(new.has_said("\"settles_ms\":0"), "every write of the old one has ended");
     assert_eq!(new.get("/a").await.text(), "1");
-    assert!(caches(&new, "/a").await);
+    cached(&new, "/a").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +47,7 @@ async fn the_old_one_uses_nothing_that_it_has_stored() {
     let mut world = World::new().await;
     world.server = "limits = { header_timeout = \"5m\" }".into();
     let mut old = world.start();
-    assert!(caches(&old, "/a").await);
+    cached(&old, "/a").await;
     let mut begun = client(&old).await;
     begun.send_raw("GET /a HTTP/1.1\r\n").await;
     let mut held = client(&old).await;
@@ -76,7 +76,7 @@ async fn sighup_does_not_end_one_that_is_about_to_take_over() {
     });
     let new = tokio::task::block_in_place(|| world.start());
     busy.join_next().await.unwrap().unwrap();
-    assert!(caches(&new, "/a").await);
+    cached(&new, "/a").await;
 }
 
 /// Nor does it join what it asked for before.
@@ -112,7 +112,7 @@ async fn after_a_crash_of_the_old_one_its_last_write_is_waited_for() {
     old.signal("-KILL");
     new.says(ALONE).await;
     assert!(new.has_said("\"settles_ms\":700"));
-    within("an answer that is kept", async { while !caches(&new, "/a").await {} }).await;
+    cached(&new, "/a").await;
 }
 
 /// Its writes had its own time, and not that of the one which came after it.
@@ -156,7 +156,7 @@ async fn the_snapshot_goes_over_and_a_write_meanwhile_is_not_lost() {
     let mut old = world.start();
     old.says("no snapshot yet").await;
     for target in ["/a", "/b"] {
-        assert!(caches(&old, target).await);
+        cached(&old, target).await;
     }
     let mut held = client(&old).await;
     held.send("GET", "/held", &[("x-wait", "before")], "").await;
@@ -179,7 +179,7 @@ async fn the_snapshot_goes_over_and_a_write_meanwhile_is_not_lost() {
 async fn one_that_cannot_start_changes_nothing() {
     let world = World::new().await;
     let old = world.start();
-    assert!(caches(&old, "/a").await);
+    cached(&old, "/a").await;
     let (code, said) = world.failing("\"nowhere\"");
     assert_eq!(code, Some(2), "{said}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -225,7 +225,7 @@ async fn one_that_dies_on_its_way_changes_nothing_for_long() {
     world.api = "timeouts = { first_byte = \"500ms\" }\n".into();
     let old = world.start();
     assert_eq!(std::fs::metadata(world.door()).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(caches(&old, "/a").await);
+    cached(&old, "/a").await;
     let (stream, hello) = knock(&world, &[]).await;
     assert_eq!(hello, "freshgate-handover 1 data admin");
     drop(stream);
@@ -248,7 +248,7 @@ async fn one_that_dies_on_its_way_changes_nothing_for_long() {
     })
     .await;
     assert!(old.get("/b").await.cache_says("detail=settling"), "what it has begun may take effect yet");
-    within("hits", async { while !caches(&old, "/b").await {} }).await;
+    cached(&old, "/b").await;
     assert!(!old.get("/a").await.cache_says("hit"), "who has died may have written");
 
     let mut old = old;
@@ -299,5 +299,5 @@ async fn one_after_the_other() {
     let third = taken_over(&world, &second).await;
     assert_eq!(second.ended().await, Some(0));
     third.says(ALONE).await;
-    assert!(caches(&third, "/a").await);
+    cached(&third, "/a").await;
 }

@@ -1,7 +1,7 @@
 //! An origin that keeps values, and processes before it that hand over to one another.
 
 use crate::support::process::{ADMIN, Process, command};
-use crate::support::{Client, Gate, Origin, Reply, Request};
+use crate::support::{Client, Gate, Origin, Reply, Request, within};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -86,6 +86,11 @@ fn answer(request: &Request, values: &mut HashMap<String, String>) -> Reply {
 /// A new connection.
 pub(crate) async fn client(process: &Process) -> Client {
     Client::connect(process.addr).await.host("shop.example")
+}
+
+/// Waits until one GET of this helps the next.
+pub(crate) async fn cached(process: &Process, target: &str) {
+    within("an answer that is kept", async { while !caches(process, target).await {} }).await;
 }
 
 /// Whether one GET of this helps the next.
