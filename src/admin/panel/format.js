@@ -3,6 +3,7 @@
 const number = (options) => new Intl.NumberFormat(undefined, options);
 const whole = number({ maximumFractionDigits: 0 });
 const short = number({ notation: "compact", maximumFractionDigits: 1 });
+const two = number({ maximumFractionDigits: 2 });
 const one = number({ maximumFractionDigits: 1 });
 const three = number({ maximumSignificantDigits: 3 });
 const percent = number({ style: "percent", maximumFractionDigits: 1 });
@@ -18,7 +19,7 @@ const known = (write) => (value) => (value === null || value === undefined || Nu
 export const count = known((n) => whole.format(n));
 export const compact = known((n) => (n < 10_000 ? whole : short).format(n));
 export const ratio = known((n) => percent.format(n));
-export const rate = known((n) => (n === 0 ? "0" : n < 0.1 ? "< 0.1" : n < 100 ? one.format(n) : compact(n)));
+export const rate = known((n) => (n === 0 ? "0" : n < 0.01 ? "< 0.01" : n < 1 ? two.format(n) : n < 100 ? one.format(n) : compact(n)));
 
 /** Bytes. */
 export const size = known((bytes) => {
@@ -96,5 +97,5 @@ export function intervalWords(duration) {
 
 /** What an answer is for among those of one URL, one text for each field: `accept: text/html`, or `no accept` for requests without it. */
 export function variants(selection) {
-  return Object.entries(selection ?? {}).map(([name, value]) => (value === null ? `no ${name}` : `${name}: ${value}`));
+  return Object.entries(selection ?? {}).map(([name, value]) => (value === null ? `without ${name}` : `${name}: ${value}`));
 }
