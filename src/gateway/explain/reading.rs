@@ -260,6 +260,7 @@ fn missing(telling: &mut Telling<'_>, admitted: &Admitted, past: Past) {
             Some("RFC 9111 §2"),
             None,
         );
+        telling.change("clients that call it by another host or port have answers of their own: ask with the whole URL that they use");
     }
 }
 
