@@ -32,6 +32,7 @@ mod counted;
 mod descriptors;
 pub mod encode;
 pub mod events;
+mod files;
 pub mod fill;
 pub mod gateway;
 mod gather;

@@ -10,6 +10,7 @@
 //! any more. Nor does one whose time is over.
 
 use crate::clock::Now;
+use crate::files;
 use crate::secret::{Digest, digest};
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject;
@@ -237,7 +238,7 @@ impl Files {
 pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
     let read = || {
         let mut bytes = Vec::new();
-        let file = std::fs::File::open(path)?;
+        let file = files::open(path)?;
         io::Read::read_to_end(&mut io::Read::take(file, LONGEST_FILE + 1), &mut bytes)?;
         Ok(bytes)
     };

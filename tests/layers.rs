@@ -28,7 +28,7 @@ use std::path::Path;
 /// makes one for each request. `alarm` is a timeout that costs little and that both rims use, `listener` and `upstream`.
 /// `policy` stands above `auth` and `upstream`, since an API names its endpoints and how its callers are told apart; `auth` above
 /// `upstream`, since an issuer and a judge of callers are asked over connections of the same kind.
-const ORDER: [&str; 37] = [
+const ORDER: [&str; 38] = [
     "main",
     "cli",
     "serve",
@@ -58,6 +58,7 @@ const ORDER: [&str; 37] = [
     "reached",
     "counted",
     "descriptors",
+    "files",
     "tasks",
     "units",
     "alarm",

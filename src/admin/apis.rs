@@ -29,6 +29,11 @@ use utoipa::{PartialSchema, ToSchema};
 const BODY_LIMIT: usize = 256 << 10;
 /// APIs of a page, where its reader says nothing.
 const LIMIT: usize = 1000;
+/// Objects and lists in one another: more than an `[[api]]` has.
+const DEEPEST: usize = 32;
+/// Of the members of a refused request so many are told, of each so many characters: more than an `[[api]]` has.
+const MOST_NAMES: usize = 100;
+const LONGEST_NAME: usize = 64;
 /// The keys that an operator may change.
 const OPERATORS: [&str; 3] = ["ttl", "grace", "keep_on_error"];
 
@@ -214,7 +219,8 @@ pub(super) async fn patch(
         && let Err(forbidden) = by.needs(Role::Administrator)
     {
         let id = format!("{}/{}", api.0, api.1);
-        told(&*house, &who, (OfApi::Change, id), said.keys().cloned().collect(), Err("forbidden"));
+        told(&*house, &who, (OfApi::Change, id), names(&said), Err("forbidden"));
+        let key = shown(key);
         return Err(forbidden.says(format!(
             "to change `{key}` needs the role administrator; an operator may change ttl, grace and keep_on_error"
         )));
@@ -308,12 +314,25 @@ fn tell(house: &dyn House, who: &Who, id: &str, change: &Change, outcome: &Resul
         }
         Err(refused) => {
             let keys = match change {
-                Change::Put(said) | Change::Patch(said) => said.keys().cloned().collect(),
+                Change::Put(said) | Change::Patch(said) => names(said),
                 Change::Remove => Vec::new(),
             };
             told(house, who, (of, id.to_owned()), keys, Err(refused.name()));
         }
     }
+}
+
+/// The members that somebody has sent, as they may be told: whatever they are, they fill no log.
+fn names(said: &Map<String, Value>) -> Vec<String> {
+    said.keys().take(MOST_NAMES).map(|key| shown(key)).collect()
+}
+
+fn shown(key: &str) -> String {
+    let mut shown: String = key.chars().take(LONGEST_NAME).collect();
+    if shown.len() < key.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 fn told(house: &dyn House, who: &Who, (what, api): (OfApi, String), keys: Vec<String>, outcome: Result<(), &str>) {
@@ -336,9 +355,21 @@ fn condition(headers: &HeaderMap) -> Condition {
 /// The members of a body.
 fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     match serde_json::from_slice(body) {
+        Ok(Strict(said)) if depth(&said) > DEEPEST => {
+            Err(Problem::bad_request(format!("the body is nested more than {DEEPEST} deep")))
+        }
         Ok(Strict(Value::Object(members))) => Ok(members),
         Ok(_) => Err(Problem::bad_request("the body must be a JSON object with the keys of an [[api]]")),
         Err(error) => Err(Problem::bad_request(format!("the body can't be read as JSON: {error}"))),
+    }
+}
+
+/// How many objects and lists stand in one another; what has read it has bounded that.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 

@@ -287,10 +287,11 @@ fn is_from_elsewhere(fields: &HeaderMap, peer: &Peer) -> bool {
 
 /// The value of the only cookie of this name. Of two, one is not ours, and nobody knows which.
 fn cookie<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let fields = fields.get_all(header::COOKIE).iter().filter_map(|field| field.to_str().ok());
-    let pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut own = pairs.filter(|(of, _)| *of == name).map(|(_, value)| value);
-    own.next().filter(|_| own.next().is_none())
+    // Byte by byte: another port of this host may have set a cookie that isn't ASCII, which must not hide ours.
+    let pairs = fields.get_all(header::COOKIE).iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    let value = |pair: &'a [u8]| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=");
+    let mut own = pairs.filter_map(value);
+    own.next().filter(|_| own.next().is_none()).and_then(|value| std::str::from_utf8(value).ok())
 }
 
 fn unknown() -> Problem {

@@ -215,12 +215,15 @@ impl Act {
             Who::Token { .. } | Who::Stranger(_) | Who::Process(_) => (None, None),
         };
         match self {
-            Act::Purge { selector, outcome } => match outcome {
-                Ok((invalidated, epoch)) => {
-                    tracing::info!(target: "audit", token, peer, %selector, epoch, invalidated, "purge");
+            Act::Purge { selector, outcome } => {
+                let selector = cut(selector.to_string());
+                match outcome {
+                    Ok((invalidated, epoch)) => {
+                        tracing::info!(target: "audit", token, peer, selector, epoch, invalidated, "purge");
+                    }
+                    Err(refused) => tracing::info!(target: "audit", token, peer, selector, refused, "purge"),
                 }
-                Err(refused) => tracing::info!(target: "audit", token, peer, %selector, refused, "purge"),
-            },
+            }
             Act::Event { id, source, duplicate, did } => {
                 tracing::info!(target: "audit", token, peer, via, channel = channels, id, source, duplicate, %did, "event");
             }

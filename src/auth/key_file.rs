@@ -3,6 +3,7 @@
 //! What tells whether it has changed is its content: a time of change may be as coarse as a second, and stays the same where a link
 //! is turned to another file. A content that can't be used is told of once, and so is a file that is gone.
 
+use crate::files;
 use crate::secret::{Digest, digest};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -79,6 +80,6 @@ impl KeyFile {
 
 fn text_of(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    std::fs::File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    files::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
     if text.len() as u64 > LONGEST { Err(io::Error::other("it has more than 16MiB")) } else { Ok(text) }
 }

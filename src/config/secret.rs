@@ -1,6 +1,7 @@
 //! Secrets as the file gives them: their digest, or where the secret itself is to be found.
 
 use super::table::{Table, Value};
+use crate::files;
 use crate::secret::{Digest, digest};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ pub(super) fn from_file(value: &Value<'_>, path: &str) -> Result<String, String>
     let path = beside(value, path);
     let read = || {
         let mut text = String::new();
-        std::fs::File::open(&path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+        files::open(&path)?.take(LONGEST + 1).read_to_string(&mut text)?;
         Ok(text)
     };
     let text = read().map_err(|e: std::io::Error| format!("can't be read: {e}"))?;

@@ -51,6 +51,16 @@ async fn an_operator_changes_intervals_and_nothing_else() {
             assert!(detail.contains("ttl, grace and keep_on_error"), "{detail}");
         }
     }
+    let long = format!("{{\"{}\":1}}", "x".repeat(5_000));
+    let answer = asked(&port, "operator", ("PATCH", BOOKSTORE), JSON, &long).await;
+    assert!(answer.problem(403, "forbidden").len() < 300, "{answer:?}");
+    let many: Vec<String> = (0..2_000).map(|n| format!("\"k{n}\":1")).collect();
+    assert_eq!(
+        asked(&port, "operator", ("PATCH", BOOKSTORE), JSON, &format!("{{{}}}", many.join(","))).await.status,
+        403
+    );
+    let told = port.double.audit.page(None, 1).0.remove(0);
+    assert_eq!(told.details["keys"].as_array().map(Vec::len), Some(100), "{told:?}");
     assert_eq!(asked(&port, "operator", ("PUT", BOOKSTORE), JSON, "{}").await.status, 403);
     assert_eq!(call(&port, "operator", "DELETE", BOOKSTORE).await.status, 403);
     assert_eq!(asked(&port, "viewer", ("PATCH", BOOKSTORE), JSON, r#"{"ttl":"5m"}"#).await.status, 403);
@@ -73,6 +83,8 @@ async fn a_body_that_is_no_object_of_json_is_refused_with_its_reason() {
         assert!(twice.contains("`a` stands twice"), "{twice}");
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
         ask(JSON, &deep).await.problem(400, "bad-request");
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(40), "]".repeat(40));
+        assert!(ask(JSON, &deep).await.problem(400, "bad-request").contains("32 deep"));
         let large = format!("{{\"a\":\"{}\"}}", "x".repeat(256 << 10));
         let detail = ask(JSON, &large).await.problem(413, "body-too-large");
         assert!(detail.contains("262144"), "{detail}");

@@ -245,6 +245,12 @@ async fn a_token_beside_a_cookie_counts_and_two_cookies_are_none() {
     for two in [format!("{}; {}", session.cookie, other.cookie), format!("{0}; {0}", session.cookie)] {
         ask(&port, "GET", "/v1/apis", &format!("Cookie: {two}\r\n")).await.problem(401, "unauthorized");
     }
+    // A cookie of somebody else's that isn't ASCII hides none.
+    let request = format!(
+        "GET /v1/apis HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: a=\u{e9}; {}\r\n\r\n",
+        session.cookie
+    );
+    assert_eq!(raw(port.address, &request).await.status, 200);
     let id = session.cookie.split_once('=').unwrap().1;
     for odd in [format!("__Host-freshgate_session={id}"), format!("Freshgate_Session={id}"), format!("session={id}")] {
         ask(&port, "GET", "/v1/apis", &format!("Cookie: {odd}\r\n")).await.problem(401, "unauthorized");

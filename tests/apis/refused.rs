@@ -201,3 +201,20 @@ async fn a_pipe_is_read_once_and_never_written() {
     assert_eq!(world.call("GET", "a/v1", "").await.json()["editable"], false);
     assert_eq!(world.call_with(TOKEN, "PATCH", "a/v1", &[("if-match", "\"x\"")], CHANGE).await.status, 412);
 }
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_holds_up_nobody() {
+    let origin = numbered().await;
+    let world = World::with(&api("a", &origin, "")).await;
+    // Nobody waits for who may write to a pipe; the next change would wait for the same.
+    let pipe = world.folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for body in [
+        json!({ "pool": { "tls": { "ca": pipe } } }),
+        json!({ "auth": { "kind": "api-key", "header": "x-key", "keys_file": pipe } }),
+    ] {
+        let faults = World::problem(&world.call("PATCH", "a/v1", &body.to_string()).await, 422, "bad-configuration");
+        assert!(faults.to_string().contains("it is a pipe"), "{faults}");
+    }
+    assert_eq!(world.call("PATCH", "a/v1", r#"{"ttl":"1m"}"#).await.status, 200);
+}

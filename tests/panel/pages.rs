@@ -82,6 +82,9 @@ async fn addresses_titles_and_the_way_back_are_those_of_real_pages() {
         screen.until(&format!("document.title === '{title} · Freshgate'")).await;
         assert_eq!(screen.now("document.querySelector('nav [aria-current=page]').textContent").await, title);
     }
+    screen.now("void (location.hash = '#/__proto__')").await;
+    screen.until("document.title === 'APIs · Freshgate'").await;
+    screen.now("void history.back()").await;
     screen.now("void history.back()").await;
     screen.until("document.title === 'Why · Freshgate'").await;
     screen.now("void history.back()").await;

@@ -26,7 +26,7 @@ let leave = new AbortController();
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [page, ...rest] = path.split("/").map(decoded);
-  return { page: page in PAGES ? page : "apis", rest: page in PAGES ? rest : [], query: new URLSearchParams(query ?? "") };
+  return { page: Object.hasOwn(PAGES, page) ? page : "apis", rest: Object.hasOwn(PAGES, page) ? rest : [], query: new URLSearchParams(query ?? "") };
 }
 
 function decoded(part) {

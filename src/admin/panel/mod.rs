@@ -9,6 +9,7 @@
 use super::problem::Problem;
 use crate::secret::digest;
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::LazyLock;
@@ -76,7 +77,8 @@ pub(super) async fn page(asked: HeaderMap) -> Result<Response, Problem> {
 }
 
 /// `GET /panel/…`.
-pub(super) async fn file(Path(path): Path<String>, asked: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn file(path: Result<Path<String>, PathRejection>, asked: HeaderMap) -> Result<Response, Problem> {
+    let Path(path) = path.map_err(|_| Problem::not_found())?;
     answer(&path, &asked)
 }
 
