@@ -3,7 +3,7 @@
 //! 1. What was there and what shall be there are written beside it, with the same mode and, where that is allowed, the same owner, and
 //!    brought to the disk.
 //! 2. The one takes the name `FILE.bak`: whoever changes his mind has the text of before.
-//! 3. The other takes the file's name, in one step.
+//! 3. The other takes the file's name, in one step. What it displaces is looked at once more: if somebody has edited it, it is put back.
 //! 4. The folder is brought to the disk.
 //!
 //! A crash leaves the old file or the new one, and beside it perhaps one that was being written (`.FILE.freshgate-new`, `.FILE.freshgate-bak`),
@@ -99,9 +99,9 @@ pub(super) fn replace(path: &Path, old: &[u8], new: &[u8], step: Step<'_>) -> Re
         step("name the kept one");
         fs::rename(&kept, beside("", ".bak"))?;
         step("name the new one");
-        fs::rename(&fresh, &own)?;
+        let replaced = take_place(&fresh, &own, old, &beside("", ".bak"))?;
         step("keep the names");
-        Ok(true)
+        Ok(replaced)
     })();
     match written {
         Ok(true) => {
@@ -122,6 +122,41 @@ pub(super) fn replace(path: &Path, old: &[u8], new: &[u8], step: Step<'_>) -> Re
             }
         }
     }
+}
+
+/// Gives `fresh` the name of `own`; whether that had this content until then. Where the system can exchange two names, what is displaced is
+/// looked at once more, and put back if somebody has edited it meanwhile; it is kept as `.bak`, so that what somebody still writes into
+/// it, who had opened it before, is found there. Elsewhere such an edit may be lost, if it comes within that moment.
+fn take_place(fresh: &Path, own: &Path, old: &[u8], kept: &Path) -> io::Result<bool> {
+    match exchange(fresh, own) {
+        Ok(true) => {}
+        Ok(false) => return fs::rename(fresh, own).map(|()| true),
+        Err(error) => return Err(error),
+    }
+    if fs::read(fresh).is_ok_and(|displaced| displaced == old) {
+        // There is a copy of that name already.
+        drop(fs::rename(fresh, kept).or_else(|_| fs::remove_file(fresh)));
+        return Ok(true);
+    }
+    exchange(fresh, own).map(|_| false)
+}
+
+/// Exchanges two names in one step; `false` where the system can't.
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The system can't, or not in this way.
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<bool> {
+    Ok(false)
 }
 
 fn reason(error: &io::Error) -> String {
@@ -206,6 +241,31 @@ mod tests {
             let names = fs::read_dir(folder.path()).unwrap().count();
             assert_eq!(names, 2, "{step}: nothing is left over");
         }
+    }
+
+    #[test]
+    fn what_somebody_writes_in_the_last_moment_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.toml");
+        fs::write(&path, "old").unwrap();
+        let mut late = OpenOptions::new().append(true).open(&path).unwrap();
+        let edited = replace(&path, b"old", b"new", &mut |step| {
+            if step == "name the new one" {
+                late.write_all(b" and edited").unwrap();
+            }
+        });
+        if cfg!(target_os = "linux") {
+            assert_eq!((edited, text(&path).as_str()), (Err(NotReplaced::Changed), "old and edited"));
+            fs::write(&path, "old").unwrap();
+            let mut open = OpenOptions::new().append(true).open(&path).unwrap();
+            quietly(&path, "old", "new").unwrap();
+            open.write_all(b" and late").unwrap();
+            assert_eq!(
+                (text(&path).as_str(), text(&folder.path().join("f.toml.bak")).as_str()),
+                ("new", "old and late")
+            );
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left over");
     }
 
     #[test]

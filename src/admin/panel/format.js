@@ -81,7 +81,7 @@ export function interval(written) {
   if (plain === "") return null;
   if (/^(0|forever)$/i.test(plain)) return "forever";
   const given = /^\d+(\.\d+)?$/.test(plain) ? Number(plain) * 60 : /^([\d.]+\s*(ms|min|s|m|h|d)\s*)+$/.test(plain) ? seconds(plain) : NaN;
-  if (!Number.isFinite(given)) return undefined;
+  if (!(given < 1e10)) return undefined; // three centuries
   const ms = Math.round(given * 1000);
   if (ms === 0) return "forever";
   if (ms % 60_000 === 0) return `${ms / 60_000}m`;

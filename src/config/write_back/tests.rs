@@ -252,6 +252,37 @@ fn a_secret_that_is_not_shown_stays() {
 }
 
 #[test]
+fn a_secret_that_is_not_shown_comes_to_be_nobody_elses() {
+    let text = "[[api]]\nname = \"a\"\nversion = \"v1\"\nauth = { kind = \"forward\", url = \"http://j/check?k=1\" }\n\
+        [[api.route]]\non = \"GET /low\"\nauth = { keys = [{ user = \"u\", sha256 = \"11\" }] }\n\
+        [[api.route]]\non = \"GET /high\"\nauth = { keys = [{ user = \"u\", scopes = [\"old\"], sha256 = \"22\" }, { user = \"u\", scopes = [\"new\"], sha256 = \"33\" }] }\n";
+    let route = |on: &str, scopes: &[&str]| {
+        let key = if scopes.is_empty() {
+            json!({ "user": "u", "sha256": "redacted" })
+        } else {
+            json!({ "user": "u", "scopes": scopes, "sha256": "redacted" })
+        };
+        json!({ "route": [{ "on": on, "auth": { "keys": [key] } }] })
+    };
+    let has = |patch: Value, secret: &str| {
+        let new = patched(text, ("a", "v1"), patch);
+        let all = ["11", "22", "33"].into_iter().filter(|one| new.contains(&format!("\"{one}\""))).collect::<Vec<_>>();
+        assert_eq!(all, [secret], "{new}");
+    };
+    has(route("GET /low", &[]), "11");
+    has(route("GET /high", &["new"]), "33");
+    has(route("GET /high", &["old"]), "22");
+    let refused =
+        |patch: Value| matches!(rewrite(text, ("a", "v1"), &Change::Patch(map(patch))), Err(Unwritten::Faults(_)));
+    assert!(refused(route("GET /high", &["other"])), "either of two");
+    assert!(refused(route("GET /elsewhere", &[])));
+    let url = |url: &str| json!({ "auth": { "url": url } });
+    assert_eq!(patched(text, ("a", "v1"), url("http://j/check?redacted")), text);
+    assert!(refused(url("http://k/check?redacted")));
+    assert!(patched(text, ("a", "v1"), url("http://k/check?k=2")).contains("k=2"));
+}
+
+#[test]
 fn every_key_of_the_complete_file_can_be_changed_alone() {
     let lines: Vec<&str> = COMPLETE.lines().collect();
     let begin = lines.iter().position(|line| *line == "[[api]]").unwrap();

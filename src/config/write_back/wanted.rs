@@ -61,17 +61,20 @@ fn restore(value: &mut Json, old: Option<&Json>, key: &str, faults: &mut Vec<Fie
         Json::Number(number) if number.as_i64().is_none() && number.as_u64().is_some() => {
             faults.push(FieldFault::new(key, format!("found {number}, expected at most {}", i64::MAX)));
         }
-        Json::String(text) if text == REDACTED => match old {
-            Some(old @ Json::String(_)) => *value = old.clone(),
+        Json::String(text) if text == REDACTED || bare(text).is_some() => match old {
+            Some(old @ Json::String(said)) if stands_for(text, said) => *value = old.clone(),
             Some(_) | None => {
-                let message = format!("\"{REDACTED}\" stands for what the file says, and the file says nothing here");
+                let message = format!(
+                    "\"{REDACTED}\" stands for what the file says, and it isn't clear what that is here; write it anew"
+                );
                 faults.push(FieldFault::new(key, message));
             }
         },
         Json::Array(items) => {
             let olds = old.and_then(Json::as_array);
+            let count = items.len();
             for (n, item) in items.iter_mut().enumerate() {
-                let old = olds.and_then(|olds| counterpart(item, n, olds));
+                let old = olds.and_then(|olds| counterpart(item, (n, count), olds));
                 restore(item, old, &format!("{key}[{n}]"), faults);
             }
         }
@@ -84,10 +87,44 @@ fn restore(value: &mut Json, old: Option<&Json>, key: &str, faults: &mut Vec<Fie
     }
 }
 
-/// What the file has in the place of this item: that of the same name, where they have names, or that of the same number.
-fn counterpart<'a>(item: &Json, n: usize, olds: &'a [Json]) -> Option<&'a Json> {
-    match ["user", "name"].iter().find_map(|key| Some((key, item.get(key)?))) {
-        Some((key, own)) => olds.iter().find(|old| old.get(key) == Some(own)),
-        None => olds.get(n),
+/// What is before the word, of a URL whose query it stands for.
+fn bare(text: &str) -> Option<&str> {
+    text.strip_suffix(REDACTED)?.strip_suffix('?')
+}
+
+/// Whether this is how `said` is shown.
+fn stands_for(text: &str, said: &str) -> bool {
+    bare(text).is_none_or(|bare| said.split_once('?').is_some_and(|(before, _)| before == bare))
+}
+
+/// What the file has in the place of this item of so many: the one of the same name, where they have names, and else the one of the same
+/// number. Of several with that name it is the one that says the same but for what isn't shown; where that isn't clear it is none: a
+/// secret must not come to be somebody else's, or what is for one right come to be for another.
+fn counterpart<'a>(item: &Json, (n, count): (usize, usize), olds: &'a [Json]) -> Option<&'a Json> {
+    let Some((key, own)) = ["user", "name", "on"].iter().find_map(|key| Some((key, item.get(key)?))) else {
+        return olds.get(n).filter(|_| count == olds.len());
+    };
+    let mut of_it = olds.iter().filter(|old| old.get(key) == Some(own));
+    match (of_it.next(), of_it.next()) {
+        (one, None) => one,
+        (Some(_), Some(_)) | (None, Some(_)) => {
+            let mut same = olds.iter().filter(|old| is_shown_as(old, item));
+            same.next().filter(|_| same.next().is_none())
+        }
+    }
+}
+
+/// Whether `item` says what `old` says, but for what isn't shown.
+fn is_shown_as(old: &Json, item: &Json) -> bool {
+    match (old, item) {
+        (Json::String(said), Json::String(text)) if text == REDACTED || bare(text).is_some() => stands_for(text, said),
+        (Json::Object(old), Json::Object(item)) => {
+            old.len() == item.len()
+                && item.iter().all(|(key, value)| old.get(key).is_some_and(|old| is_shown_as(old, value)))
+        }
+        (Json::Array(old), Json::Array(item)) => {
+            old.len() == item.len() && old.iter().zip(item).all(|(old, item)| is_shown_as(old, item))
+        }
+        (old, item) => old == item,
     }
 }
