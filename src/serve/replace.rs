@@ -138,7 +138,14 @@ fn take_place(fresh: &Path, own: &Path, old: &[u8], kept: &Path) -> io::Result<b
         drop(fs::rename(fresh, kept).or_else(|_| fs::remove_file(fresh)));
         return Ok(true);
     }
-    exchange(fresh, own).map(|_| false)
+    match exchange(fresh, own) {
+        Ok(_) => Ok(false),
+        Err(error) => {
+            // Under the name of what is left over it would be taken away.
+            drop(fs::rename(fresh, kept));
+            Err(error)
+        }
+    }
 }
 
 /// Exchanges two names in one step; `false` where the system can't.
