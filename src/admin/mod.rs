@@ -7,6 +7,7 @@
 mod apis;
 mod audit;
 mod body;
+mod connections;
 mod entries;
 mod events;
 mod explain;
@@ -32,6 +33,7 @@ mod strict;
 mod tokens;
 mod traffic;
 
+pub use connections::Connections;
 pub use guard::{Guard, Unheard, is_of_another_site};
 pub use house::{
     ApiView, Change, Changed, Condition, Conflict, FieldFault, Health, House, Inspection, NotChanged, NotReloaded,
@@ -40,33 +42,26 @@ pub use house::{
 pub use settings::{Proof, Role, SessionTimes, Settings, Token};
 
 use crate::reached::Reached;
-use crate::tasks::Tasks;
 use crate::tls;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
-/// Serves the admin API on `listener` to those whom `guard` knows, encrypted with `tls`, until `stop` is cancelled, then lets requests under way finish (bounded).
-/// Connections run as tasks of `tasks`; which bounds are reached is counted in `reached`.
-pub async fn run(
+/// Serves the admin API on `listener` to those whom `guard` knows, encrypted with `tls`, until `connections` are stopped. Which bounds are
+/// reached is counted in `reached`.
+pub fn run(
     listener: TcpListener,
     house: Arc<dyn House>,
     (guard, metrics_public): (Arc<Guard>, bool),
     tls: Option<Arc<tls::Server>>,
-    (tasks, reached): (Tasks, Arc<Reached>),
-    stop: CancellationToken,
+    reached: Arc<Reached>,
+    connections: &Connections,
 ) {
     let router = routes::admin(house, guard, metrics_public);
-    server::serve(server::accepting(listener), router, tls, tasks, reached, stop).await;
+    connections.spawn(server::serve(server::accepting(listener), router, tls, reached, connections.clone()));
 }
 
-/// Serves health and metrics on `listener` (`admin.probe_listen`), without tokens, until `stop` is cancelled.
-pub async fn run_probe(
-    listener: TcpListener,
-    house: Arc<dyn House>,
-    tasks: Tasks,
-    reached: Arc<Reached>,
-    stop: CancellationToken,
-) {
-    server::serve(server::accepting(listener), routes::probe(house), None, tasks, reached, stop).await;
+/// Serves health and metrics on `listener` (`admin.probe_listen`), without tokens, until `connections` are stopped.
+pub fn run_probe(listener: TcpListener, house: Arc<dyn House>, reached: Arc<Reached>, connections: &Connections) {
+    let router = routes::probe(house);
+    connections.spawn(server::serve(server::accepting(listener), router, None, reached, connections.clone()));
 }

@@ -6,11 +6,11 @@
 //! finish a head in time, or idles, is closed by hyper; one that takes its answers too slowly, or simply goes on, ends with its
 //! lifetime: what it is being told without an end is ended then.
 
+use super::connections::Connections;
 use super::guard::Peer;
 use super::leaving::Leaving;
 use crate::descriptors::{Spares, is_want_of_descriptors};
 use crate::reached::{Bound, Reached};
-use crate::tasks::Tasks;
 use crate::tls;
 use axum::Router;
 use axum::body::Body;
@@ -28,6 +28,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Connections open at once, on each port.
@@ -43,6 +44,8 @@ const HEADER_COUNT: usize = 64;
 const LIFETIME: Duration = Duration::from_secs(120);
 /// How long that end may take; a request has 30 s.
 const LAST_REQUEST: Duration = Duration::from_secs(35);
+/// How long after its accept a connection that hasn't asked anything is left open at a stop: its request is probably on its way.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// Descriptors kept for connections that come when there are no others.
 const SPARES: usize = 4;
 /// The wait after an accept that failed.
@@ -60,14 +63,13 @@ pub(super) fn accepting(listener: TcpListener) -> impl Fn() -> Accepting + Send 
 /// One accept under way.
 pub(super) type Accepting = std::pin::Pin<Box<dyn Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send>>;
 
-/// Serves `router` on what `accept` brings until `stop`; connections then finish their request.
+/// Serves `router` on what `accept` brings until it is told to stop; connections then finish their request.
 pub(super) async fn serve(
     accept: impl Fn() -> Accepting + Send,
     router: Router,
     tls: Option<Arc<tls::Server>>,
-    tasks: Tasks,
     reached: Arc<Reached>,
-    stop: CancellationToken,
+    all: Connections,
 ) {
     let (connections, spares) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Spares::new(SPARES)));
     let accept_one = async || {
@@ -77,11 +79,11 @@ pub(super) async fn serve(
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return None };
         Some((accept().await, permit))
     };
-    while let Some(Some((accepted, permit))) = stop.run_until_cancelled(accept_one()).await {
+    while let Some(Some((accepted, permit))) = all.stop.run_until_cancelled(accept_one()).await {
         match accepted {
             Ok((socket, peer)) => {
-                let (tls, router, stop, spares) = (tls.clone(), router.clone(), stop.clone(), Arc::clone(&spares));
-                tasks.spawn(async move {
+                let (tls, router, stop, spares) = (tls.clone(), router.clone(), all.stop.clone(), Arc::clone(&spares));
+                all.spawn(async move {
                     opened(socket, peer, tls, router, stop).await;
                     spares.take_back();
                     drop(permit);
@@ -124,8 +126,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (address, leaving) = (peer.address, Leaving(stop.child_token()));
-    let told = leaving.clone();
+    let (since, asked) = (Instant::now(), CancellationToken::new());
+    let (told, asks) = (leaving.clone(), asked.clone());
     let service = service_fn(move |request: hyper::Request<Incoming>| {
+        asks.cancel();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(told.clone());
@@ -143,6 +147,12 @@ where
         ended = connection.as_mut() => return log_end(address, ended),
         () = stop.cancelled() => {}
         () = tokio::time::sleep(LIFETIME) => {}
+    }
+    // hyper closes one that hasn't asked yet at once, which its client would take for a failure.
+    tokio::select! {
+        ended = connection.as_mut() => return log_end(address, ended),
+        () = asked.cancelled() => {}
+        () = tokio::time::sleep_until(since + FIRST_REQUEST) => {}
     }
     leaving.0.cancel();
     connection.as_mut().graceful_shutdown();
@@ -177,16 +187,69 @@ mod tests {
                 _ => real(),
             }
         };
-        let (tasks, stop) = (Tasks::default(), CancellationToken::new());
+        let all = Connections::default();
         let router = Router::new().route("/", get(|| async { "here" }));
-        tasks.spawn(serve(accept, router, None, tasks.clone(), Arc::default(), stop.clone()));
+        all.spawn(serve(accept, router, None, Arc::default(), all.clone()));
         let mut socket = TcpStream::connect(address).await.unwrap();
         socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
         let mut text = String::new();
         socket.read_to_string(&mut text).await.unwrap();
         assert!(text.ends_with("here"), "{text}");
         assert!(tried.load(Ordering::SeqCst) > 3);
-        stop.cancel();
-        tasks.ended().await;
+        all.ended(LIFETIME).await;
+    }
+    #[tokio::test]
+    async fn who_connected_just_before_a_stop_is_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (real, accepted) = (accepting(listener), Arc::new(tokio::sync::Notify::new()));
+        let tell = Arc::clone(&accepted);
+        let accept = move || -> Accepting {
+            let (accepting, tell) = (real(), Arc::clone(&tell));
+            Box::pin(async move { accepting.await.inspect(|_| tell.notify_one()) })
+        };
+        let all = Connections::default();
+        let router = Router::new().route("/", get(|| async { "here" }));
+        all.spawn(serve(accept, router, None, Arc::default(), all.clone()));
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        accepted.notified().await;
+        all.stop();
+        for _ in 0..100 {
+            tokio::task::yield_now().await; // the connection hears of it
+        }
+        socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        socket.read_to_string(&mut text).await.unwrap();
+        assert!(text.ends_with("here"), "{text}");
+        all.ended(LIFETIME).await;
+    }
+
+    #[tokio::test]
+    async fn who_is_not_done_when_patience_ends_is_cut() {
+        struct Dropped(Arc<AtomicUsize>);
+        impl Drop for Dropped {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, dropped) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicUsize::new(0)));
+        let (ask, count) = (Arc::clone(&asked), Arc::clone(&dropped));
+        let endless = async move || {
+            let _dropped = Dropped(Arc::clone(&count));
+            ask.notify_one();
+            std::future::pending::<&str>().await
+        };
+        let (all, router) = (Connections::default(), Router::new().route("/", get(endless)));
+        all.spawn(serve(accepting(listener), router, None, Arc::default(), all.clone()));
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        asked.notified().await;
+        all.ended(Duration::ZERO).await;
+        assert_eq!(dropped.load(Ordering::SeqCst), 1);
+        let mut text = String::new();
+        socket.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "");
     }
 }

@@ -67,7 +67,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use sweeper::Sweeper;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use warm::Warm;
 use watch::{Looks, Watch};
 use written::Written;
@@ -75,6 +74,9 @@ use written::Written;
 /// How long connections that idle are left open after another process has taken over: their clients' next answer tells them to
 /// go, where an end out of the blue would cross with what they are about to ask.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long those of the admin port may take to finish what they have asked for.
+const ADMIN: Duration = Duration::from_secs(5);
 
 /// How long what was cut at the drain deadline may take to fall.
 const CUT: Duration = Duration::from_millis(200);
@@ -95,7 +97,7 @@ pub struct Running {
     current: Current,
     clients: Tasks,
     listeners: Arc<Mutex<Listeners>>,
-    admin_stop: CancellationToken,
+    admin_connections: admin::Connections,
     warm: Option<Arc<Warm>>,
     changeover: Changeover,
     _sweeper: Sweeper,
@@ -154,9 +156,9 @@ pub async fn start_from(
     });
     let rooms = Arc::new(Rooms::new(Arc::clone(&foundation), Arc::clone(&current), Arc::clone(&reloader)));
     rooms.begin_to_listen();
-    let admin_stop = CancellationToken::new();
+    let admin_connections = admin::Connections::default();
     let house = if in_force.config.server.handover.is_some() { admin.shared()? } else { Vec::new() };
-    let (admin, probe) = admin.serve(&foundation, &reloader, &rooms, in_force.config.admin.metrics_public, &admin_stop);
+    let (admin, probe) = admin.serve(&reloader, &rooms, in_force.config.admin.metrics_public, &admin_connections);
     let configuration = Arc::clone(&reloader);
     let warm = Warm::new(&foundation, &current);
     let first = warm.clone().map(|warm| move || warm.load(alone));
@@ -179,7 +181,7 @@ pub async fn start_from(
         current,
         clients: foundation.clients.clone(),
         listeners,
-        admin_stop,
+        admin_connections,
     })
 }
 
@@ -217,23 +219,22 @@ impl AdminPorts {
     /// Serves them; where they are.
     fn serve(
         self,
-        foundation: &Foundation,
         reloader: &Reloader,
         rooms: &Arc<Rooms>,
         metrics_public: bool,
-        stop: &CancellationToken,
+        connections: &admin::Connections,
     ) -> (Option<SocketAddr>, Option<SocketAddr>) {
-        let (tasks, reached) = (&foundation.outside.tasks, &foundation.reached);
+        let Foundation { guard, reached, .. } = &*reloader.foundation;
         let address = |listener: &Option<TcpListener>| listener.as_ref().and_then(|l| l.local_addr().ok());
         let addresses = (address(&self.admin), address(&self.probe));
         if let Some(listener) = self.admin {
-            let (tls, around) = (reloader.admin_tls.clone(), (tasks.clone(), Arc::clone(reached)));
-            let guard = (Arc::clone(&foundation.guard), metrics_public);
-            tasks.spawn(admin::run(listener, Arc::clone(rooms) as _, guard, tls, around, stop.clone()));
+            let (tls, guard) = (reloader.admin_tls.clone(), (Arc::clone(guard), metrics_public));
+            let (house, reached) = (Arc::clone(rooms) as _, Arc::clone(reached));
+            admin::run(listener, house, guard, tls, reached, connections);
         }
         if let Some(listener) = self.probe {
-            let reached = Arc::clone(reached);
-            tasks.spawn(admin::run_probe(listener, Arc::clone(rooms) as _, tasks.clone(), reached, stop.clone()));
+            let (house, reached) = (Arc::clone(rooms) as _, Arc::clone(reached));
+            admin::run_probe(listener, house, reached, connections);
         }
         addresses
     }
@@ -319,7 +320,7 @@ impl Running {
     pub async fn stop(mut self) -> bool {
         self.rooms.set_ready(false);
         if self.changeover.relieved.is_cancelled() {
-            self.admin_stop.cancel();
+            self.admin_connections.stop();
             self.listeners().depart();
             drop(tokio::time::timeout(GRACE, self.clients.ended()).await);
         } else {
@@ -344,6 +345,8 @@ impl Running {
             // What was cut is still to be logged. Writes go on, and have had their time.
             drop(tokio::time::timeout(CUT, self.clients.ended()).await);
         }
+        // The snapshot would bring back what is purged after it.
+        self.admin_connections.ended(ADMIN).await;
         self.reloader.foundation.sources.stop();
         if let Some(warm) = &self.warm {
             Arc::clone(warm).save().await;
@@ -355,7 +358,6 @@ impl Running {
             let Foundation { succession, outside, .. } = &*self.reloader.foundation;
             self.changeover.parting.farewell(succession.settles_until().saturating_sub(outside.clock.mono()));
         }
-        self.admin_stop.cancel();
         ended
     }
 

@@ -86,8 +86,7 @@ async fn a_sender_that_leaves_in_the_middle_of_its_body_changes_nothing() {
     let head = format!("POST /v1/events HTTP/1.1\r\nHost: x\r\n{}Content-Type: {STRUCTURED}\r\n", bearer("operator"));
     socket.write_all(format!("{head}Content-Length: 9999\r\n\r\n{}", event("1", "AT")).as_bytes()).await.unwrap();
     drop(socket);
-    port.stop.cancel();
-    port.tasks.ended().await;
+    port.ended().await;
     assert_eq!(acted_on(&port), [""; 0]);
 }
 

@@ -174,8 +174,7 @@ async fn a_client_that_leaves_in_the_middle_of_its_body_purges_nothing() {
         format!("POST /v1/purge HTTP/1.1\r\nHost: x\r\n{}Content-Type: application/json\r\n", bearer("operator"));
     socket.write_all(format!("{head}Content-Length: 100\r\n\r\n{{\"tag\":\"x\"}}").as_bytes()).await.unwrap();
     drop(socket);
-    port.stop.cancel();
-    port.tasks.ended().await;
+    port.ended().await;
     assert!(port.double.purges.lock().unwrap().is_empty());
 }
 

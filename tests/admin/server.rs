@@ -51,8 +51,7 @@ async fn a_stop_closes_idle_connections_and_the_port() {
     idle.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut some = [0; 12];
     idle.read_exact(&mut some).await.unwrap();
-    port.stop.cancel();
-    port.tasks.ended().await;
+    port.ended().await;
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).await.unwrap();
     assert!(TcpStream::connect(port.address).await.is_err());
@@ -106,7 +105,7 @@ async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
     socket.write_all(format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{}\r\n", bearer("viewer")).as_bytes()).await.unwrap();
     socket.read_exact(&mut [0; 12]).await.unwrap();
     let begun = tokio::time::Instant::now();
-    while port.tasks.running() > 1 {
+    while port.connections.running() > 1 {
         assert!(begun.elapsed().as_secs() < 300, "still there");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
@@ -123,7 +122,7 @@ async fn connections_over_the_bound_wait_for_one_to_end() {
         whole_answer(&mut socket).await;
         open.push(socket);
     }
-    assert_eq!(port.tasks.running(), 65, "the loop and 64 connections");
+    assert_eq!(port.connections.running(), 65, "the loop and 64 connections");
     let answered = Cell::new(false);
     let next = async {
         let answer = raw(port.address, "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;

@@ -1,8 +1,8 @@
 //! A double of the gateway, an admin port in front of it, and a client that says exactly what it is told to.
 
 use freshgate::admin::{
-    self, ApiView, Change, Changed, Condition, FieldFault, Guard, Health, House, Inspection, NotChanged, NotReloaded,
-    Place, Proof, Registry, Role, Token, Traffic,
+    self, ApiView, Change, Changed, Condition, Connections, FieldFault, Guard, Health, House, Inspection, NotChanged,
+    NotReloaded, Place, Proof, Registry, Role, Token, Traffic,
 };
 use freshgate::audit::Audit;
 use freshgate::clock::{Clock, Now};
@@ -10,7 +10,6 @@ use freshgate::events::{self, Fired, Refused, Told};
 use freshgate::gateway::{Bad, CallerView, Explainable, Explained, Listed, RequestView, StepView, VerdictView, Wanted};
 use freshgate::purge::{BadSelector, Purged, Selector, Target};
 use freshgate::reached::Reached;
-use freshgate::tasks::Tasks;
 use freshgate::telemetry::{History, Quantiles};
 use http::HeaderMap;
 use serde_json::{Value, json};
@@ -19,9 +18,9 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 /// Remembers what it was asked, answers with what can be told apart.
 #[derive(Default)]
@@ -257,15 +256,21 @@ pub(crate) struct Port {
     pub(crate) address: SocketAddr,
     pub(crate) double: Arc<Double>,
     pub(crate) clock: Clock,
-    pub(crate) tasks: Tasks,
+    pub(crate) connections: Connections,
     pub(crate) reached: Arc<Reached>,
     pub(crate) guard: Arc<Guard>,
-    pub(crate) stop: CancellationToken,
 }
 
 impl Drop for Port {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.connections.stop();
+    }
+}
+
+impl Port {
+    /// Stops it and waits for the end of every connection, however long that takes.
+    pub(crate) async fn ended(&self) {
+        self.connections.ended(Duration::MAX).await;
     }
 }
 
@@ -275,8 +280,8 @@ pub(crate) async fn port() -> Port {
 
 pub(crate) async fn port_with(metrics_public: bool) -> Port {
     let (port, listener) = bound().await;
-    let (around, stop, guard) = ((port.tasks.clone(), port.reached.clone()), port.stop.clone(), port.guard.clone());
-    port.tasks.spawn(admin::run(listener, port.double.clone(), (guard, metrics_public), None, around, stop));
+    let (reached, guard) = (port.reached.clone(), (port.guard.clone(), metrics_public));
+    admin::run(listener, port.double.clone(), guard, None, reached, &port.connections);
     port
 }
 
@@ -291,8 +296,7 @@ pub(crate) fn tokens() -> Vec<Token> {
 
 pub(crate) async fn probe() -> Port {
     let (port, listener) = bound().await;
-    let (tasks, reached, stop) = (port.tasks.clone(), port.reached.clone(), port.stop.clone());
-    port.tasks.spawn(admin::run_probe(listener, port.double.clone(), tasks, reached, stop));
+    admin::run_probe(listener, port.double.clone(), port.reached.clone(), &port.connections);
     port
 }
 
@@ -330,10 +334,10 @@ async fn bound() -> (Port, TcpListener) {
     page();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (clock, stop) = (Clock::steppable(), CancellationToken::new());
-    let (double, tasks, reached) = (Arc::default(), Tasks::default(), Arc::<Reached>::default());
+    let (clock, connections) = (Clock::steppable(), Connections::default());
+    let (double, reached) = (Arc::default(), Arc::<Reached>::default());
     let guard = Arc::new(Guard::new(&tokens(), clock.clone(), Arc::clone(&reached)));
-    (Port { address, double, clock, tasks, reached, guard, stop }, listener)
+    (Port { address, double, clock, connections, reached, guard }, listener)
 }
 
 /// An answer, taken apart.

@@ -1,11 +1,11 @@
 //! What is kept and used while two processes serve, and what becomes of a handover that isn't completed.
 
 use crate::support::process::Process;
-use crate::support::{Client, within};
+use crate::support::{Client, TOKEN, sha256, within};
 use crate::world::{World, cached, caches, client};
 use std::os::unix::fs::PermissionsExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpStream, UnixListener, UnixStream};
 
 const ALONE: &str = "answers are kept from now on";
 
@@ -166,6 +166,39 @@ async fn the_snapshot_goes_over_and_a_write_meanwhile_is_not_lost() {
     client(&new).await.put("/b", "0").await; // its tag is what it was
     world.gate.open();
     held.answer().await;
+    assert_eq!(old.ended().await, Some(0));
+    new.says("snapshot loaded").await;
+    for (target, tag) in [("/a", Some("\"0\"")), ("/b", None)] {
+        assert_eq!(new.get(target).await.text(), "0");
+        let last = world.origin.requests().pop().unwrap();
+        assert_eq!((last.target.as_str(), last.get("if-none-match")), (target, tag));
+    }
+}
+
+/// Who has begun to ask the old one is answered by it, and its snapshot doesn't bring back what was purged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_of_the_old_one_in_its_last_moment_is_kept() {
+    let mut world = World::new().await;
+    let operator = format!("[[admin.tokens]]\nname = \"o\"\nrole = \"operator\"\nsha256 = \"{}\"", sha256(TOKEN));
+    world.rest = format!("{operator}\n[cache]\nsnapshot = \"cache\"");
+    let mut old = world.start();
+    old.says("no snapshot yet").await;
+    for target in ["/a", "/b"] {
+        cached(&old, target).await;
+    }
+    let mut purge = TcpStream::connect(old.admin).await.unwrap();
+    let body = "{\"path\":\"/b\"}";
+    let (begun, done) = (
+        "POST /v1/purge HTTP/1.1\r\nHost: admin\r\nContent-Type: application/json\r\n",
+        format!("Authorization: Bearer {TOKEN}\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
+    );
+    purge.write_all(begun.as_bytes()).await.unwrap();
+    let new = taken_over(&world, &old).await;
+    old.says("draining").await;
+    purge.write_all(done.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    purge.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(old.ended().await, Some(0));
     new.says("snapshot loaded").await;
     for (target, tag) in [("/a", Some("\"0\"")), ("/b", None)] {

@@ -142,7 +142,7 @@ fn read(text: &str) -> Config {
     config::parse(text, "test.toml", &around).unwrap_or_else(|faults| panic!("{faults}\n{text}")).config
 }
 
-fn sha256(secret: &str) -> String {
+pub fn sha256(secret: &str) -> String {
     let mut hex = Vec::new();
     freshgate::cli::hash_token::run(&freshgate::cli::hash_token::Args {}, secret.as_bytes(), &mut hex, std::io::sink());
     String::from_utf8(hex).unwrap().trim().into()

@@ -27,7 +27,7 @@ mod wire;
 
 pub use client::{Answer, Client};
 pub use gate::{Gate, within};
-pub use gateway::{Gateway, TOKEN};
+pub use gateway::{Gateway, TOKEN, sha256};
 pub use h2::{Ended, H2, receive};
 pub use message::{Fields, Request};
 pub use origin::{Conn, Origin};
