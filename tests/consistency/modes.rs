@@ -186,7 +186,7 @@ pub const MODES: [Mode; 11] = [
     },
     Mode {
         name: "stale as much as may be: grace, keep_on_error, stale_after, refresh_ahead, ttl_jitter",
-        api: "grace = \"300ms\"\nkeep_on_error = \"10m\"\nstale_after = \"2ms\"\nrefresh_ahead = 0.5\nttl_jitter = 0.5",
+        api: "grace = \"50ms\"\nkeep_on_error = \"10m\"\nstale_after = \"2ms\"\nrefresh_ahead = 0.5\nttl_jitter = 0.5",
         max_age: Some(1),
         callers: true,
         mine: true,

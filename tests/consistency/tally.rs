@@ -81,7 +81,7 @@ impl Tally {
             ("acknowledged writes", self.acknowledged, 2_000),
             ("hits", self.hits, 50_000),
             ("stale hits in grace", self.stale_hits, 100),
-            ("stale answers because the origin was slow", self.slow, 100),
+            ("stale answers because the origin was slow", self.slow, 50),
             ("joined answers", self.joined, 5_000),
             ("answers confirmed by the origin's 304", self.confirmed, 500),
             ("304s to clients", self.not_modified, 500),
