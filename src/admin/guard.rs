@@ -133,18 +133,19 @@ impl Guard {
         self.sessions.last(times);
     }
 
-    /// Only a wrong token counts as a failure: to show none is no guess, and a session's id can't be guessed. Who shows no token is
+    /// Only a wrong token counts as a failure, and keeps tokens waiting: to show none is no guess, and neither a session's id nor a certificate can be
+    /// guessed, so who has one isn't thrown out by somebody else behind the same address. Who shows no token is
     /// known by his session, and who has none by the certificate, if that is one of the file's; but not where another site's page has
     /// made the browser show it.
     fn caller(&self, head: &Head<'_>, peer: &Peer) -> Result<(Caller, Option<InSession>), Problem> {
-        let address = peer.address.ip();
-        self.listens_to(address).map_err(too_many_failures)?;
         match tokens::shown(head.fields) {
             Shown::Nothing => {}
             Shown::Malformed => {
                 return Err(Problem::unauthorized("there must be one Authorization field with one token"));
             }
             Shown::Token(secret) => {
+                let address = peer.address.ip();
+                self.listens_to(address).map_err(too_many_failures)?;
                 let token = self.known(secret, address).ok_or_else(unknown)?;
                 return Ok((Caller::of(&token), None));
             }

@@ -7,7 +7,7 @@
 use super::Config;
 use super::auth::NAME_FROM;
 use super::events;
-use super::shown::{REDACTED, trust};
+use super::shown::{REDACTED, fixed, trust};
 use super::tls::CLIENT_AUTH;
 use super::words::{self, word};
 use crate::auth;
@@ -27,15 +27,16 @@ pub fn effective(config: &Config) -> Value {
     if let Some(admin) = admin_port(&config.admin) {
         file.insert("admin".into(), admin);
     }
+    let hidden = &config.log.redact_query;
     if let Some(objects) = &config.objects {
-        file.insert("objects".into(), object_cache(objects));
+        file.insert("objects".into(), object_cache(objects, hidden));
     }
     file.insert("log".into(), log(&config.log));
     if let Some(settings) = &config.telemetry {
         file.insert("telemetry".into(), traces(settings));
     }
     file.insert("events".into(), events::shown(&config.events));
-    file.insert("api".into(), config.apis.iter().map(api).collect());
+    file.insert("api".into(), config.apis.iter().map(|shown| api(shown, hidden)).collect());
     Value::Object(file)
 }
 
@@ -130,14 +131,14 @@ fn token(t: &admin::Token) -> Value {
     json!({ "name": t.name, "role": word(words::ROLE, &t.role), key: value })
 }
 
-fn object_cache(s: &objects::Settings) -> Value {
+fn object_cache(s: &objects::Settings, hidden: &[String]) -> Value {
     let mut section = json!({
         "listen": s.listen,
         "insecure": !s.listen.ip().is_loopback() && s.tls.is_none(),
         "tokens": s.tokens.iter().map(token).collect::<Vec<_>>(),
         "batch": s.batch,
         "refreshes": s.refreshes,
-        "namespace": s.namespaces.iter().map(namespace).collect::<Vec<_>>(),
+        "namespace": s.namespaces.iter().map(|shown| namespace(shown, hidden)).collect::<Vec<_>>(),
     });
     if let Some(s) = &s.tls {
         section["tls"] = tls(s);
@@ -145,7 +146,7 @@ fn object_cache(s: &objects::Settings) -> Value {
     section
 }
 
-fn namespace(n: &objects::Namespace) -> Value {
+fn namespace(n: &objects::Namespace, hidden: &[String]) -> Value {
     let rules = &n.api.rules;
     let mut table = json!({
         "name": n.api.version,
@@ -157,14 +158,14 @@ fn namespace(n: &objects::Namespace) -> Value {
     let (Some(source), Some(at)) = (n.api.source(), n.api.upstream.first()) else { return table };
     let scheme = if at.tls { "https" } else { "http" };
     let query = source.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
-    table["source"] = json!(format!("{scheme}://{}{}{query}", at.authority(), source.path));
+    table["source"] = json!(fixed(&format!("{scheme}://{}{}{query}", at.authority(), source.path), hidden));
     let field = |name: &http::HeaderName| json!({ "name": name.as_str(), "value": REDACTED });
     table["headers"] = source.fields.keys().map(field).collect();
     table["negative_ttl"] = json!(rules.ttl_by_status.get(&404).map_or("none".into(), |negative| ttl(*negative)));
     table["keep_on_error"] = json!(show_duration(rules.keep_on_error));
     table["timeouts"] = timeouts(&rules.timeouts);
     table["retry"] = retry(&rules.retry);
-    origin(&mut table, &n.api.origin);
+    origin(&mut table, &n.api.origin, hidden);
     table
 }
 
@@ -194,7 +195,7 @@ fn traces(s: &telemetry::traces::Settings) -> Value {
     })
 }
 
-fn api(api: &Api) -> Value {
+fn api(api: &Api, hidden: &[String]) -> Value {
     let mut table = rules(&api.rules);
     table["name"] = json!(api.name);
     table["version"] = json!(api.version);
@@ -203,13 +204,13 @@ fn api(api: &Api) -> Value {
     }
     table["path"] = json!(if api.path.is_empty() { "/" } else { &api.path });
     table["upstream"] = api.upstream.iter().map(endpoint).collect();
-    origin(&mut table, &api.origin);
+    origin(&mut table, &api.origin, hidden);
     table["route"] = api.routes.iter().map(route).collect();
     table["purge"] = api.purges.iter().map(purge).collect();
     table
 }
 
-fn origin(table: &mut Value, o: &upstream::Settings) {
+fn origin(table: &mut Value, o: &upstream::Settings, hidden: &[String]) {
     let (pool, health) = (&o.pool, &o.health);
     table["balance"] = json!(word(words::BALANCE, &o.balance));
     table["pool"] = json!({
@@ -231,7 +232,7 @@ fn origin(table: &mut Value, o: &upstream::Settings) {
     });
     if let Some(check) = &health.check {
         let shown = &mut table["health"];
-        shown["path"] = json!(check.path);
+        shown["path"] = json!(fixed(&check.path, hidden));
         shown["interval"] = json!(show_duration(check.interval));
         shown["timeout"] = json!(show_duration(check.timeout));
         shown["fall"] = json!(check.fall);

@@ -318,3 +318,22 @@ fn a_small_container_gets_a_small_cache() {
     assert_eq!(cache("", 16 << 20).max_object_size, 4 << 20);
     assert_eq!(cache("cache.max_size = \"1GiB\"", 256 << 20).max_size, 1 << 30);
 }
+
+#[test]
+fn a_query_with_a_name_that_is_not_logged_is_not_shown() {
+    let file = |query: &str| {
+        format!(
+            "[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"http://o\"]\nhealth.path = \"/up{query}\"\n\
+             [objects]\nlisten = \"127.0.0.1:0\"\n\
+             [[objects.namespace]]\nname = \"n\"\nsource = \"http://s/{{key}}{query}\"\nttl = 1\n"
+        )
+    };
+    let shown = |query: &str| {
+        let shown = effective(&read(&file(query)).config);
+        let at = |pointer: &str| shown.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+        [at("/api/0/health/path"), at("/objects/namespace/0/source")]
+    };
+    assert_eq!(shown("?view=full"), ["/up?view=full", "http://s/{key}?view=full"]);
+    assert_eq!(shown("?view=full&Token=guess-me"), ["/up?redacted", "http://s/{key}?redacted"]);
+    assert_eq!(shown(""), ["/up", "http://s/{key}"]);
+}

@@ -326,3 +326,14 @@ fn every_key_of_the_complete_file_can_be_changed_alone() {
         assert_eq!(text, format!("{before}{}", after.replacen(&old, &format!("\n{key} = \"something else\"\n"), 1)));
     }
 }
+
+/// What `GET` shows of a health check can be sent back as it is.
+#[test]
+fn a_query_that_is_not_shown_stays_as_the_file_has_it() {
+    let text = "[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"http://o\"]\nhealth.path = \"/up?token=1\"\n";
+    let path = |path: &str| json!({ "health": { "path": path } });
+    assert_eq!(patched(text, ("a", "v1"), path("/up?redacted")), text);
+    let refused = |patch: Value| rewrite(text, ("a", "v1"), &Change::Patch(map(patch))).is_err();
+    assert!(refused(path("/down?redacted")));
+    assert!(patched(text, ("a", "v1"), path("/down")).contains("\"/down\""));
+}
