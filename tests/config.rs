@@ -211,6 +211,9 @@ const ADMIN: &[Case] = &[
     ("[admin]\nlisten = \"0.0.0.0:9090\"", "2:10: admin.listen", "expected a loopback address"),
     ("[admin]\nlisten = \"127.0.0.1:8080\"", "2:10: admin.listen", "clashes with 127.0.0.1:8080 of server"),
     ("[admin]\nprobe_listen = \"[::]:x\"", "2:16: admin.probe_listen", "expected an IP address"),
+    ("[admin.limits]\nconnections = 3", "2:15: admin.limits.connections", "from 4 to 10000"),
+    ("[admin.limits]\nsessions = 0", "2:12: admin.limits.sessions", "from 1 to 10000"),
+    ("[admin.limits]\nwrong_token = 2", "2:1: admin.limits.wrong_token", "did you mean `wrong_tokens`?"),
     ("[admin]\ntokens = { }", "2:10: admin.tokens", "a list of tables; write [[admin.tokens]]"),
     ("[[admin.tokens]]\nname = \"a\"\ntoken_env = \"SECRET\"", "1:1: admin.tokens[0].role", "is missing"),
     (

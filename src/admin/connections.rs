@@ -6,14 +6,21 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Clones mean the same connections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Connections {
+    /// Open at once, on each port.
+    pub(super) most: usize,
     tasks: Tasks,
     pub(super) stop: CancellationToken,
     cut: CancellationToken,
 }
 
 impl Connections {
+    /// There are none yet; so many may be open at once on each port.
+    pub fn new(most: usize) -> Self {
+        Connections { most, tasks: Tasks::default(), stop: CancellationToken::new(), cut: CancellationToken::new() }
+    }
+
     /// Accepts no more of them. Who has asked is answered, and who has only just connected may ask once.
     pub fn stop(&self) {
         self.stop.cancel();

@@ -21,7 +21,7 @@
 use super::lockout::Lockout;
 use super::problem::Problem;
 use super::sessions::{self, Sessions};
-use super::settings::{Role, SessionTimes, Token};
+use super::settings::{Limits, Role, SessionTimes, Token};
 use super::tokens::{self, Caller, Shown};
 use crate::audit::{Act, Audit, Who};
 use crate::clock::Clock;
@@ -114,7 +114,14 @@ impl Guard {
     /// Nobody has guessed yet. Who has to wait is counted in `reached`.
     pub fn new(tokens: &[Token], clock: Clock, reached: Arc<Reached>) -> Guard {
         let (tokens, audit) = (ArcSwap::from_pointee(tokens.to_vec()), Arc::new(Audit::new(clock.clone())));
-        Guard { tokens, lockout: Lockout::default(), sessions: Sessions::default(), clock, reached, audit }
+        Guard {
+            tokens,
+            lockout: Lockout::new(Limits::default().wrong_tokens),
+            sessions: Sessions::default(),
+            clock,
+            reached,
+            audit,
+        }
     }
 
     /// Wrong tokens, and who signs in and out, are told there.
@@ -131,6 +138,12 @@ impl Guard {
     /// From now on sessions last so long, also those that have begun.
     pub fn sessions_last(&self, times: &SessionTimes) {
         self.sessions.last(times);
+    }
+
+    /// From now on these count.
+    pub fn limit(&self, limits: &Limits) {
+        self.lockout.limit(limits.wrong_tokens);
+        self.sessions.limit(limits);
     }
 
     /// Only a wrong token counts as a failure, and keeps tokens waiting: to show none is no guess, and neither a session's id nor a certificate can be

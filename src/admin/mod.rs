@@ -39,7 +39,7 @@ pub use house::{
     ApiView, Change, Changed, Condition, Conflict, FieldFault, Health, House, Inspection, NotChanged, NotReloaded,
     Place, Registry, Traffic,
 };
-pub use settings::{Proof, Role, SessionTimes, Settings, Token};
+pub use settings::{Limits, Proof, Role, SessionTimes, Settings, Token};
 
 use crate::reached::Reached;
 use crate::tls;

@@ -1,6 +1,6 @@
 //! Accepts and serves connections, each with a bound on everything it may take.
 //!
-//! At most [`CONNECTIONS`] are open; the next ones wait in the system's queue, so they cost nothing here. A failed accept
+//! At most `admin.limits.connections` are open; the next ones wait in the system's queue, so they cost nothing here. A failed accept
 //! (the process is out of descriptors, the client has gone already) never ends the loop; where it was for want of a descriptor one that
 //! was kept aside is given up for it. A connection that doesn't
 //! finish a head in time, or idles, is closed by hyper; one that takes its answers too slowly, or simply goes on, ends with its
@@ -31,8 +31,6 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Connections open at once, on each port.
-const CONNECTIONS: usize = 64;
 /// From accept, or the end of the last answer, to the end of a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head. hyper looks at it when a read has not completed the head: up to twice as much can pass,
@@ -71,7 +69,7 @@ pub(super) async fn serve(
     reached: Arc<Reached>,
     all: Connections,
 ) {
-    let (connections, spares) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Spares::new(SPARES)));
+    let (connections, spares) = (Arc::new(Semaphore::new(all.most)), Arc::new(Spares::new(SPARES)));
     let accept_one = async || {
         if connections.available_permits() == 0 {
             reached.note(Bound::AdminConnections);
@@ -187,7 +185,7 @@ mod tests {
                 _ => real(),
             }
         };
-        let all = Connections::default();
+        let all = Connections::new(64);
         let router = Router::new().route("/", get(|| async { "here" }));
         all.spawn(serve(accept, router, None, Arc::default(), all.clone()));
         let mut socket = TcpStream::connect(address).await.unwrap();
@@ -208,7 +206,7 @@ mod tests {
             let (accepting, tell) = (real(), Arc::clone(&tell));
             Box::pin(async move { accepting.await.inspect(|_| tell.notify_one()) })
         };
-        let all = Connections::default();
+        let all = Connections::new(64);
         let router = Router::new().route("/", get(|| async { "here" }));
         all.spawn(serve(accept, router, None, Arc::default(), all.clone()));
         let mut socket = TcpStream::connect(address).await.unwrap();
@@ -241,7 +239,7 @@ mod tests {
             ask.notify_one();
             std::future::pending::<&str>().await
         };
-        let (all, router) = (Connections::default(), Router::new().route("/", get(endless)));
+        let (all, router) = (Connections::new(64), Router::new().route("/", get(endless)));
         all.spawn(serve(accepting(listener), router, None, Arc::default(), all.clone()));
         let mut socket = TcpStream::connect(address).await.unwrap();
         socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

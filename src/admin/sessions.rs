@@ -8,17 +8,13 @@
 //! Beside the cookie, which a browser adds to requests by itself, each call that changes something must show a second value, which only a
 //! page of this port can read. It is made of the id by a hash, so that it needs no place, and gives nothing of the id away.
 
-use super::settings::{SessionTimes, Token};
+use super::settings::{Limits, SessionTimes, Token};
 use crate::clock::Now;
 use crate::secret::{self, Digest, digest};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Sessions open at once; then the one that was used longest ago goes.
-const SESSIONS: usize = 1_000;
-/// And so many of one token, so that nobody signs out everybody else.
-const OF_ONE_TOKEN: usize = 50;
 /// What the second value is made with, so that it is no hash of anything else.
 const SECOND: &[u8] = b"freshgate session, second value: ";
 
@@ -29,6 +25,7 @@ pub(super) struct Sessions(Mutex<Book>);
 #[derive(Debug, Default)]
 struct Book {
     times: SessionTimes,
+    limits: Limits,
     /// By the digest of their ids. A table will do for a secret by the argument of [`secret::Known`].
     open: HashMap<Digest, Session>,
 }
@@ -58,6 +55,11 @@ impl Sessions {
         self.book().times = times.clone();
     }
 
+    /// From now on so many may be open. More that are stay until others begin.
+    pub(super) fn limit(&self, limits: &Limits) {
+        self.book().limits = limits.clone();
+    }
+
     /// Ends those whose token isn't among these as it was.
     pub(super) fn keep(&self, tokens: &[Token]) {
         self.book().open.retain(|_, session| tokens.contains(&session.token));
@@ -67,12 +69,13 @@ impl Sessions {
     pub(super) fn begin(&self, token: &Token, now: Now) -> Option<String> {
         let id = hex(&secret::random()?);
         let mut book = self.book();
-        let Book { times, open } = &mut *book;
+        let Book { times, limits, open } = &mut *book;
         open.retain(|_, session| !session.is_over(times, now));
-        let of_this = open.values().filter(|session| session.token.name == token.name).count();
-        if of_this >= OF_ONE_TOKEN {
-            remove_oldest(open, |session| session.token.name == token.name);
-        } else if open.len() >= SESSIONS {
+        let is_of_this = |session: &Session| session.token.name == token.name;
+        while open.values().filter(|session| is_of_this(session)).count() >= limits.sessions_per_token {
+            remove_oldest(open, is_of_this);
+        }
+        while open.len() >= limits.sessions {
             remove_oldest(open, |_| true);
         }
         open.insert(digest(id.as_bytes()), Session { token: token.clone(), begun: now.mono, used: now.mono });
@@ -83,7 +86,7 @@ impl Sessions {
     /// The token that the session `id` was opened with. `used`: whether this counts as use of it.
     pub(super) fn token(&self, id: &str, now: Now, used: bool) -> Option<Token> {
         let mut book = self.book();
-        let Book { times, open } = &mut *book;
+        let Book { times, open, .. } = &mut *book;
         let key = digest(id.as_bytes());
         let session = open.get_mut(&key)?;
         if session.is_over(times, now) {
@@ -146,20 +149,28 @@ mod tests {
     #[test]
     fn there_are_only_so_many_and_the_one_used_longest_ago_goes() {
         let sessions = Sessions::default();
+        const PER_TOKEN: usize = 50;
         let first: Vec<_> = (0..2).map(|n| sessions.begin(&token("many"), at(n)).unwrap()).collect();
         assert!(sessions.token(&first[0], at(3), true).is_some());
         let other = sessions.begin(&token("other"), at(0)).unwrap();
-        for n in 0..OF_ONE_TOKEN as u64 - 1 {
+        for n in 0..PER_TOKEN as u64 - 1 {
             sessions.begin(&token("many"), at(4 + n)).unwrap();
         }
         let there = |id: &str| sessions.token(id, at(60), false).is_some();
         assert_eq!((there(&first[0]), there(&first[1]), there(&other)), (true, false, true));
-        assert_eq!(sessions.book().open.len(), OF_ONE_TOKEN + 1);
-        for n in 0..SESSIONS {
+        assert_eq!(sessions.book().open.len(), PER_TOKEN + 1);
+        for n in 0..1_000 {
             sessions.begin(&token(&format!("token {n}")), at(100)).unwrap();
         }
-        assert_eq!(sessions.book().open.len(), SESSIONS);
+        assert_eq!(sessions.book().open.len(), 1_000);
         assert!(!there(&other));
+        sessions.limit(&Limits { sessions: 3, sessions_per_token: 2, ..Limits::default() });
+        assert_eq!(sessions.book().open.len(), 1_000, "nobody is signed out by a reload");
+        for (name, open) in [("a", 3), ("a", 3), ("a", 3), ("b", 3)] {
+            sessions.begin(&token(name), at(200)).unwrap();
+            assert_eq!(sessions.book().open.len(), open);
+        }
+        assert_eq!(sessions.book().open.values().filter(|session| session.token.name == "a").count(), 2);
     }
 
     #[test]

@@ -25,6 +25,27 @@ pub struct Settings {
     pub tokens: Vec<Token>,
     /// `session_idle` and `session_lifetime`.
     pub sessions: SessionTimes,
+    /// `[admin.limits]`.
+    pub limits: Limits,
+}
+
+/// The checked form of `[admin.limits]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `connections`: open at once on `listen`, and as many on `probe_listen`; the next ones wait in the system's queue. Default 64.
+    pub connections: usize,
+    /// `sessions`: open at once; then the one that was used longest ago goes. Default 1000.
+    pub sessions: usize,
+    /// `sessions_per_token`: and so many of one token, so that nobody signs out everybody else. Default 50.
+    pub sessions_per_token: usize,
+    /// `wrong_tokens`: in one minute, before every token from their address has to wait for its end. Default 20.
+    pub wrong_tokens: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { connections: 64, sessions: 1_000, sessions_per_token: 50, wrong_tokens: 20 }
+    }
 }
 
 /// How long one who has signed in with a browser stays signed in.

@@ -7,7 +7,7 @@ use super::server::{Bound, address};
 use super::table::{Table, Value};
 use super::tls::tls;
 use super::words::ROLE;
-use crate::admin::{Proof, SessionTimes, Settings, Token};
+use crate::admin::{Limits, Proof, SessionTimes, Settings, Token};
 use std::net::SocketAddr;
 
 /// Reads `[admin]`; its addresses are added to `bound`. Without the section there is no admin API.
@@ -36,6 +36,9 @@ pub(super) fn admin<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Setting
     let SessionTimes { idle, lifetime } = &mut settings.sessions;
     table.set("session_idle", idle, |v| v.duration(&bounds::SESSION));
     table.set("session_lifetime", lifetime, |v| v.duration(&bounds::SESSION));
+    if let Some(t) = table.table("limits") {
+        settings.limits = limits(t);
+    }
     let certificates = settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     settings.tokens = tokens(&table, certificates);
     if table.find("tokens").is_none_or(|tokens| tokens.value.as_array().is_some_and(|all| all.is_empty())) {
@@ -43,6 +46,16 @@ pub(super) fn admin<'a>(root: &Table<'a>, bound: &mut Vec<Bound<'a>>) -> Setting
     }
     table.finish();
     settings
+}
+
+fn limits(t: Table<'_>) -> Limits {
+    let mut l = Limits::default();
+    t.set("connections", &mut l.connections, |v| v.count(bounds::ADMIN_CONNECTIONS));
+    t.set("sessions", &mut l.sessions, |v| v.count(bounds::SESSIONS));
+    t.set("sessions_per_token", &mut l.sessions_per_token, |v| v.count(bounds::SESSIONS));
+    t.set("wrong_tokens", &mut l.wrong_tokens, |v| v.count(bounds::WRONG_TOKENS));
+    t.finish();
+    l
 }
 
 /// `certificates`: whether clients are asked for theirs.

@@ -62,6 +62,9 @@ pub(super) const MAX_FILL_TIME: Durations = SECOND..=DAY;
 
 // [admin], [log]
 pub(super) const TOKENS: usize = 1000;
+pub(super) const ADMIN_CONNECTIONS: Counts = 4..=10_000;
+pub(super) const SESSIONS: Counts = 1..=10_000;
+pub(super) const WRONG_TOKENS: Counts = 1..=10_000;
 pub(super) const SESSION: Durations = MINUTE..=times(DAY, 30);
 pub(super) const REDACTED_NAMES: usize = 1000;
 

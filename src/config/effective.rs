@@ -110,6 +110,12 @@ fn admin_port(s: &admin::Settings) -> Option<Value> {
         "session_idle": show_duration(s.sessions.idle),
         "session_lifetime": show_duration(s.sessions.lifetime),
         "tokens": s.tokens.iter().map(token).collect::<Vec<_>>(),
+        "limits": {
+            "connections": s.limits.connections,
+            "sessions": s.limits.sessions,
+            "sessions_per_token": s.limits.sessions_per_token,
+            "wrong_tokens": s.limits.wrong_tokens,
+        },
     });
     if let Some(probe) = s.probe_listen {
         section["probe_listen"] = json!(probe);

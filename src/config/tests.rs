@@ -325,7 +325,7 @@ fn a_query_with_a_name_that_is_not_logged_is_not_shown() {
         format!(
             "[[api]]\nname = \"a\"\nversion = \"v1\"\npath = \"/\"\nupstream = [\"http://o\"]\nhealth.path = \"/up{query}\"\n\
              [objects]\nlisten = \"127.0.0.1:0\"\n\
-             [[objects.namespace]]\nname = \"n\"\nsource = \"http://s/{{key}}{query}\"\nttl = 1\n"
+             [[objects.namespace]]\nname = \"n\"\nsource = \"http://s/{{key}}{query}\"\nttl = \"1m\"\n"
         )
     };
     let shown = |query: &str| {

@@ -79,6 +79,8 @@ impl Foundation {
         let ids = apis.iter().map(|m| Arc::clone(&m.id));
         let admin_guard = guard(&config.admin.tokens);
         admin_guard.sessions_last(&config.admin.sessions);
+        let object_guard = guard(object_tokens(config));
+        [&admin_guard, &object_guard].into_iter().for_each(|guard| guard.limit(&config.admin.limits));
         Arc::new(Foundation {
             store,
             fills,
@@ -87,7 +89,7 @@ impl Foundation {
             budget: budget(limits.origin_requests, Bound::OriginRequests),
             guard: Arc::new(admin_guard),
             objects: Arc::new(objects::Lasting::new(
-                guard(object_tokens(config)),
+                object_guard,
                 config.objects.as_ref(),
                 limits.background_refreshes,
             )),

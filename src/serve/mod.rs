@@ -156,7 +156,7 @@ pub async fn start_from(
     });
     let rooms = Arc::new(Rooms::new(Arc::clone(&foundation), Arc::clone(&current), Arc::clone(&reloader)));
     rooms.begin_to_listen();
-    let admin_connections = admin::Connections::default();
+    let admin_connections = admin::Connections::new(in_force.config.admin.limits.connections);
     let house = if in_force.config.server.handover.is_some() { admin.shared()? } else { Vec::new() };
     let (admin, probe) = admin.serve(&reloader, &rooms, in_force.config.admin.metrics_public, &admin_connections);
     let configuration = Arc::clone(&reloader);

@@ -91,12 +91,14 @@ fn keep_cache(running: &store::Settings, new: &mut store::Settings, later: &mut 
 }
 
 fn keep_admin(running: &admin::Settings, new: &mut admin::Settings, later: &mut Later) {
-    let admin::Settings { listen, tls, probe_listen, metrics_public, audit_file, tokens: _, sessions: _ } = running;
+    let admin::Settings { listen, tls, probe_listen, metrics_public, audit_file, tokens: _, sessions: _, limits } =
+        running;
     later.keep("admin.listen", listen, &mut new.listen);
     later.keep("admin.tls", tls, &mut new.tls);
     later.keep("admin.probe_listen", probe_listen, &mut new.probe_listen);
     later.keep("admin.metrics_public", metrics_public, &mut new.metrics_public);
     later.keep("admin.audit_file", audit_file, &mut new.audit_file);
+    later.keep("admin.limits.connections", &limits.connections, &mut new.limits.connections);
 }
 
 /// A listener that isn't there can't begin, and one that is can't end.
@@ -149,6 +151,10 @@ mod tests {
             ("[cache]\neviction = \"tinylfu\"\n", &["cache.eviction"]),
             ("[cache]\nsnapshot = \"s\"\n[server]\nhandover = \"h\"\n", &["server.handover", "cache.snapshot"]),
             ("[admin]\nlisten = \"127.0.0.1:1\"\n", &["admin.listen"]),
+            (
+                "[admin.limits]\nconnections = 9\nsessions = 1\nwrong_tokens = 1\n",
+                &["admin.listen", "admin.limits.connections"],
+            ),
             ("[log]\nlevel = \"warn\"\nsample = 0.5\n", &["log.level"]),
             ("[log]\nfile = \"access.log\"\n[telemetry]\notlp = \"http://h:1\"\n", &["log.file", "telemetry"]),
         ] {

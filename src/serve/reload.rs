@@ -204,6 +204,8 @@ impl Reloader {
         let ids = |apis: &Apis| apis.iter().map(|m| Arc::clone(&m.id)).collect::<Vec<_>>();
         foundation.guard.change(&next.config.admin.tokens);
         foundation.guard.sessions_last(&next.config.admin.sessions);
+        let guards = [&*foundation.guard, foundation.objects.guard()];
+        guards.into_iter().for_each(|guard| guard.limit(&next.config.admin.limits));
         foundation.events.change(&next.config.events.duplicates);
         foundation.objects.guard().change(object_tokens(&next.config));
         foundation.store.arrange(&shelves(&next.config));

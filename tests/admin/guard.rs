@@ -1,6 +1,7 @@
 //! Who may do what, and what those who may not are told.
 
 use crate::support::{Answer, bearer, call, port, port_with, probe, raw, send};
+use freshgate::admin::Limits;
 use std::time::Duration;
 
 const ROLES: [&str; 3] = ["viewer", "operator", "administrator"];
@@ -167,6 +168,16 @@ async fn guessing_locks_the_address_out_for_a_minute() {
     assert_eq!(call(&port, "", "GET", "/livez").await.status, 200);
     port.clock.step(Duration::from_secs(60));
     assert_eq!(call(&port, "viewer", "GET", "/v1/apis").await.status, 200);
+}
+
+#[tokio::test]
+async fn how_many_wrong_tokens_are_too_many_is_configured() {
+    let port = port().await;
+    port.guard.limit(&Limits { wrong_tokens: 2, ..Limits::default() });
+    call(&port, "guess", "GET", "/v1/apis").await.problem(401, "unauthorized");
+    assert_eq!(call(&port, "viewer", "GET", "/v1/apis").await.status, 200);
+    call(&port, "guess", "GET", "/v1/apis").await.problem(401, "unauthorized");
+    call(&port, "viewer", "GET", "/v1/apis").await.problem(429, "too-many-failures");
 }
 
 #[tokio::test]

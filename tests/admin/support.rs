@@ -334,7 +334,7 @@ async fn bound() -> (Port, TcpListener) {
     page();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (clock, connections) = (Clock::steppable(), Connections::default());
+    let (clock, connections) = (Clock::steppable(), Connections::new(64));
     let (double, reached) = (Arc::default(), Arc::<Reached>::default());
     let guard = Arc::new(Guard::new(&tokens(), clock.clone(), Arc::clone(&reached)));
     (Port { address, double, clock, connections, reached, guard }, listener)
