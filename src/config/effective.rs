@@ -5,12 +5,11 @@
 //! TOML, loads that and compares, so that no setting can be forgotten here.
 
 use super::Config;
-use super::auth::NAME_FROM;
-use super::events;
-use super::shown::{REDACTED, fixed, trust};
+use super::origin::{show_origin, shown_retry};
+use super::shown::{REDACTED, fixed};
 use super::tls::CLIENT_AUTH;
 use super::words::{self, word};
-use crate::auth;
+use super::{auth, events};
 use crate::encode;
 use crate::limit::{Limiter, Quota};
 use crate::policy::{Api, FieldPattern, HostHeader, KeyRules, Names, PurgeRule, QueryKey, Route, Rules, Share, Ttl};
@@ -170,8 +169,8 @@ fn namespace(n: &objects::Namespace, hidden: &[String]) -> Value {
     table["negative_ttl"] = json!(rules.ttl_by_status.get(&404).map_or("none".into(), |negative| ttl(*negative)));
     table["keep_on_error"] = json!(show_duration(rules.keep_on_error));
     table["timeouts"] = timeouts(&rules.timeouts);
-    table["retry"] = retry(&rules.retry);
-    origin(&mut table, &n.api.origin, hidden);
+    table["retry"] = shown_retry(&rules.retry);
+    show_origin(&mut table, &n.api.origin, hidden);
     table
 }
 
@@ -210,54 +209,10 @@ fn api(api: &Api, hidden: &[String]) -> Value {
     }
     table["path"] = json!(if api.path.is_empty() { "/" } else { &api.path });
     table["upstream"] = api.upstream.iter().map(endpoint).collect();
-    origin(&mut table, &api.origin, hidden);
+    show_origin(&mut table, &api.origin, hidden);
     table["route"] = api.routes.iter().map(route).collect();
     table["purge"] = api.purges.iter().map(purge).collect();
     table
-}
-
-fn origin(table: &mut Value, o: &upstream::Settings, hidden: &[String]) {
-    let (pool, health) = (&o.pool, &o.health);
-    table["balance"] = json!(word(words::BALANCE, &o.balance));
-    table["pool"] = json!({
-        "idle": pool.idle,
-        "idle_timeout": show_duration(pool.idle_timeout),
-        "lifetime": pool.lifetime.map_or("none".into(), show_duration),
-        "http2": pool.http2,
-        "streams": pool.streams,
-    });
-    if let Some(tls) = &pool.tls {
-        table["pool"]["tls"] = trust(tls);
-    }
-    table["health"] = json!({
-        "failures": health.failures,
-        "rest": show_duration(health.rest),
-        "max_rest": show_duration(health.max_rest),
-        "max_resting": health.max_resting,
-        "slow_start": show_duration(health.slow_start),
-    });
-    if let Some(check) = &health.check {
-        let shown = &mut table["health"];
-        shown["path"] = json!(fixed(&check.path, hidden));
-        shown["interval"] = json!(show_duration(check.interval));
-        shown["timeout"] = json!(show_duration(check.timeout));
-        shown["fall"] = json!(check.fall);
-        shown["rise"] = json!(check.rise);
-        check.host.iter().for_each(|host| shown["host"] = json!(host));
-        check.status.iter().for_each(|status| shown["status"] = json!(status));
-    }
-    if let Some(breaker) = &o.breaker {
-        table["breaker"] = json!({
-            "requests": breaker.requests.map_or(json!("none"), |requests| json!(requests)),
-            "queue": breaker.queue,
-            "queue_time": show_duration(breaker.queue_time),
-            "failures": breaker.failures,
-            "calls": breaker.calls,
-            "window": show_duration(breaker.window),
-            "open": show_duration(breaker.open),
-            "trials": breaker.trials,
-        });
-    }
 }
 
 fn timeouts(t: &upstream::Timeouts) -> Value {
@@ -267,18 +222,6 @@ fn timeouts(t: &upstream::Timeouts) -> Value {
         "between_bytes": show_duration(t.between_bytes),
         "total": t.total.map_or("none".into(), show_duration),
     })
-}
-
-fn retry(r: &upstream::Retry) -> Value {
-    let mut table = json!({
-        "try_timeout": r.try_timeout.map_or("none".into(), show_duration),
-        "backoff": show_duration(r.backoff),
-        "max_backoff": show_duration(r.max_backoff),
-        "budget": r.budget,
-        "body": show_size(r.body as u64),
-    });
-    r.times.iter().for_each(|times| table["times"] = json!(times));
-    table
 }
 
 fn endpoint(e: &Endpoint) -> Value {
@@ -333,9 +276,9 @@ fn rules(r: &Rules) -> Value {
         "invalidate": word(words::INVALIDATE, &r.invalidate),
         "write_settle": show_duration(r.write_settle),
         "timeouts": timeouts(&r.timeouts),
-        "retry": retry(&r.retry),
+        "retry": shown_retry(&r.retry),
         "key": key(&r.key),
-        "auth": auth(&r.auth),
+        "auth": auth::shown(&r.auth),
     });
     if let Some(cors) = &r.cors {
         let origins = if cors.origins.is_empty() { json!("*") } else { json!(cors.origins) };
@@ -357,75 +300,6 @@ fn rate(limiter: &Limiter) -> Value {
     let quotas = [("per_caller", limiter.per_caller()), ("total", limiter.total())];
     let shown = |quota: Quota| json!({ "requests": quota.requests, "per": show_duration(quota.per) });
     Value::Object(quotas.into_iter().filter_map(|(name, quota)| Some((name.into(), shown(quota?)))).collect())
-}
-
-/// Without what could be guessed at: of keys only whose they are.
-fn auth(settings: &auth::Settings) -> Value {
-    let mut table = auth_table(settings);
-    if let Some(table) = table.as_object_mut() {
-        table.retain(|_, value| !value.is_null()); // TOML has no word for nothing
-    }
-    table
-}
-
-fn auth_table(settings: &auth::Settings) -> Value {
-    match settings {
-        auth::Settings::None => json!({ "kind": "none" }),
-        auth::Settings::Jwt(jwt) => {
-            let d = jwt.demands();
-            json!({
-                "kind": "jwt",
-                "algorithms": d.algorithms.iter().map(|a| format!("{a:?}")).collect::<Vec<_>>(),
-                "jwks_url": jwt.issuer().map(auth::Url::shown),
-                "issuer": d.issuer,
-                "audience": d.audience,
-                "leeway": show_duration(d.leeway),
-                "user_claim": d.user_claim,
-                "required_scopes": d.required_scopes,
-                "permission_claims": d.permission_claims,
-            })
-        }
-        auth::Settings::ClientCertificate(certificate) => {
-            let name_from = word(NAME_FROM, &certificate.name_from);
-            let mut table = json!({ "kind": "client-certificate", "name_from": name_from });
-            if let Some(tell) = &certificate.tell {
-                table["tell"] = json!(tell.as_str());
-            }
-            table
-        }
-        auth::Settings::TrustedHeader(trusted) => {
-            json!({ "kind": "trusted-header", "header": trusted.header.as_str() })
-        }
-        auth::Settings::ApiKey(keys) => {
-            let (place, name) = match &keys.place {
-                auth::Place::Header(name) => ("header", name.as_str()),
-                auth::Place::Query(name) => ("query", name.as_str()),
-            };
-            let users: Vec<_> =
-                keys.own().iter().map(|key| json!({ "user": &*key.user, "scopes": &*key.scopes })).collect();
-            let file = keys.file().map(|file| file.path().display().to_string());
-            json!({
-                "kind": "api-key",
-                place: name,
-                "required_scopes": keys.required_scopes,
-                "keys": users,
-                "keys_file": file,
-            })
-        }
-        auth::Settings::Forward(forward) => {
-            let q = forward.question();
-            let names = |all: &[http::HeaderName]| all.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
-            json!({
-                "kind": "forward",
-                "url": q.url.shown(),
-                "headers": names(&q.headers),
-                "pass_back": names(&q.pass_back),
-                "user_header": q.user_header.as_ref().map(http::HeaderName::as_str),
-                "remember": show_duration(q.remember),
-                "timeout": show_duration(q.timeout),
-            })
-        }
-    }
 }
 
 fn ttl(ttl: Ttl) -> String {

@@ -2,11 +2,14 @@
 
 use super::address::authority;
 use super::bounds;
+use super::shown::{fixed, trust};
 use super::table::{Table, Value};
 use super::tls::path;
-use super::words;
+use super::words::{self, word};
+use crate::units::{show_duration, show_size};
 use crate::upstream::{Breaker, Check, Health, Pooling, Retry, Settings, TlsClient, TlsFiles};
 use http::Uri;
+use serde_json::{Value as Json, json};
 
 /// What an API says of its endpoints as a whole.
 pub(super) fn origin(t: &Table<'_>) -> Settings {
@@ -126,4 +129,62 @@ fn number(value: &Value<'_>, bounds: std::ops::RangeInclusive<usize>) -> Option<
 fn target(text: &str) -> Result<String, &'static str> {
     let right = text.starts_with('/') && Uri::try_from(text).is_ok_and(|uri| uri.authority().is_none());
     right.then(|| text.into()).ok_or("expected a path such as \"/healthz\", with a query if need be")
+}
+
+/// [`origin`] as the file writes it, into the table of an API; `hidden` are names of query parameters that aren't shown.
+pub(super) fn show_origin(table: &mut Json, o: &Settings, hidden: &[String]) {
+    let (pool, health) = (&o.pool, &o.health);
+    table["balance"] = json!(word(words::BALANCE, &o.balance));
+    table["pool"] = json!({
+        "idle": pool.idle,
+        "idle_timeout": show_duration(pool.idle_timeout),
+        "lifetime": pool.lifetime.map_or("none".into(), show_duration),
+        "http2": pool.http2,
+        "streams": pool.streams,
+    });
+    if let Some(tls) = &pool.tls {
+        table["pool"]["tls"] = trust(tls);
+    }
+    table["health"] = json!({
+        "failures": health.failures,
+        "rest": show_duration(health.rest),
+        "max_rest": show_duration(health.max_rest),
+        "max_resting": health.max_resting,
+        "slow_start": show_duration(health.slow_start),
+    });
+    if let Some(check) = &health.check {
+        let shown = &mut table["health"];
+        shown["path"] = json!(fixed(&check.path, hidden));
+        shown["interval"] = json!(show_duration(check.interval));
+        shown["timeout"] = json!(show_duration(check.timeout));
+        shown["fall"] = json!(check.fall);
+        shown["rise"] = json!(check.rise);
+        check.host.iter().for_each(|host| shown["host"] = json!(host));
+        check.status.iter().for_each(|status| shown["status"] = json!(status));
+    }
+    if let Some(breaker) = &o.breaker {
+        table["breaker"] = json!({
+            "requests": breaker.requests.map_or(json!("none"), |requests| json!(requests)),
+            "queue": breaker.queue,
+            "queue_time": show_duration(breaker.queue_time),
+            "failures": breaker.failures,
+            "calls": breaker.calls,
+            "window": show_duration(breaker.window),
+            "open": show_duration(breaker.open),
+            "trials": breaker.trials,
+        });
+    }
+}
+
+/// [`retry`] as the file writes it.
+pub(super) fn shown_retry(r: &Retry) -> Json {
+    let mut table = json!({
+        "try_timeout": r.try_timeout.map_or("none".into(), show_duration),
+        "backoff": show_duration(r.backoff),
+        "max_backoff": show_duration(r.max_backoff),
+        "budget": r.budget,
+        "body": show_size(r.body as u64),
+    });
+    r.times.iter().for_each(|times| table["times"] = json!(times));
+    table
 }

@@ -1,5 +1,6 @@
 //! Settings that take one word of a few. The same table is used to read the word and to write it back.
 
+use crate::auth::NameFrom;
 use crate::policy::{ClientCache, ErrorAnswers, Precedence, Reach, SetCookie};
 use crate::rfc9110::accept_encoding::Coding;
 use crate::upstream::Balance;
@@ -81,3 +82,11 @@ pub(super) fn word<T: PartialEq>(words: &Words<T>, value: &T) -> &'static str {
     // Every value of these types stands in its table; a test of `effective` reads each back.
     words.iter().find(|(_, v)| v == value).map_or("", |(word, _)| word)
 }
+
+/// `[api.auth] name_from`: which name of a certificate is its caller's.
+pub(super) const NAME_FROM: &Words<NameFrom> = &[
+    ("common-name", NameFrom::CommonName),
+    ("dns", NameFrom::Dns),
+    ("uri", NameFrom::Uri),
+    ("email", NameFrom::Email),
+];

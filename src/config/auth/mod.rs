@@ -3,11 +3,13 @@
 mod forward;
 mod jwt;
 mod keys;
+mod shown;
 mod texts;
 
 use super::table::Table;
-use super::words::Words;
+use super::words::{NAME_FROM, Words};
 use crate::auth::{ClientCertificate, NameFrom, Settings, TrustedHeader};
+use serde_json::Value as Json;
 use std::sync::Arc;
 use texts::field;
 
@@ -29,14 +31,6 @@ const KINDS: &Words<Kind> = &[
     ("jwt", Kind::Jwt),
     ("forward", Kind::Forward),
     ("client-certificate", Kind::ClientCertificate),
-];
-
-/// Which name of a certificate is its caller's.
-pub(super) const NAME_FROM: &Words<NameFrom> = &[
-    ("common-name", NameFrom::CommonName),
-    ("dns", NameFrom::Dns),
-    ("uri", NameFrom::Uri),
-    ("email", NameFrom::Email),
 ];
 
 /// Reads the table `auth` of `t`; it takes the place of what held before as a whole.
@@ -66,4 +60,13 @@ pub(super) fn auth(t: &Table<'_>, auth: &mut Settings) {
     if let Some(read) = read {
         *auth = read;
     }
+}
+
+/// `auth` as the file writes it, without what could be guessed at: of keys only whose they are.
+pub(super) fn shown(settings: &Settings) -> Json {
+    let mut table = shown::whole(settings);
+    if let Some(table) = table.as_object_mut() {
+        table.retain(|_, value| !value.is_null());
+    }
+    table
 }
