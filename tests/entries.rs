@@ -6,13 +6,11 @@ mod support;
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use support::{Client, Gateway, Origin, Reply, Request};
+use support::{Client, Gateway, Origin, Reply, Request, sha256};
 
 /// SHA-256 of `alices-key`.
 fn key(user: &str, secret: &str) -> String {
-    let mut hex = Vec::new();
-    freshgate::cli::hash_token::run(&freshgate::cli::hash_token::Args {}, secret.as_bytes(), &mut hex, std::io::sink());
-    format!("{{ user = \"{user}\", scopes = [], sha256 = \"{}\" }}", String::from_utf8(hex).unwrap().trim())
+    format!("{{ user = \"{user}\", scopes = [], sha256 = \"{}\" }}", sha256(secret))
 }
 
 async fn page(gateway: &Gateway, query: &str) -> Value {

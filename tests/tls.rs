@@ -252,9 +252,15 @@ async fn the_admin_port_knows_operators_by_their_certificates() {
     for field in [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none")] {
         assert_eq!(ask(Some(&olga), "POST", "/v1/purge", &[json, field], purge).await.status, 200, "{field:?}");
     }
+    for guess in 0..20 {
+        let wrong = format!("Bearer guess-{guess}");
+        let status = ask(None, "GET", "/v1/apis", &[("authorization", &wrong)], "").await.status;
+        assert!([401, 429].contains(&status), "{status}");
+    }
+    assert_eq!(ask(None, "GET", "/v1/apis", &[("authorization", &bearer)], "").await.status, 429);
     let open = authority.connect(gateway.admin, &["http/1.1"], Some(&olga)).await.unwrap();
     let mut open = Client::over(open, "localhost");
-    assert_eq!(open.get("/v1/apis").await.status, 200);
+    assert_eq!(open.get("/v1/apis").await.status, 200, "nobody guesses a certificate");
     authority.write("ca.pem", &other.pem());
     gateway.running.look_at_files();
     assert_eq!(open.get("/v1/apis").await.status, 401, "her authority was taken out");

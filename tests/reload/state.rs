@@ -1,22 +1,12 @@
 //! What callers have and what was counted of them goes on where the same is asked of them.
 
-use super::support::{Gateway, Origin, Reply};
+use super::support::{Client, Gateway, Origin, Reply, TOKEN, sha256};
 use super::{api, numbered};
 
 /// SHA-256 of `alice-key` and `bob-key`.
 fn keys(users: &[&str]) -> String {
-    let digest = |user: &&str| {
-        let mut hex = Vec::new();
-        let secret = format!("{user}-key");
-        freshgate::cli::hash_token::run(
-            &freshgate::cli::hash_token::Args {},
-            secret.as_bytes(),
-            &mut hex,
-            std::io::sink(),
-        );
-        format!("{{ user = \"{user}\", sha256 = \"{}\" }}", String::from_utf8(hex).unwrap().trim())
-    };
-    let all: Vec<String> = users.iter().map(digest).collect();
+    let key = |user: &&str| format!("{{ user = \"{user}\", sha256 = \"{}\" }}", sha256(&format!("{user}-key")));
+    let all: Vec<String> = users.iter().map(key).collect();
     format!("ttl = \"10m\"\nauth = {{ kind = \"api-key\", header = \"x-api-key\", keys = [{}] }}", all.join(", "))
 }
 
@@ -83,4 +73,49 @@ async fn what_was_counted_against_a_rate_counts_on() {
     assert_eq!(get(&gateway, &[]).await.0, 429);
     gateway.reload(&a(&rate(3)));
     assert_eq!(get(&gateway, &[]).await.0, 200, "another rate begins anew");
+}
+
+/// `[admin.limits]`: wrong tokens count for the admin port and for the object cache, each for itself, and from a reload on as it says.
+#[tokio::test]
+async fn the_admin_port_s_limits_are_those_of_the_file() {
+    let origin = numbered().await;
+    let apis = api("a", "/a", &origin, "");
+    let rest = |wrong: u32| {
+        format!(
+            "[admin.limits]\nconnections = 4\nwrong_tokens = {wrong}\n\
+             [objects]\nlisten = \"127.0.0.1:0\"\n[[objects.namespace]]\nname = \"codes\"\nttl = \"1h\"\n\
+             [[objects.tokens]]\nname = \"o\"\nrole = \"operator\"\nsha256 = \"{}\"\n",
+            sha256(TOKEN)
+        )
+    };
+    let gateway = Gateway::with(&rest(2), &apis).await;
+    let ports = [(gateway.admin, "/v1/config"), (gateway.running.objects.unwrap(), "/codes/none")];
+    let ask = async |(port, target), secret: &str| {
+        let bearer = format!("Bearer {secret}");
+        Client::connect(port).await.get_with(target, &[("authorization", &bearer)]).await.status
+    };
+    for port in ports {
+        let answers = [ask(port, "guess").await, ask(port, TOKEN).await, ask(port, "guess").await];
+        assert!(answers[0] == 401 && answers[1] < 405 && answers[1] != 401 && answers[2] == 401, "{answers:?}");
+        assert_eq!(ask(port, TOKEN).await, 429);
+    }
+    gateway.reload_all("", &rest(3), &apis).unwrap();
+    for port in ports {
+        assert!(![401, 429].contains(&ask(port, TOKEN).await), "two are not too many any more");
+        assert_eq!(ask(port, "guess").await, 401);
+        assert_eq!(ask(port, TOKEN).await, 429);
+    }
+    gateway.step(60);
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(gateway.admin).await;
+        assert_eq!(client.get("/livez").await.status, 200);
+        open.push(client);
+    }
+    let bearer = format!("Bearer {TOKEN}");
+    let metrics = open[0].get_with("/metrics", &[("authorization", &bearer)]).await;
+    let reached = metrics.text().lines().find_map(|line| {
+        line.strip_prefix("freshgate_limit_reached_total{limit=\"admin_connections\"} ")?.parse::<u64>().ok()
+    });
+    assert!(reached.is_some_and(|times| times > 0), "the next one waits: {reached:?}");
 }
