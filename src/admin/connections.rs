@@ -26,13 +26,16 @@ impl Connections {
         self.stop.cancel();
     }
 
-    /// Stops, and resolves when the last of them has ended; after `patience` they are cut. From then on nothing is done for them.
-    pub async fn ended(&self, patience: Duration) {
+    /// Stops, and resolves when the last of them has ended; after `patience` they are cut. From then on nothing is done for them. Whether they
+    /// ended by themselves.
+    pub async fn ended(&self, patience: Duration) -> bool {
         self.stop();
-        if tokio::time::timeout(patience, self.tasks.ended()).await.is_err() {
+        let ended = tokio::time::timeout(patience, self.tasks.ended()).await.is_ok();
+        if !ended {
             self.cut.cancel();
             self.tasks.ended().await;
         }
+        ended
     }
 
     /// How many tasks there are: one for each connection, and one for each port.

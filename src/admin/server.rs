@@ -219,7 +219,7 @@ mod tests {
         let mut text = String::new();
         socket.read_to_string(&mut text).await.unwrap();
         assert!(text.ends_with("here"), "{text}");
-        all.ended(LIFETIME).await;
+        assert!(all.ended(LIFETIME).await);
     }
 
     #[tokio::test]
@@ -244,7 +244,7 @@ mod tests {
         let mut socket = TcpStream::connect(address).await.unwrap();
         socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         asked.notified().await;
-        all.ended(Duration::ZERO).await;
+        assert!(!all.ended(Duration::ZERO).await);
         assert_eq!(dropped.load(Ordering::SeqCst), 1);
         let mut text = String::new();
         socket.read_to_string(&mut text).await.unwrap();

@@ -346,7 +346,9 @@ impl Running {
             drop(tokio::time::timeout(CUT, self.clients.ended()).await);
         }
         // The snapshot would bring back what is purged after it.
-        self.admin_connections.ended(ADMIN).await;
+        if !self.admin_connections.ended(ADMIN).await {
+            tracing::warn!(after_ms = millis(ADMIN), "calls of the admin port were cut");
+        }
         self.reloader.foundation.sources.stop();
         if let Some(warm) = &self.warm {
             Arc::clone(warm).save().await;
